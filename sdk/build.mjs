@@ -4,6 +4,7 @@
  *   dist/sdk.js, testkit.js, client.js   what authors and operators import as `concord`, `concord/testkit`, `concord/client`
  *   dist/cli.mjs                         the command line; sdk/cli/bin.mjs runs it
  *   dist/runtime.js                      what runs in an isolate, as a script; `concord fn replay` runs it again
+ *   dist/probe-*.js                      what an upload finds in the isolate in which a gateway loads it
  *   dist/types/                          declarations of the first three
  *
  *  B1. Every file is replaced by a rename, `cli.mjs` last: a command that starts meanwhile sees the old build or the new.
@@ -13,23 +14,13 @@
  * @module
  */
 import { execFile } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { bundleRuntime } from './runtime-bundle.mjs'
+import { cli, dist, root } from './built.mjs'
+import { isolateScripts } from './isolate-scripts.mjs'
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const dist = join(root, 'dist')
 const chunkKeptMs = 3_600_000
 
 const libraries = {
@@ -37,13 +28,11 @@ const libraries = {
   testkit: 'sdk/testkit/index.ts',
   client: 'sdk/client/index.ts',
 }
-const cli = 'sdk/cli/main.ts'
 
 /** Bundles the sources into dist/; ≈ 100 ms. @throws esbuild's error if a source does not compile. */
 export async function buildCode() {
   const startedAt = new Date()
-  const [script, ...bundles] = await Promise.all([bundleRuntime(), bundleLibraries(), bundleCli()])
-  const outputs = [...bundles.flat(), { path: join(dist, 'runtime.js'), contents: script }]
+  const outputs = (await Promise.all([bundleScripts(), bundleLibraries(), bundleCli()])).flat()
   mkdirSync(join(dist, 'chunks'), { recursive: true })
   const last = join(dist, 'cli.mjs')
   for (const { path, contents } of outputs.filter(({ path }) => path !== last)) replaceFile(path, contents)
@@ -66,6 +55,14 @@ const common = {
   legalComments: 'none',
   logLevel: 'silent',
   write: false,
+}
+
+function bundleScripts() {
+  const made = Object.entries(isolateScripts).map(async ([name, bundle]) => ({
+    path: join(dist, name),
+    contents: await bundle(),
+  }))
+  return Promise.all(made)
 }
 
 async function bundleLibraries() {
@@ -94,23 +91,6 @@ async function bundleCli() {
 export async function buildTypes() {
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   await promisify(execFile)(process.execPath, [tsc, '-p', join(root, 'sdk/tsconfig.types.json')])
-}
-
-/** True if dist/cli.mjs is missing or older than a source it may be made of. Always false where there are no sources. */
-export function codeIsStale() {
-  if (!existsSync(join(root, cli))) return false
-  const built = statSync(join(dist, 'cli.mjs'), { throwIfNoEntry: false })
-  return built === undefined || newestMs(join(root, 'sdk')) > built.mtimeMs
-}
-
-function newestMs(folder) {
-  let newest = 0
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) newest = Math.max(newest, newestMs(path))
-    else if (/(?<!\.test)\.(ts|mjs)$/.test(entry.name)) newest = Math.max(newest, statSync(path).mtimeMs)
-  }
-  return newest
 }
 
 function replaceFile(path, contents) {

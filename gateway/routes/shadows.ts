@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { deployAnswerSchema } from '../../sdk/api/index.ts'
 import { promoteSchema, shadowDifferencesSchema } from '../../sdk/api/shadow.ts'
-import { shadowViewSchema } from '../../sdk/versions/shadow.ts'
+import { shadowViewSchema } from '../../sdk/versions/shadow-schema.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { unknownFunction } from '../errors.ts'
 import { readDocument } from '../http/document.ts'

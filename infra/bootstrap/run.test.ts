@@ -16,7 +16,7 @@ function makeCheckout(t: TestContext, files: Readonly<Record<string, string>> = 
     'package.json': '{ "name": "x", "type": "module" }',
     'package-lock.json': lock,
     'node_modules/.package-lock.json': lock,
-    'sdk/build.mjs': 'export const codeIsStale = () => false',
+    'sdk/built.mjs': 'export const codeIsStale = () => false',
     'dist/types/index.d.ts': '',
     'script.ts': '',
   }
@@ -99,11 +99,11 @@ test('run.mjs shows the output of npm only if npm fails', (t) => {
 })
 
 test('run.mjs builds what is stale, and shows the step with its time', (t) => {
-  const build = `import { existsSync, writeFileSync } from 'node:fs'
-    const built = new URL('../built', import.meta.url)
-    export const codeIsStale = () => !existsSync(built)
-    if (process.argv[1] === import.meta.filename) writeFileSync(built, '')`
-  const root = makeCheckout(t, { 'sdk/build.mjs': build })
+  const build =
+    "import { writeFileSync } from 'node:fs'; writeFileSync(new URL('../built', import.meta.url), '')"
+  const built = `import { existsSync } from 'node:fs'
+    export const codeIsStale = () => !existsSync(new URL('../built', import.meta.url))`
+  const root = makeCheckout(t, { 'sdk/build.mjs': build, 'sdk/built.mjs': built })
   assert.match(
     bootstrap(root, ['script.ts']).stderr,
     /^set-up: building the sdk …\nset-up: building the sdk done in \d+\.\d s\n$/,

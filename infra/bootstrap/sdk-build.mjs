@@ -12,7 +12,7 @@ const script = join(root, 'sdk', 'build.mjs')
 export const sdkBuild = {
   title: 'building the sdk',
   ready: async () => {
-    const { codeIsStale } = await import(script)
+    const { codeIsStale } = await import(join(root, 'sdk', 'built.mjs'))
     return !codeIsStale() && existsSync(join(root, 'dist', 'types'))
   },
   run: () =>

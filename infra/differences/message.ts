@@ -9,7 +9,7 @@
  */
 import { z } from 'zod'
 import { CodedError } from '../../sdk/errors.ts'
-import { shadowDifferenceSchema } from '../../sdk/versions/shadow.ts'
+import { shadowDifferenceSchema } from '../../sdk/versions/shadow-schema.ts'
 
 const messageSchema = z.object({
   schema: z.literal(1),

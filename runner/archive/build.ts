@@ -16,7 +16,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { archiveFolder, archiveName } from '../../infra/runner-archive/index.ts'
-import { bundleRuntime } from '../../sdk/runtime-bundle.mjs'
+import { bundleRuntime } from '../../sdk/isolate-scripts.mjs'
 import { runtimeFilename } from '../isolate/index.ts'
 
 const run = promisify(execFile)
@@ -25,7 +25,7 @@ const here = fileURLToPath(new URL('..', import.meta.url))
 /** In a sandbox the program finds what is beside it, wherever that is; the flags are those of an installation's runner. */
 const runScript = `#!/bin/sh
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
-exec "$here/node" --no-node-snapshot "$here/main.js"
+exec "$here/node" "$here/main.js"
 `
 /** CommonJS packages within a module ask for Node's own modules by this. */
 const banner =

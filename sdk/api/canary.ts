@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod'
-import { shadowEvidenceSchema } from '../versions/shadow.ts'
+import { shadowEvidenceSchema } from '../versions/shadow-schema.ts'
 
 const canarySideSchema = z.object({
   records: z.int(),

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { manifestSchema, nameSchema, placementSchema } from '../manifest/manifest.ts'
-import { shadowViewSchema } from '../versions/shadow.ts'
+import { shadowViewSchema } from '../versions/shadow-schema.ts'
 import { assetRefsSchema } from './assets.ts'
 import { canarySchema } from './canary.ts'
 import { deadLetterCountsSchema } from './dead-letters.ts'

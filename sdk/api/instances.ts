@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod'
-import { memorySchema } from './memory.ts'
+import { memorySchema } from './memory-schema.ts'
 
 /** The checkpoints of an instance. */
 export const checkpointReportSchema = z.object({

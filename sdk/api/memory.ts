@@ -2,7 +2,7 @@
  * Memory: the memory account of a runner, as operators see it.
  * @module
  */
-import { z } from 'zod'
+import type { MemoryReport } from './memory-schema.ts'
 
 /**
  * Where the memory of a runner goes, in this order:
@@ -17,13 +17,7 @@ import { z } from 'zod'
 export const memoryAccounts = ['process', 'isolates', 'state', 'tape', 'assets', 'buffers', 'rest'] as const
 export type MemoryAccount = (typeof memoryAccounts)[number]
 
-export const memorySchema = z.object({
-  /** The bound of the process: beyond it, the watchdog ends it. */
-  boundBytes: z.number(),
-  /** Their sum is the resident memory, or a little more: requested memory may not be touched yet. */
-  accounts: z.record(z.enum(memoryAccounts), z.number()),
-})
-export type MemoryReport = z.output<typeof memorySchema>
+export type { MemoryReport }
 
 /** The accounts for people, as in `process 98, state 12 MiB`; less than a MiB is left out. */
 export function accountsText({ accounts }: Pick<MemoryReport, 'accounts'>): string {

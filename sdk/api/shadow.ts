@@ -8,7 +8,7 @@
  */
 import { z } from 'zod'
 import { nameSchema } from '../manifest/manifest.ts'
-import { shadowDifferenceSchema } from '../versions/shadow.ts'
+import { shadowDifferenceSchema } from '../versions/shadow-schema.ts'
 
 export const promoteSchema = z.strictObject({
   /** Default: the current shadow, else the newest former one. */

@@ -5,17 +5,20 @@
  * @module
  */
 import { existsSync } from 'node:fs'
+import module from 'node:module'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = resolve(fileURLToPath(import.meta.url), '../../..')
-const buildScript = join(root, 'sdk', 'build.mjs')
+const sources = join(root, 'sdk')
+const isCheckout = existsSync(join(sources, 'build.mjs'))
 
 if (Number(process.versions.node.split('.')[0]) < 20) {
   fail(`this needs Node 20 or newer and runs on ${process.versions.node}: install a newer Node`)
 }
 if (process.argv[2] === 'produce') beginWithLittleMemory()
-if (existsSync(buildScript)) await refresh()
+module.enableCompileCache?.(isCheckout ? join(root, '.tools', 'cache') : undefined) // Node 22.8 has it
+if (isCheckout) await refresh()
 const { run } = await import(pathToFileURL(join(root, 'dist', 'cli.mjs')).href)
 process.exitCode = await run(process.argv.slice(2), { root })
 
@@ -38,9 +41,10 @@ function beginWithLittleMemory() {
 }
 
 async function refresh() {
-  const { buildCode, codeIsStale } = await import(pathToFileURL(buildScript).href)
+  const { codeIsStale } = await import(pathToFileURL(join(sources, 'built.mjs')).href)
   if (!codeIsStale()) return
   try {
+    const { buildCode } = await import(pathToFileURL(join(sources, 'build.mjs')).href)
     await buildCode()
   } catch (error) {
     if (error.code === 'ERR_MODULE_NOT_FOUND')

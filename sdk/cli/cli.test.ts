@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -15,23 +15,6 @@ import {
   temporaryFolder,
   withTestsNode,
 } from './test-cli.ts'
-
-test('--help costs at most 150 ms of CPU, or four times what Node alone does', async () => {
-  const { code, stdout } = await concord(['--help'])
-  assert.equal(code, 0)
-  assert.match(stdout, /Usage: concord/)
-  // CPU time, and the best of a few: the machine may be slow, or busy with other tests.
-  const best = (...args: string[]): number => Math.min(...[1, 2, 3, 4, 5].map(() => cpuMsOf(args)))
-  const [help, bare] = [best(join(root, 'sdk/cli/bin.mjs'), '--help'), best('--eval', '')]
-  assert.ok(help <= Math.max(150, 4 * bare), `${help} ms, Node alone ${bare} ms`)
-})
-
-/** CPU time of a Node process, as it knows it itself at its end. */
-function cpuMsOf(args: readonly string[]): number {
-  const tell = 'const{user,system}=process.cpuUsage();process.stderr.write(String((user+system)/1000))'
-  const hook = `data:text/javascript,process.on('exit',()=>{${tell}})`
-  return Number(spawnSync(process.execPath, ['--import', hook, ...args], { encoding: 'utf8' }).stderr)
-}
 
 test('version prints one JSON object', async () => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))

@@ -11,6 +11,7 @@ import { instancesMax, scaleSettingsSchema } from '../scaling/policy.ts'
 import { partitionsMax } from '../wire/arenas.ts'
 import { assetNameForm, assetNamePattern, assetsMax } from './assets.ts'
 import { constraintForms, parseConstraint } from './constraint.ts'
+import { canaryStepsDefault, instancesPerRunnerOf, partitionsDefault, tapKibMax } from './limits.ts'
 import { retryWaitMaxMs, retryWaitMs } from './policy.ts'
 
 /** Names of functions and streams: they are part of NATS subjects, store paths and URLs. */
@@ -75,8 +76,6 @@ export const limitsSchema = z.strictObject({
 })
 
 export const instancesPerRunnerMax = 256
-const instancesPerPackedRunnerDefault = 8
-export const tapKibMax = 1024
 
 /** A runner that holds one instance needs so much memory for itself. */
 export const runnerMemMibMin = 64
@@ -130,7 +129,7 @@ export const canarySchema = z.strictObject({
     .array(z.number().min(0.1).max(50))
     .min(1)
     .max(20)
-    .default([1, 10, 50])
+    .default([...canaryStepsDefault])
     .refine((steps) => steps.every((step, i) => i === 0 || step > steps[i - 1]!), 'expected ascending steps'),
   /** How long each step is looked at. */
   bakeMs: z.int().min(1000).max(604800000).default(60000),
@@ -265,12 +264,6 @@ export type Manifest = z.output<typeof manifestSchema>
 /** A manifest as an author writes it: what has a default may be left out. */
 export type ManifestInput = z.input<typeof manifestSchema>
 
-/** How many instances a runner of the function is made for; undefined if each has its own. */
-export function instancesPerRunnerOf({ instancesPerRunner, pack }: Manifest): number | undefined {
-  if (pack !== undefined) return instancesPerRunner ?? instancesPerPackedRunnerDefault
-  return instancesPerRunner === 1 ? undefined : instancesPerRunner
-}
-
 /** Of the memory of a runner: beyond it, who grows is ended, and no asset is fetched. */
 export const memorySoftShare = 0.8
 
@@ -308,6 +301,4 @@ export interface TapeBounds {
 
 const tapeMibMax = 64
 
-/** Partitions of a stream that nobody has configured. */
-export { partitionsMax }
-export const partitionsDefault = 16
+export { instancesPerRunnerOf, partitionsDefault, partitionsMax, tapKibMax }

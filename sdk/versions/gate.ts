@@ -10,7 +10,8 @@
  */
 import { z } from 'zod'
 import type { GateRules } from '../manifest/manifest.ts'
-import { matchRate, noShadowEvidence, percentText, shadowEvidenceSchema, sumOfShadows } from './shadow.ts'
+import { matchRate, noShadowEvidence, percentText, sumOfShadows } from './shadow.ts'
+import { shadowEvidenceSchema } from './shadow-schema.ts'
 
 const pairSchema = z.object({ live: z.number(), shadow: z.number() })
 

@@ -1,6 +1,6 @@
 /**
- * RuntimeBundle: sdk/runtime as one text for isolates, bundled once a process, or read from beside this file in a
- * runner's archive (runner/archive).
+ * RuntimeBundle: sdk/runtime as one text for isolates: of dist/ where that is as new as the sources, or from beside this file in
+ * a runner's archive (runner/archive).
  *
  * It is an expression, evaluated from one shared copy of the text: V8 keeps the source of compiled code, and a module
  * would cost each isolate a copy of 150 KB.
@@ -16,8 +16,8 @@ let bundled: Promise<ivm.ExternalCopy<string>> | undefined
 let text: Promise<string> | undefined
 
 /**
- * The script, whose value is the exports of isolate-main.ts. Bundling takes 20 to 30 ms on an idle machine, so a
- * runner calls this first, to have it ready when an assignment arrives.
+ * The script, whose value is the exports of isolate-main.ts. A runner calls this first, to have it ready when an assignment
+ * arrives: a checkout whose sources are newer than what was built bundles it anew.
  */
 export function runtimeBundle(): Promise<ivm.ExternalCopy<string>> {
   bundled ??= bundle()
@@ -26,7 +26,7 @@ export function runtimeBundle(): Promise<ivm.ExternalCopy<string>> {
 
 /** The text, for another thread. */
 export function runtimeText(): Promise<string> {
-  text ??= readPrebuilt().then((prebuilt) => prebuilt ?? bundleOnce())
+  text ??= readPrebuilt().then((prebuilt) => prebuilt ?? built())
   return text
 }
 
@@ -43,12 +43,7 @@ function readPrebuilt(): Promise<string | undefined> {
   return readFile(new URL(runtimeFilename, import.meta.url), 'utf8').catch(() => undefined)
 }
 
-async function bundleOnce(): Promise<string> {
-  const [{ bundleRuntime }, { stop }] = await Promise.all([
-    import('../../../sdk/runtime-bundle.mjs'),
-    import('esbuild'),
-  ])
-  const made = await bundleRuntime()
-  await stop() // esbuild's service would stay as a process of 10 MB
-  return made
+async function built(): Promise<string> {
+  const { isolateScript } = await import('../../../sdk/built.mjs') // not there in an archive, and not needed
+  return await isolateScript('runtime.js')
 }

@@ -6,24 +6,14 @@ import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Option } from 'commander'
 import { CodedError } from '../../errors.ts'
-import { partitionsDefault } from '../../manifest/manifest.ts'
-import {
-  type Load,
-  type Outcome,
-  type Plant,
-  readLoad,
-  type ScalePolicy,
-  scaleSettingsSchema,
-  shapes,
-  simulate,
-  withNoise,
-} from '../../scaling/index.ts'
+import { partitionsDefault } from '../../manifest/limits.ts'
+import type { Outcome, Plant, ScalePolicy } from '../../scaling/index.ts'
+import { type Load, readLoad, shapes, withNoise } from '../../scaling/shapes.ts'
 import type { CliCommand, CommonOptions } from '../command.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { openManifest } from '../project/project.ts'
 import { print, printJson } from '../terminal.ts'
-import { simulationText } from '../text/simulation-text.ts'
 
 interface SimulateOptions extends CommonOptions {
   readonly load?: string
@@ -84,6 +74,10 @@ export function addSimulate(scale: CliCommand): void {
 
 async function run(path: string, options: SimulateOptions): Promise<void> {
   const { perInstance, startMs, partitions, price, from, json } = options
+  const [{ simulate }, { simulationText }] = await Promise.all([
+    import('../../scaling/index.ts'),
+    import('../text/simulation-text.ts'),
+  ])
   const policy = await readPolicy(path)
   const load = await loadOf(options)
   if (from >= load.length)
@@ -118,15 +112,16 @@ function summaryOf({ name, outcome }: { name: string; outcome: Outcome }, price:
 }
 
 async function readPolicy(path: string): Promise<ScalePolicy> {
-  if (path.endsWith('.json')) return parsePolicy(JSON.parse(await textOf(path)), path)
+  if (path.endsWith('.json')) return await parsePolicy(JSON.parse(await textOf(path)), path)
   const { scale } = (await openManifest(path, 'simulate')) as { readonly scale?: unknown }
-  if (scale !== undefined) return parsePolicy(scale, path)
+  if (scale !== undefined) return await parsePolicy(scale, path)
   throw usage(
     `'${path}' has no policy. Add 'scale' to its concord.jsonc, e.g. "scale": { "min": 1, "max": 8 }`,
   )
 }
 
-function parsePolicy(value: unknown, path: string): ScalePolicy {
+async function parsePolicy(value: unknown, path: string): Promise<ScalePolicy> {
+  const { scaleSettingsSchema } = await import('../../scaling/index.ts')
   const parsed = scaleSettingsSchema.safeParse(value)
   if (parsed.success) return parsed.data
   throw usage(`Cannot read the policy in '${path}': ${parsed.error.issues[0]?.message}`)

@@ -5,7 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
-import { tapKibMax } from '../../manifest/manifest.ts'
+import { tapKibMax } from '../../manifest/limits.ts'
 import { parseTap, recordsDone, type TapFile, type TapRecord, tapRecords, tapText } from '../../replay/tap.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'

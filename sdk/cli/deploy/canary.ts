@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeployAnswer } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
-import { canarySchema } from '../../manifest/manifest.ts'
+import { canaryStepsDefault } from '../../manifest/limits.ts'
 import type { CliErrorCode } from '../errors.ts'
 import type { Project } from '../project/project-shape.ts'
 import { note } from '../terminal.ts'
@@ -56,7 +56,7 @@ export function withCanary(project: Project, { canary, bake, maxDiff }: CanaryOp
         : `--max-diff is a rule for a canary, and the version is to be none: add --canary, or 'rollout.canary' to the project's file; before it takes a live record its gate judges it ('gate.maxDiff')`,
     )
   const rules = written.rollout?.canary ?? {}
-  const steps = rules.steps ?? canarySchema.parse({}).steps
+  const steps = rules.steps ?? canaryStepsDefault
   const from = typeof canary === 'number' ? { steps: [canary, ...steps.filter((step) => step > canary)] } : {}
   const rollout = {
     ...written.rollout,

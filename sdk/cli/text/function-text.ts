@@ -3,7 +3,7 @@
  * @module
  */
 import type { FunctionDetail, Instance, Ledger } from '../../api/index.ts'
-import { instancesPerRunnerOf } from '../../manifest/manifest.ts'
+import { instancesPerRunnerOf } from '../../manifest/limits.ts'
 import { quantileOf } from '../../wire/user-metrics.ts'
 import { bold, bytesText, dim, red, table } from '../terminal.ts'
 import { canaryText } from './canary-text.ts'
