@@ -26,7 +26,7 @@ after(async () => {
 
 function start(env: Record<string, string> = {}): ChildProcess {
   const script = fileURLToPath(new URL('main.ts', import.meta.url))
-  return spawn(process.execPath, ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', script], {
+  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script], {
     env: {
       ...{
         PATH: process.env['PATH'],

@@ -48,7 +48,7 @@ const pretenuring = '--no-allocation-site-pretenuring'
 const child = spawn(
   process.execPath,
   [
-    '--no-node-snapshot',
+    '--no-node-snapshot', // isolated-vm needs it; we do not, and start in a third of the time
     `--max-semi-space-size=${youngMib}`,
     pretenuring,
     '--disable-warning=ExperimentalWarning',

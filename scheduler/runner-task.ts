@@ -32,7 +32,7 @@ export interface RunnerTaskOptions {
 /** The runner command of this installation. */
 export function ownRunnerCommand(): string[] {
   const main = fileURLToPath(new URL('../runner/main.ts', import.meta.url))
-  return [process.execPath, '--no-node-snapshot', '--disable-warning=ExperimentalWarning', main]
+  return [process.execPath, '--disable-warning=ExperimentalWarning', main]
 }
 
 /** The runner command in an unpacked archive. */

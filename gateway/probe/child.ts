@@ -3,20 +3,14 @@
  * SIGKILL: an isolate that has run hostile code is not worth an orderly exit.
  * @module
  */
+import { flushCompileCache } from 'node:module'
 import { buffer } from 'node:stream/consumers'
+import { isolateScript } from '../../sdk/built.mjs'
 import { CodedError } from '../../sdk/errors.ts'
+import type { Answer } from './answer.ts'
 import { compile } from './compile.ts'
 import { Evaluator, timeoutMs } from './evaluate.ts'
-import { globalsScript, sdkExpression } from './own-code.ts'
-import {
-  type Answer,
-  bundleBytesMax,
-  type childCodes,
-  decodeUpload,
-  encodeAnswer,
-  readyByte,
-  type Upload,
-} from './protocol.ts'
+import { bundleBytesMax, type childCodes, decodeUpload, encode, readyByte, type Upload } from './protocol.ts'
 
 const none = new Uint8Array(0)
 /** Longer than the prober waits. */
@@ -69,14 +63,14 @@ function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes)
 }
 
-const [globals] = await Promise.all([globalsScript(), sdkExpression()])
-const evaluator = new Evaluator(globals)
+const evaluator = new Evaluator(await isolateScript('probe-globals.js'))
+flushCompileCache() // it is written at an exit else, and ours is SIGKILL
 process.stdout.write(Buffer.of(readyByte))
 // throws if the gateway was killed before it sent everything, and so ends
 const upload = decodeUpload(await buffer(process.stdin))
 setTimeout(endGroup, lifetimeMs) // if the gateway is killed now, nobody else ends this process
-const answer = encodeAnswer(await answerOf(upload, evaluator))
-process.stdout.write(answer, endGroup)
+const { outcome, code, sourceMap } = await answerOf(upload, evaluator)
+process.stdout.write(encode(outcome, code, sourceMap), endGroup)
 
 /** Ends this process, and esbuild's service with it. */
 function endGroup(): void {

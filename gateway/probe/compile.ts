@@ -10,9 +10,9 @@
  *   C3. The same source is the same bundle, whatever its file is called: the name is in the source map and in errors only.
  * @module
  */
-import { type Message, transform } from 'esbuild'
+import type { Message } from 'esbuild'
+import { isolateScript } from '../../sdk/built.mjs'
 import { type Location, refuse } from '../errors.ts'
-import { sdkExpression } from './own-code.ts'
 
 const target = 'es2024'
 /** The file name from which esbuild derives names in the bundle (C3). */
@@ -28,6 +28,7 @@ export const importMessage = /^Cannot import '(.*)'$/s
 
 /** @throws {CodedError} ERR_SOURCE_INVALID with the place. */
 export async function compile(source: string, file: string): Promise<Compiled> {
+  const { transform } = await import('esbuild') // a bundle, which is what the command line sends, is loaded without
   try {
     const { code, map } = await transform(source, {
       loader: /\.[cm]?jsx?$/.test(file) ? 'js' : 'ts',
@@ -53,7 +54,7 @@ export async function compile(source: string, file: string): Promise<Compiled> {
 
 async function banner(): Promise<string> {
   return `const exported = ((module) => {
-const concord = ${await sdkExpression()}
+const concord = ${await isolateScript('probe-module.js')}
 const require = (name) => {
   if (name === 'concord') return concord
   throw new Error("Cannot import '" + name + "'")

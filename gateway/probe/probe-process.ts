@@ -1,7 +1,8 @@
 /**
  * ProbeProcess: one child that loads one upload, and its end.
  *
- *   P1. The child has no environment, no files of ours but its stdin and stdout, and a process group of its own.
+ *   P1. The child's environment says where compiled code is kept, and nothing else. It has no files of ours but its stdin and
+ *       stdout, and a process group of its own.
  *   P2. Its whole group is killed when its time or memory is used up, when it has written too much, or on request.
  *   P3. `answer` settles, whatever the child does.
  * @module
@@ -12,7 +13,8 @@ import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '../../infra/clock.ts'
 import { refuse } from '../errors.ts'
-import { answerBytesMax, readyByte } from './protocol.ts'
+import { answerBytesMax } from './answer.ts'
+import { readyByte } from './protocol.ts'
 
 export const deadlineMs = 5000
 export const rssMibMax = 512
@@ -36,11 +38,12 @@ export class ProbeProcess {
   constructor(clock: Clock) {
     this.#clock = clock
     const script = fileURLToPath(new URL('child.ts', import.meta.url))
+    const { NODE_COMPILE_CACHE } = process.env
     this.#child = spawn(
       process.execPath,
       ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', script],
       {
-        env: {},
+        env: NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE },
         cwd: '/',
         detached: true,
         stdio: ['pipe', 'pipe', 'pipe'],

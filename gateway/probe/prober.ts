@@ -8,8 +8,9 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import { refuse } from '../errors.ts'
+import { decodeAnswer, type Outcome } from './answer.ts'
 import { ProbeProcess } from './probe-process.ts'
-import { decodeAnswer, encodeUpload, type Outcome, type Upload } from './protocol.ts'
+import { encodeUpload, type Upload } from './protocol.ts'
 
 const atOnceMax = 4
 

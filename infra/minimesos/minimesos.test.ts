@@ -97,7 +97,8 @@ test('a task sees its own variables and those of Mesos, and no secret of minimes
     Object.keys(env)
       .filter(
         (name) =>
-          !name.startsWith('MESOS_') && !['HOME', 'LANG', 'PATH', 'PWD', 'OLDPWD', '_'].includes(name),
+          !name.startsWith('MESOS_') &&
+          !['HOME', 'LANG', 'NODE_COMPILE_CACHE', 'PATH', 'PWD', 'OLDPWD', '_'].includes(name),
       )
       .sort(),
     ['FOO', 'LIBPROCESS_IP', 'LIBPROCESS_PORT'],

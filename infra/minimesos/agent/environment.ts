@@ -6,7 +6,7 @@
  */
 import type { TaskRecord } from './task-folder.ts'
 
-const inherited = ['PATH', 'HOME', 'LANG'] as const
+const inherited = ['PATH', 'HOME', 'LANG', 'NODE_COMPILE_CACHE'] as const
 
 export interface AgentAddress {
   readonly agentId: string
