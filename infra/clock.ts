@@ -23,14 +23,12 @@ export const systemClock: Clock = {
 
 interface Alarm {
   readonly dueMs: number
-  readonly order: number
   readonly run: () => void
 }
 
 /** A clock that stands still until `advance` is called; alarms run in order of their due time. */
 export class ManualClock implements Clock {
   #nowMs: number
-  #order = 0
   readonly #alarms = new Set<Alarm>()
 
   constructor(nowMs = 0) {
@@ -46,7 +44,7 @@ export class ManualClock implements Clock {
   }
 
   after(delayMs: number, run: () => void): () => void {
-    const alarm = { dueMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, run }
+    const alarm = { dueMs: this.#nowMs + Math.max(0, delayMs), run }
     this.#alarms.add(alarm)
     return () => this.#alarms.delete(alarm)
   }
@@ -60,14 +58,20 @@ export class ManualClock implements Clock {
   advance(ms: number): void {
     const untilMs = this.#nowMs + ms
     for (;;) {
-      const next = [...this.#alarms]
-        .filter((a) => a.dueMs <= untilMs)
-        .sort((a, b) => a.dueMs - b.dueMs || a.order - b.order)[0]
+      const next = this.#nextUntil(untilMs)
       if (next === undefined) break
       this.#alarms.delete(next)
       this.#nowMs = Math.max(this.#nowMs, next.dueMs)
       next.run()
     }
     this.#nowMs = untilMs
+  }
+
+  /** Of those that fall due at the same time, the one set first: a Set is in that order. */
+  #nextUntil(untilMs: number): Alarm | undefined {
+    let next: Alarm | undefined
+    for (const alarm of this.#alarms)
+      if (alarm.dueMs <= untilMs && (next === undefined || alarm.dueMs < next.dueMs)) next = alarm
+    return next
   }
 }
