@@ -13,6 +13,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runCommand } from './check/command.ts'
+import { startCpuUse } from './check/cpu-use.ts'
 import { endLeftovers } from './check/leftovers.ts'
 import { slowestText } from './check/slowest.ts'
 import { findTestFiles } from './check/test-files.ts'
@@ -83,11 +84,11 @@ const results: string[] = []
 for (const { name, run } of patterns.length > 0 ? tests : [...source, ...tests]) {
   process.stdout.write(`\n── ${name}\n`)
   const startMs = performance.now()
+  const used = startCpuUse()
   const passed = await run()
   if (!passed) process.exitCode = 1
-  results.push(
-    `${passed ? '✔' : '✖'} ${name.padEnd(22)}${((performance.now() - startMs) / 1000).toFixed(1).padStart(7)} s`,
-  )
+  const seconds = ((performance.now() - startMs) / 1000).toFixed(1)
+  results.push(`${passed ? '✔' : '✖'} ${name.padEnd(22)}${seconds.padStart(7)} s  ${used()}`)
 }
 if (took.length > 1) process.stdout.write(`\n${slowestText(took)}\n`)
 process.stdout.write(`\n${results.join('\n')}\n`)
