@@ -38,6 +38,7 @@ export function encodeClaim(claim: Claim): Uint8Array {
 
 /** @returns Undefined if it is not a claim. */
 export function readClaim(bytes: Uint8Array): Claim | undefined {
+  if (bytes.length === 0) return undefined // somebody only listens: no error has to be made of that
   try {
     const claim = JSON.parse(new TextDecoder().decode(bytes)) as Claim
     const isClaim = claim.schema === 1 && typeof claim.epoch === 'number'

@@ -15,6 +15,12 @@ type Inbound =
   | { readonly receive: (bytes: Uint8Array, subject: string) => void; readonly message: Message }
   | { readonly pong: () => void; readonly lost: () => void }
 
+interface Subscription {
+  /** Of a subject with wildcards. */
+  readonly tokens: readonly string[] | undefined
+  readonly receivers: Set<(bytes: Uint8Array, subject: string) => void>
+}
+
 export class SimNet {
   readonly #clients: SimClient[] = []
 
@@ -51,10 +57,12 @@ export class SimNet {
       from.inbound.push(sent)
       return
     }
+    const have = sent.subject.split('.')
     for (const client of this.#clients) {
       if (client.cut) continue
-      for (const [pattern, receivers] of client.subscriptions) {
-        if (!matches(pattern, sent.subject)) continue
+      for (const [pattern, { tokens, receivers }] of client.subscriptions) {
+        const isHeard = tokens === undefined ? pattern === sent.subject : matches(tokens, have)
+        if (!isHeard) continue
         for (const receive of receivers) client.inbound.push({ receive, message: sent })
       }
     }
@@ -67,10 +75,7 @@ function toClient(client: SimClient): void {
   else received.receive(received.message.bytes, received.message.subject)
 }
 
-function matches(pattern: string, subject: string): boolean {
-  if (!pattern.includes('*')) return pattern === subject
-  const want = pattern.split('.')
-  const have = subject.split('.')
+function matches(want: readonly string[], have: readonly string[]): boolean {
   return want.length === have.length && want.every((token, i) => token === '*' || token === have[i])
 }
 
@@ -81,7 +86,7 @@ export class SimClient implements Wire {
   killed = false
   outbound: Outbound[] = []
   inbound: Inbound[] = []
-  readonly subscriptions = new Map<string, Set<(bytes: Uint8Array, subject: string) => void>>()
+  readonly subscriptions = new Map<string, Subscription>()
   readonly #listeners = new Set<() => void>()
 
   publish(subject: string, bytes: Uint8Array): void {
@@ -89,9 +94,10 @@ export class SimClient implements Wire {
   }
 
   subscribe(subject: string, receive: (bytes: Uint8Array, subject: string) => void): () => void {
-    const receivers = this.subscriptions.get(subject) ?? new Set()
+    const tokens = subject.includes('*') ? subject.split('.') : undefined
+    const { receivers } = this.subscriptions.get(subject) ?? { receivers: new Set() }
     receivers.add(receive)
-    this.subscriptions.set(subject, receivers)
+    this.subscriptions.set(subject, { tokens, receivers })
     return () => receivers.delete(receive)
   }
 
