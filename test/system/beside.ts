@@ -60,21 +60,17 @@ export class Beside {
       nats: { gateway: { user: string; password: string } }
     }
     const tokenFile = join(home, 'token')
-    this.#child = spawn(
-      process.execPath,
-      ['--no-node-snapshot', join(import.meta.dirname, '../../gateway/main.ts')],
-      {
-        stdio: ['pipe', 'pipe', 'ignore'],
-        env: {
-          ...process.env,
-          ...{ CONCORD_HOME: home, CONCORD_PARENT: 'stdin', CONCORD_GATEWAY_PORT: String(this.#port) },
-          CONCORD_NATS_URL: natsUrl,
-          ...{ CONCORD_NATS_USER: nats.gateway.user, CONCORD_NATS_PASSWORD: nats.gateway.password },
-          CONCORD_STORE_URL: store.url,
-          ...(store.user && { CONCORD_STORE_USER: store.user, CONCORD_STORE_PASSWORD: store.password }),
-        },
+    this.#child = spawn(process.execPath, [join(import.meta.dirname, '../../gateway/main.ts')], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+      env: {
+        ...process.env,
+        ...{ CONCORD_HOME: home, CONCORD_PARENT: 'stdin', CONCORD_GATEWAY_PORT: String(this.#port) },
+        CONCORD_NATS_URL: natsUrl,
+        ...{ CONCORD_NATS_USER: nats.gateway.user, CONCORD_NATS_PASSWORD: nats.gateway.password },
+        CONCORD_STORE_URL: store.url,
+        ...(store.user && { CONCORD_STORE_USER: store.user, CONCORD_STORE_PASSWORD: store.password }),
       },
-    )
+    })
     this.#ended = false
     const ready = await once(createInterface({ input: this.#child.stdout! }), 'line')
     const { url } = JSON.parse(String(ready[0])) as { url: string }

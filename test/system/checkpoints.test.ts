@@ -5,16 +5,18 @@ import { test } from 'node:test'
 import type { FunctionDetail } from '../../sdk/api/index.ts'
 import { Platform, Reader } from './platform.ts'
 
+const started = Platform.ofFile()
+
 /** Counts records by key, and answers each with the count. */
-const count = `
+const count = (name: string): string => `
 import { defineFunction, groupBy } from 'concord'
 export default defineFunction({
-  metadata: { name: 'count', istreams: { 'count-in': groupBy }, ostreams: ['count-out'] },
+  metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'] },
   processRecord(ctx, record) {
     const key = record.key.length === 0 ? 'none' : new TextDecoder().decode(record.key)
     const total = (ctx.getJson(key) ?? 0) + 1
     ctx.setJson(key, total)
-    ctx.produceRecord('count-out', key, String(total))
+    ctx.produceRecord('${name}-out', key, String(total))
   },
 })
 `
@@ -23,8 +25,8 @@ const keys = Array.from({ length: 40 }, (_, i) => `key-${i}`)
 /** Each key once. */
 const round = `${keys.map((key) => JSON.stringify({ key, value: 'x' })).join('\n')}\n`
 
-async function produce(platform: Platform): Promise<void> {
-  await platform.json(['produce', 'count-in', '--ndjson'], round)
+async function produce(name: string): Promise<void> {
+  await started().json(['produce', `${name}-in`, '--ndjson'], round)
 }
 
 const isIdle =
@@ -45,24 +47,25 @@ const checkpointed = (detail: FunctionDetail, afterMs: number): boolean =>
 test('a runner killed goes on from its last checkpoint; what the state lacks is what the ledger says', {
   timeout: 400_000,
 }, async (t) => {
-  const platform = await Platform.start(t)
-  await platform.deploy('count', count)
-  const out = await Reader.start(t, platform, ['count-out', '--hold'])
-  await produce(platform)
-  await produce(platform)
-  await platform.until('count', isIdle(80))
+  const platform = started()
+  const name = 'struck'
+  await platform.deployIn(t, name, count(name))
+  const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
+  await produce(name)
+  await produce(name)
+  await platform.until(name, isIdle(80))
   const atMs = Date.now()
-  const before = await platform.until('count', (detail) => checkpointed(detail, atMs))
+  const before = await platform.until(name, (detail) => checkpointed(detail, atMs))
   assert.ok(before.instances[0]!.checkpoint!.storedBytes > 0)
-  await produce(platform) // after the checkpoint, most likely
-  await platform.until('count', isIdle(120))
+  await produce(name) // after the checkpoint, most likely
+  await platform.until(name, isIdle(120))
   await out.read(120)
   process.kill(before.instances[0]!.pid!, 'SIGKILL')
-  await platform.until('count', (detail) => detail.state === 'running' && detail.instances[0]!.restarts === 1)
-  await produce(platform)
+  await platform.until(name, (detail) => detail.state === 'running' && detail.instances[0]!.restarts === 1)
+  await produce(name)
   await out.read(160)
   const after = await platform.until(
-    'count',
+    name,
     (detail) => isIdle(160)(detail) && detail.instances[0]!.recordsIn === 40, // so heard from after all of them
   )
   const { stateLost } = after.ledger[0]!
@@ -75,36 +78,37 @@ test('a runner killed goes on from its last checkpoint; what the state lacks is 
 test('an orderly end loses nothing: stop, new version, failure, and the platform down and up', {
   timeout: 400_000,
 }, async (t) => {
-  const platform = await Platform.start(t)
-  await platform.deploy('count', count)
+  const platform = started()
+  const name = 'orderly'
+  await platform.deployIn(t, name, count(name))
   let rounds = 0
   const check = async (what: string): Promise<void> => {
-    const out = await Reader.start(t, platform, ['count-out', '--hold'])
-    await produce(platform)
+    const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
+    await produce(name)
     rounds += 1
     await out.read(40)
     assert.deepEqual(new Set(counts(out).values()), new Set([rounds]), what)
-    assert.equal((await platform.client.inspect('count')).ledger[0]!.stateLost, 0, what)
+    assert.equal((await platform.client.inspect(name)).ledger[0]!.stateLost, 0, what)
     await out.end()
   }
   await check('a first round')
-  const first = await platform.client.inspect('count')
-  await platform.json(['kill', '-id', 'count-0', '--restart'])
+  const first = await platform.client.inspect(name)
+  await platform.json(['kill', '-id', `${name}-0`, '--restart'])
   await platform.until(
-    'count',
+    name,
     (d) => d.state === 'running' && d.instances[0]!.taskId !== first.instances[0]!.taskId,
   )
   await check('a restart')
-  await platform.deploy('count', `${count}// changed\nexport const version = 2\n`)
-  await platform.until('count', (d) => d.state === 'running' && d.instances[0]?.version === 2)
+  await platform.deploy(name, `${count(name)}// changed\nexport const version = 2\n`)
+  await platform.until(name, (d) => d.state === 'running' && d.instances[0]?.version === 2)
   await check('a new version')
   await platform.down()
   await platform.up()
-  await platform.until('count', (d) => d.state === 'running')
+  await platform.until(name, (d) => d.state === 'running')
   await check('down and up')
   for (const checkpoint of [false, {}]) {
-    const file = join(platform.home, 'count.jsonc')
-    writeFileSync(file, JSON.stringify({ main: './count.ts', checkpoint }))
+    const file = join(platform.home, `${name}.jsonc`)
+    writeFileSync(file, JSON.stringify({ main: `./${name}.ts`, checkpoint }))
     await platform.json(['deploy', file])
     rounds = 0
     await check(checkpoint === false ? 'without checkpoints' : 'with them again')
@@ -112,8 +116,9 @@ test('an orderly end loses nothing: stop, new version, failure, and the platform
 })
 
 test('a timer that fell due while no owner was there fires on return', { timeout: 400_000 }, async (t) => {
-  const platform = await Platform.start(t)
-  await platform.deploy(
+  const platform = started()
+  await platform.deployIn(
+    t,
     'late',
     `
 import { defineFunction, groupBy } from 'concord'
@@ -136,14 +141,15 @@ export default defineFunction({
 test('fn rm takes the state along; a function of the same name begins anew', {
   timeout: 400_000,
 }, async (t) => {
-  const platform = await Platform.start(t)
+  const platform = started()
+  const name = 'removed'
   for (const again of [false, true]) {
-    await platform.deploy('count', count)
-    const out = await Reader.start(t, platform, ['count-out', '--hold'])
-    await produce(platform)
+    await platform.deploy(name, count(name))
+    const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
+    await produce(name)
     await out.read(40)
     assert.deepEqual(new Set(counts(out).values()), new Set([1]), again ? 'the second one' : 'the first one')
     await out.end()
-    await platform.json(['fn', 'rm', 'count'])
+    await platform.json(['fn', 'rm', name])
   }
 })

@@ -14,6 +14,8 @@ export default defineFunction({
 `
 }
 
+const started = Platform.ofFile()
+
 interface Up {
   readonly processes: Readonly<Record<string, { readonly pid: number }>>
 }
@@ -25,8 +27,8 @@ function pidOf(platform: Platform, name: string): number {
 test('a runner killed is restarted, seen in inspect and logs, and others go on undisturbed', {
   timeout: 400_000,
 }, async (t) => {
-  const platform = await Platform.start(t)
-  await Promise.all([platform.deploy('one', copies('one')), platform.deploy('two', copies('two'))])
+  const platform = started()
+  await Promise.all(['one', 'two'].map((name) => platform.deployIn(t, name, copies(name))))
   const out = await Reader.start(t, platform, ['two-out', '--hold'])
   const before = await platform.until('one', (d) => d.instances[0]?.pid !== undefined)
   const other = await platform.until('two', (d) => d.instances[0]?.pid !== undefined)
@@ -46,73 +48,77 @@ for (const victim of ['gateway', 'scheduler', 'minimesos'] as const) {
   test(`a ${victim} killed: functions go on, and after its restart nothing is forgotten`, {
     timeout: 400_000,
   }, async (t) => {
-    const platform = await Platform.start(t)
-    await platform.deploy('one', copies('one'))
-    const before = await platform.until('one', (d) => d.state === 'running')
-    await platform.json(['produce', 'one-in'], 'a\n')
-    await platform.until('one', (d) => d.ledger[0]!.processed === 1)
+    const platform = started()
+    const name = `beside-${victim}`
+    await platform.deployIn(t, name, copies(name))
+    const before = await platform.until(name, (d) => d.state === 'running')
+    await platform.json(['produce', `${name}-in`], 'a\n')
+    await platform.until(name, (d) => d.ledger[0]!.processed === 1)
     const pid = pidOf(platform, victim)
     process.kill(pid, 'SIGKILL')
     await platform.untilUp(() => pidOf(platform, victim) !== pid)
-    const out = await Reader.start(t, platform, ['one-out', '--hold'])
-    await platform.json(['produce', 'one-in'], 'b\n')
+    const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
+    await platform.json(['produce', `${name}-in`], 'b\n')
     await out.read(1)
-    const after = await platform.until('one', (d) => d.state === 'running')
+    const after = await platform.until(name, (d) => d.state === 'running')
     assert.equal(after.instances[0]!.taskId, before.instances[0]!.taskId)
     assert.equal(after.instances[0]!.pid, before.instances[0]!.pid)
     assert.equal(after.instances[0]!.restarts, 0)
-    await platform.deploy('two', copies('two')) // control works
+    await platform.deployIn(t, `after-${victim}`, copies(`after-${victim}`)) // control works
   })
 }
 
 test('concord up killed and started again finds its functions at work', { timeout: 400_000 }, async (t) => {
-  const platform = await Platform.start(t)
-  await platform.deploy('one', copies('one'))
-  const before = await platform.until('one', (d) => d.instances[0]?.pid !== undefined)
+  const platform = started()
+  await platform.deployIn(t, 'stays', copies('stays'))
+  const before = await platform.until('stays', (d) => d.instances[0]?.pid !== undefined)
   await platform.killUp()
   await platform.up()
-  const after = await platform.until('one', (d) => d.state === 'running' && d.instances[0]!.pid !== undefined)
+  const after = await platform.until(
+    'stays',
+    (d) => d.state === 'running' && d.instances[0]!.pid !== undefined,
+  )
   assert.equal(after.instances[0]!.pid, before.instances[0]!.pid)
   assert.equal(after.instances[0]!.taskId, before.instances[0]!.taskId)
-  await platform.json(['produce', 'one-in'], 'a\n')
-  await platform.until('one', (d) => d.recordsIn === 1)
+  await platform.json(['produce', 'stays-in'], 'a\n')
+  await platform.until('stays', (d) => d.recordsIn === 1)
 })
 
 test('kill -id runs destroy and lowers the wanted count; --restart replaces the instance', {
   timeout: 400_000,
 }, async (t) => {
-  const platform = await Platform.start(t)
-  await platform.deploy(
-    'one',
-    copies('one').replace('processRecord', `destroy() { console.log('destroyed') },\n  processRecord`),
-    ['--instances', '2'],
+  const platform = started()
+  const ends = copies('ends').replace(
+    'processRecord',
+    `destroy() { console.log('destroyed') },\n  processRecord`,
   )
-  const before = await platform.until('one', (d) => d.instancesRunning === 2)
-  await platform.json(['kill', '-id', 'one-0', '--restart'])
+  await platform.deployIn(t, 'ends', ends, ['--instances', '2'])
+  const before = await platform.until('ends', (d) => d.instancesRunning === 2)
+  await platform.json(['kill', '-id', 'ends-0', '--restart'])
   const replaced = await platform.until(
-    'one',
+    'ends',
     (d) => d.instancesRunning === 2 && d.instances[0]!.taskId !== before.instances[0]!.taskId,
   )
   assert.equal(replaced.instancesWanted, 2)
-  await platform.json(['kill', '-id', 'one-1'])
+  await platform.json(['kill', '-id', 'ends-1'])
   await platform.until(
-    'one',
+    'ends',
     (d) => d.instancesWanted === 1 && d.instances.length === 1 && d.instancesRunning === 1,
   )
-  const logs = await platform.untilLogged('one', /(destroyed[\s\S]*){2}/)
+  const logs = await platform.untilLogged('ends', /(destroyed[\s\S]*){2}/)
   assert.equal(logs.match(/destroyed/g)?.length, 2, logs)
   // The one that is left owns all partitions.
-  await platform.json(['produce', 'one-in'], Array.from({ length: 200 }, (_, i) => `line ${i}`).join('\n'))
-  await platform.until('one', (d) => d.ledger[0]!.processed === 200)
+  await platform.json(['produce', 'ends-in'], Array.from({ length: 200 }, (_, i) => `line ${i}`).join('\n'))
+  await platform.until('ends', (d) => d.ledger[0]!.processed === 200)
 })
 
 test('a platform at rest restarts nothing', { timeout: 400_000 }, async (t) => {
-  const platform = await Platform.start(t)
-  await platform.deploy('one', copies('one'))
-  const before = await platform.until('one', (d) => d.instances[0]?.pid !== undefined)
+  const platform = started()
+  await platform.deployIn(t, 'calm', copies('calm'))
+  const before = await platform.until('calm', (d) => d.instances[0]?.pid !== undefined)
   const pids = ['nats-server', 'minimesos', 'scheduler', 'gateway'].map((name) => pidOf(platform, name))
   await new Promise((resolve) => setTimeout(resolve, 20_000)) // its watches look every five seconds
-  const after = await platform.client.inspect('one')
+  const after = await platform.client.inspect('calm')
   assert.equal(after.instances[0]!.pid, before.instances[0]!.pid)
   assert.deepEqual(
     ['nats-server', 'minimesos', 'scheduler', 'gateway'].map((name) => pidOf(platform, name)),

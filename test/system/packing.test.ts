@@ -4,6 +4,8 @@ import { test } from 'node:test'
 import type { FunctionDetail } from '../../sdk/api/index.ts'
 import { Platform, Reader } from './platform.ts'
 
+const started = Platform.ofFile()
+
 function copies(name: string, version = 'a'): string {
   return `
 import { defineFunction, groupBy } from 'concord'
@@ -32,9 +34,9 @@ const settled = (processed: number) => (d: FunctionDetail) =>
 test('four instances share a runner; one is killed, started anew, deployed again, and the runner killed', {
   timeout: 400_000,
 }, async (t) => {
-  const platform = await Platform.start(t)
+  const platform = started()
   const flags = ['--instances', '4', '--per-runner', '4', ...small]
-  await platform.deploy('one', copies('one'), flags)
+  await platform.deployIn(t, 'one', copies('one'), flags)
   const first = await platform.until('one', (d) => allRun(d, 4))
   assert.equal(tasks(first).size, 1)
   assert.equal(pids(first).size, 1)
@@ -76,7 +78,7 @@ test('four instances share a runner; one is killed, started anew, deployed again
 test('a record that breaks its limit takes nothing along of the instance beside it', {
   timeout: 400_000,
 }, async (t) => {
-  const platform = await Platform.start(t)
+  const platform = started()
   const source = `
 import { defineFunction, groupBy } from 'concord'
 export default defineFunction({
@@ -88,7 +90,7 @@ export default defineFunction({
   },
 })
 `
-  await platform.deploy('pair', source, ['--instances', '2', '--per-runner', '2', ...small])
+  await platform.deployIn(t, 'pair', source, ['--instances', '2', '--per-runner', '2', ...small])
   const before = await platform.until('pair', (d) => allRun(d, 2))
   assert.equal(pids(before).size, 1)
   const out = await Reader.start(t, platform, ['pair-out', '--hold'])
@@ -107,24 +109,23 @@ export default defineFunction({
 })
 
 test('twenty instances share a runner, and are all seen', { timeout: 400_000 }, async (t) => {
-  const platform = await Platform.start(t)
+  const platform = started()
   const tiny = ['--mem', '8', '--cpus', '0.01']
-  await platform.deploy('many', copies('many'), ['--instances', '20', '--per-runner', '20', ...tiny])
+  await platform.deployIn(t, 'many', copies('many'), ['--instances', '20', '--per-runner', '20', ...tiny])
   const detail = await platform.until('many', (d) => allRun(d, 20))
   assert.equal(tasks(detail).size, 1)
   assert.deepEqual(
     detail.instances.map(({ index }) => index),
     Array.from({ length: 20 }, (_, index) => index),
   )
-  await platform.json(['fn', 'rm', 'many'])
 })
 
 test('functions of a pack share a runner; one that fails leaves the others at work', {
   timeout: 400_000,
 }, async (t) => {
-  const platform = await Platform.start(t)
+  const platform = started()
   const flags = ['--pack', 'tiny', '--per-runner', '3', ...small]
-  for (const name of ['ant', 'bee']) await platform.deploy(name, copies(name), flags)
+  for (const name of ['ant', 'bee']) await platform.deployIn(t, name, copies(name), flags)
   const ant = await platform.until('ant', (d) => allRun(d, 1))
   const bee = await platform.until('bee', (d) => allRun(d, 1))
   assert.deepEqual(pids(ant), pids(bee))
@@ -139,6 +140,4 @@ test('functions of a pack share a runner; one that fails leaves the others at wo
   assert.equal(after.instances[0]!.restarts, 0)
   const logs = (await platform.cli(['fn', 'logs', 'bee'])).stdout
   assert.doesNotMatch(logs, /as asked/, 'each function has a log of its own')
-
-  for (const name of ['ant', 'bee']) await platform.json(['fn', 'rm', name])
 })

@@ -8,7 +8,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { TestContext } from 'node:test'
+import { after, before, type TestContext } from 'node:test'
 import type { StoreSettings } from '../../infra/store/index.ts'
 import type { FunctionDetail } from '../../sdk/api/index.ts'
 import { ConcordClient } from '../../sdk/client/index.ts'
@@ -91,6 +91,17 @@ export class Platform {
     return platform
   }
 
+  /** One for all tests of a file, each of which has functions of its own: it starts before the first and ends after the last. */
+  static ofFile(): () => Platform {
+    let platform: Platform | undefined
+    before(async () => {
+      platform = new Platform(mkdtempSync(join(tmpdir(), 'concord-system-')))
+      await platform.up()
+    })
+    after(() => platform?.remove())
+    return () => platform!
+  }
+
   get url(): string {
     return this.#ready!.url
   }
@@ -134,15 +145,7 @@ export class Platform {
 
   /** @param more Arguments, such as those of a cluster. */
   async up(env: Readonly<Record<string, string>> = {}, more: readonly string[] = []): Promise<void> {
-    const args = [
-      '--no-node-snapshot',
-      join(root, 'infra/local/up.ts'),
-      '--home',
-      this.home,
-      '--ports',
-      'free',
-      ...more,
-    ]
+    const args = [join(root, 'infra/local/up.ts'), '--home', this.home, '--ports', 'free', ...more]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, ...env },
@@ -194,6 +197,12 @@ export class Platform {
     const file = join(this.home, `${name}.ts`)
     writeFileSync(file, source)
     await this.json(['fn', 'deploy', file, ...flags])
+  }
+
+  /** The same until the test ends: it leaves room for the other tests of the platform. */
+  async deployIn(t: TestContext, name: string, source: string, flags: readonly string[] = []): Promise<void> {
+    t.after(() => this.client.remove(name))
+    await this.deploy(name, source, flags)
   }
 
   /** Waits until a look at the platform's own files says so, and the gateway answers. */

@@ -3,6 +3,8 @@ import { test } from 'node:test'
 import type { DeadLetter, DeadLetterSummary } from '../../sdk/api/index.ts'
 import { Platform, Reader } from './platform.ts'
 
+const started = Platform.ofFile()
+
 function source(name: string, onError: string): string {
   return `import { defineFunction, groupBy } from 'concord'
 export default defineFunction({
@@ -23,8 +25,8 @@ test("a record that ends its runner under { retry: 1, then: 'deadLetter' } is tr
   timeout: 400_000,
 }, async (t) => {
   const [name, poison, attempts] = ['loops', 'loop', 2]
-  const platform = await Platform.start(t)
-  await platform.deploy(name, source(name, `{ retry: 1, then: 'deadLetter' }`))
+  const platform = started()
+  await platform.deployIn(t, name, source(name, `{ retry: 1, then: 'deadLetter' }`))
   const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
   const lines = Array.from({ length: records }, (_, i) => (i === 100 ? poison : String(i)))
   await platform.json(['produce', `${name}-in`], lines.join('\n'))
@@ -68,8 +70,8 @@ test('a record that fills the memory is put aside in order, or takes its runner 
   timeout: 400_000,
 }, async (t) => {
   const name = 'bombs'
-  const platform = await Platform.start(t)
-  await platform.deploy(name, source(name, `'deadLetter'`))
+  const platform = started()
+  await platform.deployIn(t, name, source(name, `'deadLetter'`))
   const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
   const lines = Array.from({ length: records }, (_, i) => (i === 100 ? 'bomb' : String(i)))
   await platform.json(['produce', `${name}-in`], lines.join('\n'))
@@ -108,8 +110,8 @@ test('a record on which V8 aborts takes its runner along: the account says what 
   timeout: 400_000,
 }, async (t) => {
   const name = 'aborts'
-  const platform = await Platform.start(t)
-  await platform.deploy(name, source(name, `'deadLetter'`))
+  const platform = started()
+  await platform.deployIn(t, name, source(name, `'deadLetter'`))
   const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
   await platform.json(['produce', `${name}-in`], ['1', 'abort', '2'].join('\n'))
   const ended = await platform.until(

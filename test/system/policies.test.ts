@@ -3,6 +3,8 @@ import { test } from 'node:test'
 import type { DeadLetter, DeadLetterSummary, RedriveAnswer } from '../../sdk/api/index.ts'
 import { Platform, Reader } from './platform.ts'
 
+const started = Platform.ofFile()
+
 const records = 10_000
 const poison = 10 // one in a thousand
 
@@ -30,8 +32,8 @@ for (const [name, onError, reason] of [
   test(`a function that throws on one record in a thousand under ${onError}: the counts add up`, {
     timeout: 400_000,
   }, async (t) => {
-    const platform = await Platform.start(t)
-    await platform.deploy(name, source(name, onError))
+    const platform = started()
+    await platform.deployIn(t, name, source(name, onError))
     const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
     await platform.json(['produce', `${name}-in`], lines)
     await out.read(records - poison)
@@ -109,8 +111,8 @@ for (const [name, onError, reason] of [
 test(`a function that throws under 'fail' restarts, loses only the record that failed, and stops when it crash-loops`, {
   timeout: 400_000,
 }, async (t) => {
-  const platform = await Platform.start(t)
-  await platform.deploy('fails', source('fails', `'fail'`))
+  const platform = started()
+  await platform.deployIn(t, 'fails', source('fails', `'fail'`))
   const out = await Reader.start(t, platform, ['fails-out', '--hold'])
   const few = 2000 // two poisoned records: two restarts
   await platform.json(['produce', 'fails-in'], Array.from({ length: few }, (_, i) => String(i)).join('\n'))

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { writeProject } from './load/steps.ts'
 import { Platform } from './platform.ts'
+
+const started = Platform.ofFile()
 
 function chain(name: string, from: string, to: string, body: string): string {
   return `
@@ -18,107 +20,113 @@ export default defineFunction({
 const numbers = (count: number): string =>
   Array.from({ length: count }, (_, i) => `${i} ${'x'.repeat(2000)}`).join('\n')
 
-test('a redeploy behind a blocked downstream hands on what was not touched, and counts the rest', {
-  timeout: 400_000,
-}, async (t) => {
-  const platform = await Platform.start(t)
-  const pass = `processRecord(ctx, record) { ctx.produceRecord('mid', record.key, record.text()) },`
-  await platform.deploy('down', chain('down', 'mid', '', 'processRecord() {},'), [
-    '--instances',
-    '0',
-    '--no-wait',
-  ])
-  await platform.deploy('up', chain('up', 'start', 'mid', pass))
-  const records = 4000
-  await platform.json(['produce', 'start', '--key', 'k'], numbers(records))
-  await platform.until('up', (d) => d.recordsIn > 100)
-  await platform.deploy('up', chain('up', 'start', 'mid', `// v2\n  ${pass}`))
-  await platform.deploy('down', chain('down', 'mid', '', '// v2\n  processRecord() {},'), [
-    '--instances',
-    '1',
-  ])
-  const up = await platform.until('up', (d) => d.ledger[0]!.inFlight === 0)
-  const [row] = up.ledger
-  assert.equal(row!.sent, records)
-  assert.equal(row!.unaccounted, 0)
-  const undelivered = row!.dropped['undelivered'] ?? 0
-  assert.equal(row!.processed + undelivered, records)
-  assert.ok(row!.processed > records / 2, `most of the queue went to the new version: ${JSON.stringify(row)}`)
-  // What 'up' has sent is told by its next heartbeat, after what the gateway knows to be acknowledged.
-  const arrived = ({ inFlight, processed }: { inFlight: number; processed: number }): boolean =>
-    inFlight === 0 && processed >= row!.processed
-  await platform.until('down', (d) => arrived(d.ledger[0]!))
-})
+/** Most of their time they wait: two at a time, the longest first. */
+describe('functions of one platform', { concurrency: 2 }, () => {
+  test('a callback that does not end in time at a stop costs its record and no other', {
+    timeout: 400_000,
+  }, async (t) => {
+    const platform = started()
+    const stuck = `async processRecord() { await new Promise((done) => setTimeout(done, 25_000)) },`
+    await platform.deployIn(t, 'stuck', chain('stuck', 'stuck-in', '', stuck))
+    await platform.json(['produce', 'stuck-in', '--key', 'k'], numbers(10))
+    await platform.until('stuck', (d) => d.ledger[0]!.inFlight === 10)
+    await platform.deploy('stuck', chain('stuck', 'stuck-in', '', 'processRecord() {},'), ['--drain'])
+    const after = await platform.until('stuck', (d) => d.ledger[0]!.inFlight === 0)
+    assert.deepEqual(
+      { ...after.ledger[0] },
+      {
+        stream: 'stuck-in',
+        sent: 10,
+        processed: 9,
+        dropped: { failed: 1 },
+        inFlight: 0,
+        unaccounted: 0,
+        stateLost: 0,
+      },
+    )
+  })
 
-test('a stop ends an asynchronous batch after the callback at hand', { timeout: 400_000 }, async (t) => {
-  const platform = await Platform.start(t)
-  const slow = `async processRecord() { await new Promise((done) => setTimeout(done, 100)) },\n  destroy() { console.log('destroyed') },`
-  await platform.deploy('slow', chain('slow', 'start', '', slow))
-  await platform.json(['produce', 'start', '--key', 'k'], numbers(200))
-  await platform.until('slow', (d) => d.recordsIn > 3)
-  await platform.json(['kill', '-id', 'slow-0', '--restart'])
-  const after = await platform.until('slow', (d) => d.instances[0]?.lastExit !== undefined)
-  assert.equal(after.instances[0]!.lastExit!.reason, 'drained')
-  assert.equal(after.ledger[0]!.unaccounted, 0)
-  assert.deepEqual(after.ledger[0]!.dropped, {})
-  await platform.untilLogged('slow', /destroyed/)
-})
+  test('a redeploy behind a blocked downstream hands on what was not touched, and counts the rest', {
+    timeout: 400_000,
+  }, async (t) => {
+    const platform = started()
+    const pass = `processRecord(ctx, record) { ctx.produceRecord('redeploy-mid', record.key, record.text()) },`
+    await platform.deployIn(t, 'down', chain('down', 'redeploy-mid', '', 'processRecord() {},'), [
+      '--instances',
+      '0',
+      '--no-wait',
+    ])
+    await platform.deployIn(t, 'up', chain('up', 'redeploy-in', 'redeploy-mid', pass))
+    const records = 4000
+    await platform.json(['produce', 'redeploy-in', '--key', 'k'], numbers(records))
+    await platform.until('up', (d) => d.recordsIn > 100)
+    await platform.deploy('up', chain('up', 'redeploy-in', 'redeploy-mid', `// v2\n  ${pass}`))
+    await platform.deploy('down', chain('down', 'redeploy-mid', '', '// v2\n  processRecord() {},'), [
+      '--instances',
+      '1',
+    ])
+    const up = await platform.until('up', (d) => d.ledger[0]!.inFlight === 0)
+    const [row] = up.ledger
+    assert.equal(row!.sent, records)
+    assert.equal(row!.unaccounted, 0)
+    const undelivered = row!.dropped['undelivered'] ?? 0
+    assert.equal(row!.processed + undelivered, records)
+    assert.ok(
+      row!.processed > records / 2,
+      `most of the queue went to the new version: ${JSON.stringify(row)}`,
+    )
+    // What 'up' has sent is told by its next heartbeat, after what the gateway knows to be acknowledged.
+    const arrived = ({ inFlight, processed }: { inFlight: number; processed: number }): boolean =>
+      inFlight === 0 && processed >= row!.processed
+    await platform.until('down', (d) => arrived(d.ledger[0]!))
+  })
 
-test('a callback that does not end in time at a stop costs its record and no other', {
-  timeout: 400_000,
-}, async (t) => {
-  const platform = await Platform.start(t)
-  const stuck = `async processRecord() { await new Promise((done) => setTimeout(done, 25_000)) },`
-  await platform.deploy('stuck', chain('stuck', 'start', '', stuck))
-  await platform.json(['produce', 'start', '--key', 'k'], numbers(10))
-  await platform.until('stuck', (d) => d.ledger[0]!.inFlight === 10)
-  await platform.deploy('stuck', chain('stuck', 'start', '', 'processRecord() {},'), ['--drain'])
-  const after = await platform.until('stuck', (d) => d.ledger[0]!.inFlight === 0)
-  assert.deepEqual(
-    { ...after.ledger[0] },
-    {
-      stream: 'start',
-      sent: 10,
-      processed: 9,
-      dropped: { failed: 1 },
-      inFlight: 0,
-      unaccounted: 0,
-      stateLost: 0,
-    },
-  )
-})
+  test('a stop ends an asynchronous batch after the callback at hand', { timeout: 400_000 }, async (t) => {
+    const platform = started()
+    const slow = `async processRecord() { await new Promise((done) => setTimeout(done, 100)) },\n  destroy() { console.log('destroyed') },`
+    await platform.deployIn(t, 'slow', chain('slow', 'slow-in', '', slow))
+    await platform.json(['produce', 'slow-in', '--key', 'k'], numbers(200))
+    await platform.until('slow', (d) => d.recordsIn > 3)
+    await platform.json(['kill', '-id', 'slow-0', '--restart'])
+    const after = await platform.until('slow', (d) => d.instances[0]?.lastExit !== undefined)
+    assert.equal(after.instances[0]!.lastExit!.reason, 'drained')
+    assert.equal(after.ledger[0]!.unaccounted, 0)
+    assert.deepEqual(after.ledger[0]!.dropped, {})
+    await platform.untilLogged('slow', /destroyed/)
+  })
 
-test('a destroy that throws and a dead letter near the size limit end nothing', {
-  timeout: 400_000,
-}, async (t) => {
-  const platform = await Platform.start(t)
-  const body = `processRecord() { throw new Error('no') },\n  destroy() { throw new Error('destroy failed too') },`
-  await platform.deploy('bad', chain('bad', 'start', '', body))
-  await platform.json(['produce', 'start', '--key', 'k'], `${'"'.repeat(600_000)}\nsmall\n`)
-  const before = await platform.until('bad', (d) => d.ledger[0]!.inFlight === 0)
-  assert.deepEqual(before.ledger[0]!.dropped, { deadLettered: 2 })
-  assert.equal(before.instances[0]!.restarts, 0)
-  await platform.json(['kill', '-id', 'bad-0', '--restart'])
-  const after = await platform.until('bad', (d) => d.instances[0]?.lastExit !== undefined)
-  assert.equal(after.instances[0]!.lastExit!.reason, 'drained')
-  await platform.untilLogged('bad', /destroy failed too/)
-})
+  test('timers and state of a partition end with its owner', { timeout: 400_000 }, async (t) => {
+    const platform = started()
+    const body = `processRecord(ctx, record) { ctx.setTimer(record.text(), ctx.nowMs() + 4000) },
+    processTimer(ctx, key) { console.log('timer', key, 'by', ctx.instance) },`
+    const source = chain('times', 'times-in', '', body)
+    await platform.deployIn(t, 'times', source, ['--instances', '2'])
+    await platform.until('times', (d) => d.instancesRunning === 2)
+    await platform.json(['produce', 'times-in'], Array.from({ length: 40 }, (_, i) => `key-${i}`).join('\n'))
+    await platform.until('times', (d) => d.recordsIn === 40)
+    await platform.json(['kill', '-id', 'times-1'])
+    await platform.until('times', (d) => d.instancesWanted === 1 && d.instances.length === 1)
+    await new Promise((resolve) => setTimeout(resolve, 4500)) // the timers' own time
+    const logs = (await platform.cli(['fn', 'logs', 'times', '--tail', '1000'])).stdout
+    const fired = [...logs.matchAll(/timer (key-\d+) by (\d)/g)].map((m) => m[1]!)
+    assert.equal(new Set(fired).size, fired.length, 'none fires twice')
+  })
 
-test('timers and state of a partition end with its owner', { timeout: 400_000 }, async (t) => {
-  const platform = await Platform.start(t)
-  const body = `processRecord(ctx, record) { ctx.setTimer(record.text(), ctx.nowMs() + 4000) },
-  processTimer(ctx, key) { console.log('timer', key, 'by', ctx.instance) },`
-  const source = chain('times', 'start', '', body)
-  await platform.deploy('times', source, ['--instances', '2'])
-  await platform.until('times', (d) => d.instancesRunning === 2)
-  await platform.json(['produce', 'start'], Array.from({ length: 40 }, (_, i) => `key-${i}`).join('\n'))
-  await platform.until('times', (d) => d.recordsIn === 40)
-  await platform.json(['kill', '-id', 'times-1'])
-  await platform.until('times', (d) => d.instancesWanted === 1 && d.instances.length === 1)
-  await new Promise((resolve) => setTimeout(resolve, 4500)) // the timers' own time
-  const logs = (await platform.cli(['fn', 'logs', 'times', '--tail', '1000'])).stdout
-  const fired = [...logs.matchAll(/timer (key-\d+) by (\d)/g)].map((m) => m[1]!)
-  assert.equal(new Set(fired).size, fired.length, 'none fires twice')
+  test('a destroy that throws and a dead letter near the size limit end nothing', {
+    timeout: 400_000,
+  }, async (t) => {
+    const platform = started()
+    const body = `processRecord() { throw new Error('no') },\n  destroy() { throw new Error('destroy failed too') },`
+    await platform.deployIn(t, 'bad', chain('bad', 'bad-in', '', body))
+    await platform.json(['produce', 'bad-in', '--key', 'k'], `${'"'.repeat(600_000)}\nsmall\n`)
+    const before = await platform.until('bad', (d) => d.ledger[0]!.inFlight === 0)
+    assert.deepEqual(before.ledger[0]!.dropped, { deadLettered: 2 })
+    assert.equal(before.instances[0]!.restarts, 0)
+    await platform.json(['kill', '-id', 'bad-0', '--restart'])
+    const after = await platform.until('bad', (d) => d.instances[0]?.lastExit !== undefined)
+    assert.equal(after.instances[0]!.lastExit!.reason, 'drained')
+    await platform.untilLogged('bad', /destroy failed too/)
+  })
 })
 
 test('down says how many records it gives up, and nothing where there are none', {
@@ -143,20 +151,20 @@ test('down says how many records it gives up, and nothing where there are none',
 
 test('a record whose limit passes while its runner stands still is tried again: its function is not to blame', {
   timeout: 400_000,
-}, async (t) => {
-  const platform = await Platform.start(t)
+}, async () => {
+  const platform = started()
   const busy = `processRecord(ctx, record) { if (record.text() === 'busy') for (let i = 0; i < 5e8; i++); },` // some 0.3 s
   const limits = { callbackMs: 4_000 } // so much more than it takes that a busy machine does not break it by itself
-  const source = chain('busy', 'start', '', busy).replace('deadLetter', 'fail')
+  const source = chain('busy', 'busy-in', '', busy).replace('deadLetter', 'fail')
   await platform.json(['fn', 'deploy', writeProject(platform.home, 'busy', source, { limits })])
   const { instances } = await platform.until('busy', (d) => d.instances[0]?.pid !== undefined)
   const runner = instances[0]!.pid!
   const watchdog = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${runner}/status`, 'utf8'))![1])
-  await platform.client.produce('start', [{ key: 'k', value: 'first' }]) // its code is warm then
+  await platform.client.produce('busy-in', [{ key: 'k', value: 'first' }]) // its code is warm then
   await platform.until('busy', (d) => d.ledger[0]!.processed === 1)
   const cpuBefore = cpuTicks(runner)
   // Not by the command, which ends when the record may have been processed already.
-  const produced = platform.client.produce('start', [
+  const produced = platform.client.produce('busy-in', [
     { key: 'k', value: 'busy' },
     { key: 'k', value: 'last' },
   ])
