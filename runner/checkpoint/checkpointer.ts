@@ -76,7 +76,7 @@ export class Checkpointer {
   /** Promised slots whose stored state could not be read at the last attempt. */
   readonly #unread = new Set<number>()
   /** Callers that wait for the next cut. */
-  #wanted: (() => void)[] = []
+  #wanted: ((isStored: boolean) => void)[] = []
   readonly #report = {
     storedBytes: 0,
     writtenBytes: 0,
@@ -162,20 +162,20 @@ export class Checkpointer {
     this.#report.pauseMs = pauseMs
     this.#report.pauseMaxMs = Math.max(this.#report.pauseMaxMs, pauseMs)
     this.#shipping = this.#ship(slots, capture, startMs, source.settled)
-    void this.#shipping.then(() => {
+    void this.#shipping.then((isStored) => {
       if (this.#wanted.length === 0) this.#budget.open(false)
-      for (const resolve of wanted) resolve()
+      for (const resolve of wanted) resolve(isStored)
     })
     return this.#shipping
   }
 
-  /** Asks for a cut as soon as possible. Resolves when it is stored, or was given up. */
-  async soon(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
+  /** Asks for a cut as soon as possible, beside the work. @returns Whether it was stored. */
+  async soon(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>()
     this.#wanted.push(resolve)
     this.#budget.open()
     if (!this.#isShipping) this.#plan(0)
-    await promise
+    return await promise
   }
 
   /** Makes no more cuts of a slot, until it is released or kept (CP4). */
@@ -289,7 +289,7 @@ export class Checkpointer {
   end(): void {
     this.#ended = true
     this.#cancel()
-    for (const resolve of this.#wanted.splice(0)) resolve()
+    for (const resolve of this.#wanted.splice(0)) resolve(false)
   }
 
   #newSlot(name: string, partition: number): Slot {

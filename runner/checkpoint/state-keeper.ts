@@ -104,11 +104,12 @@ export class StateKeeper {
     return await this.#checkpointer.flush(source, this.#leaving.signal)
   }
 
-  /** Stores the state of a working share, as the base of its image. */
-  async prepare(share: number): Promise<void> {
+  /** Stores the state of a working share, as the base of its image, beside the work. @returns Whether it was stored. */
+  async prepare(share: number): Promise<boolean> {
     this.#checkpointer.keep(share) // it may have been prepared before, and changed too much since
-    await this.#checkpointer.soon()
+    const isStored = await this.#checkpointer.soon()
     this.#checkpointer.hold(share)
+    return isStored
   }
 
   /** Keeps a share that was prepared. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { ManualClock } from '../../infra/clock.ts'
-import { type MoveAnswer, Taker } from './moves.ts'
+import { type Given, Giver, type MoveAnswer, Taker } from './moves.ts'
 
 test('Taker repeats a failing read after ever longer pauses, and takes the share soon after one succeeds', async () => {
   const clock = new ManualClock(0)
@@ -71,4 +71,34 @@ test('Taker gets shares of one giver one at a time, and of two givers in paralle
   assert.deepEqual(asked, [0, 3, 1, 2])
   await answer(2)
   assert.deepEqual(taker.awaited, [])
+})
+
+test('Giver keeps a share that nobody wants any more, also one that was being prepared or given then (M4)', async () => {
+  for (const during of ['prepare', 'give'] as const) {
+    const held = new Set<number>()
+    const prepared = Promise.withResolvers<void>()
+    const given = Promise.withResolvers<Given<string> | undefined>()
+    if (during === 'give') prepared.resolve()
+    const giver = new Giver<string>({
+      clock: new ManualClock(0),
+      owns: () => true,
+      prepare: async (share) => {
+        await prepared.promise
+        held.add(share)
+      },
+      give: () => given.promise,
+      keep: (share) => void held.delete(share),
+    })
+    const ask = { schema: 1, instance: 'f-0', share: 3, epoch: 1, ready: false } as const
+    giver.want([{ share: 3, epoch: 1 }])
+    const first = giver.answer(ask)
+    if (during === 'give') await first
+    const second = during === 'give' ? giver.answer({ ...ask, ready: true }) : first
+    await setImmediate()
+    giver.want([])
+    prepared.resolve()
+    given.resolve(undefined) // more has changed than an image takes
+    assert.equal((await second).ok, false)
+    assert.deepEqual([...held], [], during)
+  }
 })

@@ -6,6 +6,7 @@
  *  M1. A share is given once, to the taker and epoch that the assignment names; who asks again gets the same answer.
  *  M2. A taker owns a share only with the giver's answer, or when its assignment says that there is no giver any more.
  *  M3. Shares come from a giver one after the other: while one is on its way, and silent, the others are at work.
+ *  M4. A share that is wanted by nobody any more is kept, whatever was under way for it.
  * @module
  */
 import type { Heritage, NextOwner } from '../../infra/bus/index.ts'
@@ -153,6 +154,7 @@ export class Giver<State> {
       move.isPrepared = true
     })
     await move.prepared
+    if (!this.#moves.has(share)) this.#options.keep(share) // M4
     return refused('ERR_MOVE_PREPARED')
   }
 
@@ -163,6 +165,11 @@ export class Giver<State> {
       move.gave = true
       return { ok: true, ...given }
     }
+    if (this.#moves.get(share) === move && !this.#isWanted(share, move.epoch)) {
+      this.#moves.delete(share)
+      this.#options.keep(share) // M4
+    }
+    if (this.#moves.get(share) !== move) return refused('ERR_MOVE_NOT_YET')
     if (move.isPrepared) {
       move.rounds += 1
       move.isPrepared = false

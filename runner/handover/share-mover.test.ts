@@ -76,6 +76,7 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
   const image = { epoch: 1, slabs: [], inputs: {}, pages: [], bytes: new Uint8Array() }
   let isStored = false
   let isSmall = false
+  let isTaken = true
   const clock = new ManualClock()
   const nothing = (): void => undefined
   const mover = new ShareMover(
@@ -89,7 +90,7 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
       producer: { fence: nothing, accepted: async () => undefined } as never as Producer,
       isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
       keeper: {
-        prepare: async () => undefined,
+        prepare: async () => isTaken,
         image: () => (isSmall ? image : undefined),
         wholeImage: async () => {
           log.push('stored whole')
@@ -121,16 +122,31 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
   mover.start()
   const ask = { schema: 1, instance: 'f-0', share: 1, epoch: 2, ready: true } as const
   const prepared = { ok: false, code: 'ERR_MOVE_PREPARED' }
+  const pass = async (): Promise<void> => {
+    await new Promise(setImmediate)
+    clock.advance(1_000)
+    await new Promise(setImmediate)
+  }
   for (let round = 0; round <= 4; round++) assert.deepEqual(await mover.answer(ask), prepared)
   const tried = mover.answer(ask)
   await new Promise(setImmediate)
   assert.deepEqual(log, ['stored whole'])
   clock.advance(1_000)
   assert.equal((await tried).ok, false)
-  isStored = true
-  await new Promise(setImmediate)
+  await pass()
+  isTaken = false // nor what is stored beside the work: then the instance does not wait for it
+  for (let round = 0; round < 3; round++) {
+    const again = mover.answer(ask)
+    await pass()
+    assert.equal((await again).ok, false)
+  }
+  assert.deepEqual(log, ['stored whole', 'stored whole'])
+  isTaken = isStored = true
+  const prepares = mover.answer(ask)
+  await pass()
+  assert.equal((await prepares).ok, false)
   assert.deepEqual(await mover.answer(ask), { ok: true, left: { since: 0, channels: [] }, state: image })
-  assert.deepEqual(log, ['stored whole', 'stored whole', 'suspended'])
+  assert.deepEqual(log, ['stored whole', 'stored whole', 'stored whole', 'suspended'])
 })
 
 test('ShareMover announces partitions whenever it claims some, also those handed over by another instance', async () => {

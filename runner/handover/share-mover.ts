@@ -5,7 +5,8 @@
  *  SM1. What it has changes between two batches only.
  *  SM2. A share that goes is at rest, its outputs accepted by the owners downstream, before its positions are told (I5).
  *  SM3. The state of a share that comes is there before it is claimed.
- *  SM4. A share whose changed state is too large for an answer stays at work until it is stored.
+ *  SM4. A share whose changed state is too large for an answer stays at work until it is stored. Between two batches, where the
+ *       whole instance waits for it, it is stored only if the store has just taken it beside the work.
  * Design: docs/design/0011-handover.md
  * @module
  */
@@ -73,6 +74,8 @@ export class ShareMover {
   #owned: InstanceAssignment['partitions']
   #awaited: readonly Awaited[] = []
   readonly #giveUp = new AbortController()
+  /** Shares that the store did not take when they were prepared. */
+  readonly #unstored = new Set<number>()
 
   constructor(options: ShareMoverOptions, assignment: FunctionAssignment, instance: InstanceAssignment) {
     this.#options = options
@@ -83,7 +86,7 @@ export class ShareMover {
     this.#giver = new Giver({
       clock,
       owns: (share) => lacking(this.#partitionsOf(share), this.#owned).size === 0,
-      prepare: async (share) => await keeper?.prepare(share),
+      prepare: (share) => this.#prepare(share),
       give: (share, last, next) => this.#give(share, last, next),
       keep: (share) => keeper?.keep(share),
     })
@@ -203,6 +206,11 @@ export class ShareMover {
     for (const [stream, partitions] of gone) consumer.release(stream, partitions)
   }
 
+  async #prepare(share: number): Promise<void> {
+    this.#unstored.add(share)
+    if ((await this.#options.keeper?.prepare(share)) !== false) this.#unstored.delete(share)
+  }
+
   async #give(
     share: number,
     last: boolean,
@@ -213,7 +221,8 @@ export class ShareMover {
     const partitions = this.#partitionsOf(share)
     const image = await between(async (): Promise<MovedState | 'tooMuch'> => {
       const fits = keeper === undefined || keeper.image(share, consumer) !== undefined
-      if (!fits && (!last || (await keeper.wholeImage(share, consumer)) === undefined)) return 'tooMuch' // SM4
+      const mayWait = last && !this.#unstored.has(share)
+      if (!fits && !(mayWait && (await keeper.wholeImage(share, consumer)) !== undefined)) return 'tooMuch' // SM4
       for (const [stream, list] of partitions) consumer.suspend(stream, list)
       drop(partitions)
       await endAside()
