@@ -3,6 +3,7 @@
  * @module
  */
 import { type Blame, CodedError } from '../sdk/errors.ts'
+import { nearest } from '../sdk/nearest.ts'
 import type { GateReport } from '../sdk/versions/gate.ts'
 
 export const gatewayErrors = {
@@ -129,16 +130,23 @@ export function refuse(
   return new CodedError(code, message, { detail: { ...detail } })
 }
 
-export function unknownFunction(name: string): Error {
+/** @param known What there is by name, if the caller has it at hand: a near name may be the one that was meant. */
+export function unknownFunction(name: string, known?: ReadonlyMap<string, unknown>): Error {
   return refuse(
     'ERR_FUNCTION_UNKNOWN',
-    `There is no function '${name}'. \`concord fn ls\` shows those there are.`,
+    `There is no function '${name}'.${didYouMean(name, known)} \`concord fn ls\` shows those there are.`,
   )
 }
 
-export function unknownStream(name: string): Error {
+/** @param known As of `unknownFunction`. */
+export function unknownStream(name: string, known?: ReadonlyMap<string, unknown>): Error {
   return refuse(
     'ERR_STREAM_UNKNOWN',
-    `There is no stream '${name}'. Create it by \`concord stream create ${name}\`, or deploy a function that names it.`,
+    `There is no stream '${name}'.${didYouMean(name, known)} Create it by \`concord stream create ${name}\`, or deploy a function that names it.`,
   )
+}
+
+function didYouMean(name: string, known: ReadonlyMap<string, unknown> = new Map()): string {
+  const near = nearest(name, [...known.keys()])
+  return near === undefined ? '' : ` Did you mean '${near}'?`
 }

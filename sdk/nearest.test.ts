@@ -9,6 +9,9 @@ test('nearest names the key that was probably meant, and none if nothing is clos
   assert.equal(nearest('computationName', known), 'computation_name')
   assert.equal(nearest('log_level', known), 'logLevel')
   assert.equal(nearest('zookeeper_hosts', known), undefined)
+  assert.equal(nearest('x', ['in', 'y']), undefined)
+  assert.equal(nearest('mem', ['cpus', 'memMib', 'diskMib']), 'memMib')
+  assert.equal(nearest('heap', ['heapMib', 'heapShare', 'callbackMs']), undefined)
 })
 
 test('editDistance is a distance: 0 for the same, the same both ways, one for one edit', () => {

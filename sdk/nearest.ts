@@ -3,14 +3,17 @@
  * @module
  */
 
-/** The known name closest to `word`, if it is close at all. */
+/** The known name closest to `word`, if it is close at all; `word` may be the beginning of one name alone. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const asKey = (text: string) => text.toLowerCase().replaceAll(/[-_]/g, '')
   const ranked = known
     .map((name) => ({ name, distance: editDistance(asKey(word), asKey(name)) }))
     .sort((a, b) => a.distance - b.distance)
   const best = ranked[0]
-  return best && best.distance <= Math.max(2, word.length * 0.4) ? best.name : undefined
+  const most = Math.min(Math.max(2, word.length * 0.4), word.length - 1)
+  if (best && best.distance <= most) return best.name
+  const begun = word.length < 3 ? [] : known.filter((name) => asKey(name).startsWith(asKey(word)))
+  return begun.length === 1 ? begun[0] : undefined
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b`. */

@@ -87,6 +87,10 @@ test('a move of an unknown partition, or to an unknown instance, is refused with
     return `${status} ${body.code} ${body.detail}`
   }
   assert.match(await refusal('never', { partitions: [1], to: 'never-0' }), /^404 ERR_FUNCTION_UNKNOWN/)
+  assert.match(
+    await refusal('refusd', { partitions: [1], to: 'refused-0' }),
+    /^404 .* Did you mean 'refused'\?/,
+  )
   for (const to of ['refused-1', 'refused-5', 'other-0'])
     assert.equal(
       await refusal('refused', { partitions: [1], to }),

@@ -21,7 +21,7 @@ export async function moveAsWished(
   wish: z.output<typeof moveSchema>,
 ): Promise<MoveAnswer> {
   const live = view.functions.get(name)
-  if (live === undefined) throw unknownFunction(name)
+  if (live === undefined) throw unknownFunction(name, view.functions)
   const index = 'to' in wish ? indexOf(live, wish.to) : undefined
   checkPartitions(view, live, wish.partitions ?? [])
   let moved: Moved = {}

@@ -23,7 +23,7 @@ export async function scaleAsWished(
   nowMs: number,
 ): Promise<ScaleAnswer> {
   const live = view.functions.get(name)
-  if (live === undefined) throw unknownFunction(name)
+  if (live === undefined) throw unknownFunction(name, view.functions)
   const { manifest } = live.version
   if ('instances' in wish) {
     const hasPolicy = manifest.scale !== undefined

@@ -177,7 +177,7 @@ export class Deployer {
     const { catalog } = this.#options
     await catalog.refresh()
     const live = catalog.current.functions.get(name)
-    if (live === undefined) throw unknownFunction(name)
+    if (live === undefined) throw unknownFunction(name, catalog.current.functions)
     if (live.document.deleted) throw deleting(name)
     return live
   }

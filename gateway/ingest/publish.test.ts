@@ -162,10 +162,12 @@ test('Publish spreads records without a key only over streams whose reader asks 
   await until('they are processed', () => owner.processed() === 4)
 })
 
-test('Publish to an unknown stream says how to create it', async () => {
+test('Publish to an unknown stream says how to create it, and which was probably meant', async () => {
   const { status, body } = await publish('nowhere', '{"value":"a"}')
   assert.deepEqual([status, body.code], [404, 'ERR_STREAM_UNKNOWN'])
   assert.match(body.detail, /concord stream create nowhere/)
+  const near = await publish('keyd', '{"value":"a"}')
+  assert.match(near.body.detail, /There is no stream 'keyd'\. Did you mean 'keyed'\? Create it by/)
 })
 
 const malformed: Readonly<Record<string, [message: RegExp, line: string]>> = {

@@ -106,7 +106,7 @@ export function assetRoutes(app: App, parts: GatewayParts): void {
     const { name } = c.req.valid('param')
     await catalog.refresh()
     const live = catalog.current.functions.get(name)
-    if (live === undefined) throw unknownFunction(name)
+    if (live === undefined) throw unknownFunction(name, catalog.current.functions)
     const { version, assets: named = {} } = live.version
     return c.json({ name, version, assets: named }, 200)
   })

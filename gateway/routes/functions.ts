@@ -179,7 +179,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     await heard()
     const { name } = c.req.valid('param')
     const live = catalog.current.functions.get(name)
-    if (live === undefined) throw unknownFunction(name)
+    if (live === undefined) throw unknownFunction(name, catalog.current.functions)
     const clients = heartbeats.ofClients()
     const sent = await parts.sentTo(live, (id) => id === gatewayId || clients.some((beat) => beat.id === id))
     const ofClients = outputsOfClients(clients, { id: gatewayId, rows: ingest.ledger() }, sent)
@@ -197,7 +197,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     await heard()
     const { name } = c.req.valid('param')
     const live = catalog.current.functions.get(name)
-    if (live === undefined) throw unknownFunction(name)
+    if (live === undefined) throw unknownFunction(name, catalog.current.functions)
     return c.json(functionWhy(live, heartbeats), 200)
   })
   app.openapi(remove, async (c) => {
@@ -230,7 +230,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
   app.openapi(scaling, async (c) => {
     const { name } = c.req.valid('param')
     const live = catalog.current.functions.get(name)
-    if (live === undefined) throw unknownFunction(name)
+    if (live === undefined) throw unknownFunction(name, catalog.current.functions)
     const kept = await store.get<ScalingDocument>(paths.scaling(namespace, name))
     return c.json(scalingView(live, heartbeats, kept?.value), 200)
   })
@@ -241,7 +241,8 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
   })
   app.openapi(logs, async (c) => {
     const functionName = c.req.valid('param').name
-    if (!catalog.current.functions.has(functionName)) throw unknownFunction(functionName)
+    if (!catalog.current.functions.has(functionName))
+      throw unknownFunction(functionName, catalog.current.functions)
     const query = { namespace, functionName, signal: untilClosed(c, closing), ...c.req.valid('query') }
     // The framework's types treat x-ndjson as JSON.
     return (await streamResponse(c, 'application/x-ndjson', logLines(parts, query))) as never

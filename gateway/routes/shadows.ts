@@ -60,7 +60,7 @@ export function shadowRoutes(app: App, parts: GatewayParts): void {
   const live = async (name: string): Promise<LiveFunction> => {
     await catalog.refresh()
     const found = catalog.current.functions.get(name)
-    if (found === undefined) throw unknownFunction(name)
+    if (found === undefined) throw unknownFunction(name, catalog.current.functions)
     return found
   }
   const found = async (name: string, version: number | undefined) =>

@@ -167,7 +167,7 @@ export function streamRoutes(app: App, parts: GatewayParts): void {
 async function mustExist({ catalog }: GatewayParts, stream: string): Promise<void> {
   if (catalog.current.streams.has(stream)) return
   await catalog.refresh()
-  if (!catalog.current.streams.has(stream)) throw unknownStream(stream)
+  if (!catalog.current.streams.has(stream)) throw unknownStream(stream, catalog.current.streams)
 }
 
 type Lines = AsyncGenerator<Iterable<RecordOutput | FollowEvent>, void>

@@ -82,7 +82,7 @@ export function versionRoutes(app: App, parts: GatewayParts): void {
   const { catalog, store, namespace, deployer, log } = parts
   const live = (name: string): LiveFunction => {
     const found = catalog.current.functions.get(name)
-    if (found === undefined) throw unknownFunction(name)
+    if (found === undefined) throw unknownFunction(name, catalog.current.functions)
     return found
   }
   app.openapi(list, async (c) => {
