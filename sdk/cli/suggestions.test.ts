@@ -17,6 +17,11 @@ test('an unknown command, option or value is a usage error that names the neares
   assertFails(await concord(['dlq', 'lss']), 2, /unknown command 'lss'; did you mean 'concord dlq ls'\?/)
   assertFails(await concord(['dlq', 'frobnicate']), 2, /see 'concord dlq --help'/)
   assertFails(
+    await concord(['produce', 's', 'access.log']),
+    2,
+    /a file of records is named with --file; see 'concord produce --help'/,
+  )
+  assertFails(
     await concord(['produce', 's', '--rate', 'fast']),
     2,
     /Expected a number above 0; see 'concord produce --help'/,

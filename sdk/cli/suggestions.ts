@@ -55,5 +55,7 @@ export function usageLine(program: CliCommand, { command, message }: UsageError)
   const [instance] = command.name() === 'kill' ? command.args : []
   if (instance !== undefined && line.startsWith("required option '--id <id>'"))
     return `concord: ${line}: say 'concord kill --id ${instance}'`
+  if (command.name() === 'produce' && line.startsWith('too many arguments'))
+    return `concord: ${line}: a file of records is named with --file; see '${command.path} --help'`
   return `concord: ${line}${line.includes('Did you mean') ? '' : `; see '${command.path} --help'`}`
 }

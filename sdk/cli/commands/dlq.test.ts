@@ -42,6 +42,12 @@ test('dlq reports an unknown function if the function does not exist and has lef
   }
 })
 
+test('dlq ls says how to see more without naming another function than was asked for', async (t) => {
+  const { env } = await gatewayOf(t, () => ({ status: 200, json: { letters: [letter], next: '12-0' } }))
+  const { stderr } = await concord(['dlq', 'ls', 'removed', '--limit', '1'], { env })
+  assert.equal(stderr, 'There are more: --limit 2 shows twice as many\n')
+})
+
 test('dlq ls shows of an error what no other column shows', async (t) => {
   const doing = "the record 1 of producer 0c6ed5d158a6 in 'words'/0 (key 'a')"
   const message = `Cannot go on with 'removed' v1: ${doing} took longer than its limit of 300 ms; it was ended at index.ts:10:13`

@@ -139,7 +139,7 @@ async function list(functionName: string | undefined, options: ListOptions): Pro
     errorText(letter),
   ])
   await print(table([['ID', 'TIME', 'FUNCTION', 'RECORD', 'KEY', 'ATTEMPTS', 'STATE', 'ERROR'], ...rows]))
-  if (after !== undefined) note(dim(`There are more: concord dlq ls --limit ${limit * 2}`))
+  if (after !== undefined) note(dim(`There are more: --limit ${limit * 2} shows twice as many`))
 }
 
 /** A function that was removed is known by the letters that it left. @throws {RefusedError} ERR_FUNCTION_UNKNOWN */

@@ -61,6 +61,9 @@ test('up --detach returns when the platform is ready, a second one is refused, a
   assert.equal(again.code, 5)
   const already = new RegExp(`^concord: [^\\n]*already[^\\n]*'concord down --home ${home}'[^\\n]*\\n$`)
   assert.match(again.stderr, already)
+  const inFront = await concord(['up', '--home', home, '--ports', 'free'])
+  assert.equal(inFront.code, 5)
+  assert.match(inFront.stderr, /already.*\nconcord: The platform was not started; it says why above\n$/)
   // Said before the set-up for ZooKeeper, which compiles where that was never done: nothing of it is in what is said.
   const cluster = await concord(['cluster', 'up', '--zookeeper', '--detach', '--home', home])
   assert.equal(cluster.code, 5)

@@ -96,7 +96,10 @@ async function foreground(installation: Installation, options: UpOptions): Promi
   const ready = await readyLine(child)
   if (ready !== undefined) await report(ready, startedMs, options)
   const [code, givenUpRecords] = await Promise.all([exited, stoppedLine(child)])
-  if (code !== 0 && !stopping) throw platformError('The platform ended; it says why above', code)
+  if (code !== 0 && !stopping) {
+    const what = ready === undefined ? 'The platform was not started' : 'The platform ended'
+    throw platformError(`${what}; it says why above`, code)
+  }
   if (ready === undefined || options.json) return
   const again = `'${commandOf(options)} up${whereOf(options)}' brings it back`
   note(`Concord is down.${givenUpText(givenUpRecords)} What you deployed is kept: ${again}.`)

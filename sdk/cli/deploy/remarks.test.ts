@@ -8,6 +8,10 @@ test('changeText says what the manifest no longer sets, and of a rollout only th
     'limits.heapMib is 64 again: the manifest no longer says 128',
   )
   assert.equal(
+    changeText({ what: 'scale', was: '{"min":1,"max":4}', is: 'nothing' }),
+    'scale is not set: the manifest no longer says {"min":1,"max":4}',
+  )
+  assert.equal(
     changeText({ what: 'onError', was: '"skip"', is: '"fail"' }),
     'onError is "fail" again: neither the code nor the manifest says "skip"',
   )

@@ -25,7 +25,7 @@ export function changeText({ what, was, is }: NonNullable<DeployAnswer['reset']>
   const nobody = /^onError\b/.test(what)
     ? 'neither the code nor the manifest says'
     : 'the manifest no longer says'
-  return `${what} is ${is} again: ${nobody} ${was}`
+  return `${what} is ${is === 'nothing' ? 'not set' : `${is} again`}: ${nobody} ${was}`
 }
 
 /** @param idle So many of the instances. */

@@ -74,7 +74,7 @@ test('openProjectFile uses the folder of the file', async (t) => {
   const bare = projectWith(t, { 'index.ts': '' })
   assert.deepEqual((await openProjectFile(bare)).manifest, {})
   const empty = projectWith(t, { 'readme.txt': '' })
-  await assert.rejects(openProjectFile(empty), /there is no index.ts in .*'main' in concord.jsonc/)
+  await assert.rejects(openProjectFile(empty), /there is no project in .*'concord init NAME' creates one/)
 })
 
 test('openProjectFile accepts the keys of the original design that have a meaning here', async (t) => {

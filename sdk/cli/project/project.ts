@@ -59,6 +59,11 @@ function projectFileAt(path: string, doing: string): string | undefined {
 function withEntry(project: Project, path: string, doing: string): Project {
   if (existsSync(project.entry)) return project
   const wanted = basename(project.entry)
+  if (statSync(path).isDirectory() && projectFileAt(path, doing) === undefined) {
+    throw missing(
+      `Cannot ${doing} ${path}: there is no project in ${project.folder}, neither ${projectFile} nor ${wanted}; 'concord init NAME' creates one`,
+    )
+  }
   throw missing(
     `Cannot ${doing} ${path}: there is no ${wanted} in ${project.folder}; name the entry file as 'main' in ${projectFile}`,
   )
