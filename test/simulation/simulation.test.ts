@@ -74,6 +74,10 @@ test('a scaler that always wants more stays within what has room, and so all tha
   assert.equal(run(script, { steps }).failure, undefined)
 })
 
+test('all is well when a share that was taken is known to be, though the report of it was lost', () => {
+  assert.equal(run(scriptOf(2_000_343), { steps }).failure, undefined)
+})
+
 test('runAtScale fills a cluster, changes its leader, takes an agent away, and says what that has cost', () => {
   const phases: Phase[] = []
   const { tasks, stateMib } = runAtScale({ agents: 24, functions: 4, instances: 20 }, (phase) =>

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Heartbeat } from '../../infra/control/messages.ts'
-import type { FunctionDocument, StatusDocument } from '../../infra/store/documents.ts'
+import type { FunctionDocument, SeatDocument, StatusDocument } from '../../infra/store/documents.ts'
 import { AgentModel } from './agent.ts'
 import type { Bug } from './bugs.ts'
 import { GatewayModel, partitions } from './gateway.ts'
@@ -120,6 +120,7 @@ export class World {
   /** What of the wanted is not so yet; undefined: all is as it should be. */
   get amiss(): string | undefined {
     const { store, master } = this
+    if (this.#away.size > 0) return 'a machine has not come back'
     const leaders = this.schedulers.filter(({ leads, process }) => leads && process.isUp)
     if (leaders.length !== 1) return `${leaders.length} schedulers lead`
     if (!leaders[0]!.isIdle) return 'the leader is at work'
@@ -140,6 +141,8 @@ export class World {
     if (store.names('task').length !== alive.length) return 'the store knows tasks that are gone'
     const seated = alive.reduce((sum, { instances }) => sum + instances.size, 0)
     if (store.names('seat').length !== seated) return 'the store has seats without an instance'
+    const taker = store.values<SeatDocument>('seat').find(({ awaited = [] }) => awaited.length > 0)
+    if (taker !== undefined) return `${taker.instance} is not known to have the shares that it awaits`
     for (const agent of this.agents)
       for (const [taskId, { pending }] of agent.tasks)
         if (pending.length > 0) return `an update of ${taskId} is not acknowledged`
