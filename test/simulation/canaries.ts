@@ -42,13 +42,19 @@ export function measured(
 }
 
 /** CN1 */
-export function judgePromotions({ wanted }: State, actions: readonly Action[]): void {
+export function judgePromotions({ wanted, tasks }: State, actions: readonly Action[]): void {
   for (const action of actions) {
     if (action.kind !== 'saveCanary' || action.canary.promoted !== true) continue
     const { document, versions } = wanted.functions.get(action.function)!
     const isBad = versions.get(action.canary.version)?.bundleSha256.startsWith(bad) === true
+    const reports = [...tasks.values()].flatMap(({ beat }) => beat?.instances ?? [])
+    const isWithSomebody = reports.some(
+      ({ function: of, canary }) => of === action.function && canary?.version === action.canary.version,
+    )
+    // Its instances are out of reach, say: it is promoted untried.
+    const hadNone = document.instances === 0 || (action.canary.untried === true && !isWithSomebody)
     must(
-      !isBad || document.instances === 0,
+      !isBad || hadNone,
       'CN1',
       () => `${action.function} v${action.canary.version} throws at all its records, and is promoted`,
     )

@@ -78,6 +78,10 @@ test('all is well when a share that was taken is known to be, though the report 
   assert.equal(run(scriptOf(2_000_343), { steps }).failure, undefined)
 })
 
+test('a canary that no instance could be told of is promoted untried', () => {
+  assert.equal(run(scriptOf(3_001_845), { steps }).failure, undefined)
+})
+
 test('runAtScale fills a cluster, changes its leader, takes an agent away, and says what that has cost', () => {
   const phases: Phase[] = []
   const { tasks, stateMib } = runAtScale({ agents: 24, functions: 4, instances: 20 }, (phase) =>
