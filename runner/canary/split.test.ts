@@ -28,6 +28,7 @@ const counting = (version: number): string =>
     `processTimer(ctx, key) {
       ctx.produceRecord('out', key, JSON.stringify({ version: ${version}, timer: key }))
       if (key.includes('bad') && ${version} === 2) throw new Error('a bad timer')
+      if (key.includes('stuck') && ${version} === 1) for (;;);
     },`,
   )
 
@@ -298,6 +299,44 @@ test('Split ends as an instance where both versions were ended: the state stays,
   assert.deepEqual([ended, canary.isEnded], [[], true])
   assert.deepEqual(split.state.partitions(), [0])
   assert.equal(await split.ended(), true, 'its state can be stored')
+})
+
+test('Split finishes a batch in which the version before has ended at a timer, and no record of the new one counts as failed', async (t) => {
+  const { split } = await rigOf(t)
+  const his = keys.find(isCanarys)!
+  const [mine, ...others] = [...keys, ...keys.map((key) => `stuck-${key}`)].filter((key) => !isCanarys(key))
+  const stuck = others.find((key) => key.includes('stuck'))!
+  await runAll(split, [keyed([[stuck, 'timer']])])
+  const pairs = [
+    [his, ''],
+    [mine!, ''],
+    [his, ''],
+  ] as const
+  const result = await split.run([keyed(pairs)], nowMs + 20, undefined)
+  assert.deepEqual([result.fatal?.code, result.records, result.timerAtHand?.key], ['ERR_DEADLINE', 3, stuck])
+  assert.deepEqual(result.failures, [])
+  const records = outs(result).filter(({ count }) => count !== undefined)
+  assert.deepEqual(records.map(({ key }) => key).toSorted(), [his, his, mine].toSorted())
+})
+
+test('Split ends as an instance when both have ended, the version before as it takes the state back: what was done stays done', async (t) => {
+  const { split, old } = await rigOf(t)
+  const his = keys.find(isCanarys)!
+  const takeOver = old.takeOver.bind(old)
+  old.takeOver = async (from) => {
+    old.kill()
+    await takeOver(from)
+  }
+  const pairs = [
+    [his, ''],
+    [his, 'loop2'],
+  ] as const
+  const result = await split.run([keyed(pairs)], nowMs, undefined)
+  assert.deepEqual([result.fatal?.code, result.records, result.gone], ['ERR_DEADLINE', 1, undefined])
+  assert.deepEqual(
+    outs(result).map(({ key }) => key),
+    [his],
+  )
 })
 
 test('Split goes on with the version before when the new one ends over taking the state', async (t) => {

@@ -123,8 +123,10 @@ export class Split implements Isolate {
       from: 0,
     })
     const to = turn.at
-    if (turn.fatal !== undefined && !this.old.isEnded)
-      results.goes(await this.#goOnAlone(turn.fatal.fatal!.message)) // SP4
+    if (turn.fatal !== undefined && !this.old.isEnded) {
+      const gone = await this.#goOnAlone(turn.fatal.fatal!.message) // SP4
+      if (gone !== undefined) results.goes(gone)
+    }
     const rest: Left[] = []
     for (const side of ['control', 'rest'] as const) {
       const share = shares[side]
@@ -137,10 +139,13 @@ export class Split implements Isolate {
     return await this.#again(batch, results, to, turn.threw)
   }
 
-  /** The canary has ended: what it had of state counts no more. @returns The format that this was in. */
-  async #goOnAlone(why: string): Promise<StateFormat> {
+  /**
+   * The canary has ended: what it had of state counts no more.
+   * @returns The format that this was in; undefined: the old one has ended over taking the state.
+   */
+  async #goOnAlone(why: string): Promise<StateFormat | undefined> {
     this.#options.onCanaryEnded(why)
-    await this.#give(this.old)
+    if ((await this.#failsToTake(this.old)) !== undefined) return undefined
     await this.old.settleFormat()
     this.#isAlone = true
     return this.canary.format
@@ -192,8 +197,10 @@ export class Split implements Isolate {
         const turn = await this.#turn(batch, results, isOld ? this.old : this.canary, part, to)
         if (turn.fatal === undefined && turn.threw === undefined) break
         if (isOld) broken = turn.fatal
-        results.fail(turn.at, turn.fatal, turn.threw)
-        at = turn.at + 1
+        at = turn.at
+        if (turn.fatal !== undefined && !isAtRecord(turn.fatal)) continue // at a timer, or before it began
+        results.fail(at, turn.fatal, turn.threw)
+        at += 1
       }
     }
     return broken
@@ -236,7 +243,8 @@ export class Split implements Isolate {
     const { onCall, onCalled, onControlFailed } = batch.step
     const witness = side === 'control' ? batch.step.witness : undefined
     const fatal = await this.#failsToTake(isolate)
-    if (fatal !== undefined) return { at: from, fatal: { ...new Results().total(0), fatal } }
+    if (fatal !== undefined)
+      return { at: from, fatal: { ...new Results().total(0), fatal, recordAtHand: false } }
     let at = from
     for (;;) {
       const own = share && { ...share, ...(to === undefined ? {} : { records: to - at }) }
@@ -412,6 +420,12 @@ export class Split implements Isolate {
     this.kill()
     return this.#holder.ended()
   }
+}
+
+/** Whether it has ended at a record. */
+function isAtRecord({ recordAtHand, failures }: BatchResult): boolean {
+  const last = failures.at(-1)
+  return recordAtHand === true || (last?.action === 'fail' && Number.isFinite(last.index))
 }
 
 /** It comes again. */
