@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../../infra/clock.ts'
 import type { CodedError } from '../../../sdk/errors.ts'
+import { memorySoftShare } from '../../../sdk/manifest/manifest.ts'
 import { type IsolateErrorCode, isolateError } from '../errors.ts'
 import type { GuestCall } from './isolate-call.ts'
 import { type Exceeded, guardMemory, quietMs, type ResidentMemory } from './memory-guard.ts'
@@ -80,6 +81,6 @@ function cpuMs(): number {
 function outgrown({ bound, bytes, grownBytes }: Exceeded, heapMib: number, bytesMax: number): string {
   const [held, grown, most] = [bytes, grownBytes, bytesMax].map((one) => Math.round(one / 2 ** 20))
   return bound === 'process'
-    ? `took its process to ${held} MiB of the ${most} that it may have (resources.memMib)`
+    ? `took its process to ${held} MiB; a call that grows is ended at ${Math.floor((bytesMax * memorySoftShare) / 2 ** 20)}, ${100 * memorySoftShare} % of the ${most} that it may have (resources.memMib)`
     : `took ${grown} MiB more, beyond the ${heapMib} of heap that it may have (limits.heapMib); its process then held ${held} MiB of ${most} (resources.memMib)`
 }

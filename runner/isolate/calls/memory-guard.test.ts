@@ -42,7 +42,7 @@ test('a call that exceeds its heap ends with a message about limits.heapMib, wha
 test('a call that fills its process ends with a message about resources.memMib, only if it is what grows (MG2)', () => {
   assert.equal(
     saidOf({ before: 98, after: 225, most: 256 }),
-    'a record took its process to 225 MiB of the 256 that it may have (resources.memMib)',
+    'a record took its process to 225 MiB; a call that grows is ended at 204, 80 % of the 256 that it may have (resources.memMib)',
   )
   assert.equal(saidOf({ before: 210, after: 225, most: 256 }), undefined)
 })
