@@ -37,6 +37,8 @@ test('makeManifest takes a grouping that the manifest leaves out from the code',
     istreams: { clicks: { backPressure: 'dropHead' } },
   })
   assert.deepEqual(istreams, { clicks: { grouping: 'groupBy', backPressure: 'dropHead' } })
+  const short = makeManifest(metadata, callbacks, { istreams: { clicks: 'groupBy' } })
+  assert.deepEqual(short.istreams, { clicks: { grouping: 'groupBy', backPressure: 'block' } })
   const other = { istreams: { other: { backPressure: 'dropHead' } } }
   assert.throws(
     () => makeManifest(metadata, callbacks, other),
@@ -95,20 +97,28 @@ test('makeManifest refuses inputs without processRecord', () => {
   assert.throws(() => makeManifest(metadata, ['init'], {}), refusal('ERR_METADATA_INVALID', /processRecord/))
 })
 
-test('makeManifest refuses a state limit that does not fit the memory of an instance with its own runner', () => {
-  const make = (stateMib: number, memMib: number, more?: object) => () =>
-    makeManifest(metadata, callbacks, { limits: { stateMib }, resources: { memMib }, ...more })
+test('makeManifest refuses a heap or state that does not fit the memory of an instance with its own runner', () => {
+  const make = (limits: object, memMib: number, more?: object) => () =>
+    makeManifest(metadata, callbacks, { limits, resources: { memMib }, ...more })
   assert.throws(
-    make(500, 200),
+    make({ stateMib: 500 }, 200),
     refusal(
       'ERR_MANIFEST_INVALID',
       /limits\.stateMib is 500, and resources\.memMib of 200 leaves 136 beside the runner, in which the state has no room\. Ask for 564 or more/,
     ),
   )
-  for (const [stateMib, memMib] of [
-    [136, 200],
-    [64, 128],
-  ] as const)
-    make(stateMib, memMib)()
-  make(64, 16, { instancesPerRunner: 8 })()
+  const heapFull = refusal(
+    'ERR_MANIFEST_INVALID',
+    /limits\.heapMib is 1000, and resources\.memMib of 256 leaves 192 beside the runner, in which the heap has no room\. Ask for 1064 or more, or lower limits\.heapMib\.$/,
+  )
+  assert.throws(make({ heapMib: 1000 }, 256), heapFull)
+  assert.throws(make({ heapMib: 1000, stateMib: 500 }, 256), heapFull)
+  for (const mib of [
+    { limits: { stateMib: 136 }, memMib: 200 },
+    { limits: { heapMib: 136, stateMib: 136 }, memMib: 200 },
+    { limits: {}, memMib: 128 },
+  ])
+    make(mib.limits, mib.memMib)()
+  make({ heapMib: 1000 }, 16, { instancesPerRunner: 8 })()
+  makeManifest(metadata, callbacks, {})
 })

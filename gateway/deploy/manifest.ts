@@ -80,9 +80,10 @@ export function makeManifest(metadata: unknown, callbacks: readonly string[], up
   return manifest
 }
 
-/** Adds the code's groupings: a manifest may set back-pressure for an input and leave the grouping out. */
+/** A manifest may say of an input its grouping alone, as code does, or its back-pressure without the code's grouping. */
 function withGroupings(inputs: Record<string, unknown>, code: Metadata): Record<string, unknown> {
   const entries = Object.entries(inputs).map(([name, input]) => {
+    if (typeof input === 'string') return [name, { grouping: input }]
     const { grouping } = code.istreams[name] ?? {}
     return [name, isObject(input) && grouping !== undefined ? { grouping, ...input } : input]
   })
@@ -136,14 +137,19 @@ export function refuseTooSmall(manifest: Manifest, saidMib?: number): void {
   )
 }
 
-/** Refuses a state limit that does not fit into the memory: the runner would be killed while state fills up. */
+/** Refuses a heap or a state that could not fill up to its limit: the call that fills it would meet the process's bound first. */
 function refuseWithoutRoom({ name, resources, limits }: Manifest, saidMib?: number): void {
   const roomMib = resources.memMib - runnerMemMibMin
-  if (limits.stateMib <= roomMib) return
+  const [limit, what, mib] =
+    limits.heapMib > limits.stateMib
+      ? ['limits.heapMib', 'heap', limits.heapMib]
+      : ['limits.stateMib', 'state', limits.stateMib]
+  if (mib <= roomMib) return
   const byHand = saidMib === undefined ? '' : ', set by hand'
+  const good = what === 'state' ? ' (twice the state and 128 is good)' : ''
   throw refuse(
     'ERR_MANIFEST_INVALID',
-    `Cannot deploy '${name}': limits.stateMib is ${limits.stateMib}, and resources.memMib of ${resources.memMib}${byHand} leaves ${roomMib} beside the runner, in which the state has no room. Ask for ${limits.stateMib + runnerMemMibMin} or more (twice the state and 128 is good), or lower limits.stateMib.`,
+    `Cannot deploy '${name}': ${limit} is ${mib}, and resources.memMib of ${resources.memMib}${byHand} leaves ${roomMib} beside the runner, in which the ${what} has no room. Ask for ${mib + runnerMemMibMin} or more${good}, or lower ${limit}.`,
   )
 }
 

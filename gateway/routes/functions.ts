@@ -92,7 +92,7 @@ const resources = createRoute({
   path: '/v1/functions/{name}/resources',
   summary: 'Resize the instances of a function: a new version of the same bundle',
   description:
-    'New instances start beside the old ones and take over their partitions, state and timers; then the old ones end. Memory in which the state of an instance has no room is refused.',
+    'New instances start beside the old ones and take over their partitions, state and timers; then the old ones end. Memory in which the heap or the state of an instance has no room is refused.',
   security,
   request: {
     params: nameParam,
