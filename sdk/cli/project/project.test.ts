@@ -69,6 +69,8 @@ test('openProjectFile uses the folder of the file', async (t) => {
     assets: join(essay, 'assets'),
     manifest: { instances: 3 },
   })
+  const short = projectWith(t, { 'concord.jsonc': '{"istreams": {"words": "groupBy"}}', 'index.ts': '' })
+  assert.equal(JSON.stringify((await openProjectFile(short)).manifest), '{"istreams":{"words":"groupBy"}}')
   const ours = projectWith(t, { 'concord.jsonc': '{"main": "a.ts"}', 'config.json': '{', 'a.ts': '' })
   assert.equal((await openProjectFile(ours)).entry, join(ours, 'a.ts'))
   const bare = projectWith(t, { 'index.ts': '' })
@@ -148,6 +150,10 @@ test('openProjectFile refuses values of the wrong shape, and duplicate settings'
     /'mem' is wrong: 'resources.memMib' says the same/,
   )
   assert.match(await refusal(t, '{"environment_variables": ["MODE"]}'), /expected NAME=value, found 'MODE'/)
+  assert.match(
+    await refusal(t, '{"istreams": {"words": "groupby"}}'),
+    /'istreams.words': expected one of "groupBy", .*"explicit", or an object \{…\}, found "groupby"$/,
+  )
   assert.match(await refusal(t, '{"instances": '), /it is not JSON/)
   assert.match(await refusal(t, ''), /config.json:1:1: it is not JSON: value expected/)
   assert.match(await refusal(t, '[]'), /config.json:1:1: expected an object \{…\}, found \[\]$/)
