@@ -255,6 +255,7 @@ export class Checkpointer {
     this.#slots.set(partition, slot)
     this.tried.add(slot)
     slot.claim().catch((error: CodedError) => {
+      if (this.#slots.get(partition) !== slot) return // it has gone on to the next owner
       if (error.code === 'ERR_CHECKPOINT_SUPERSEDED' && !this.#ended) this.#options.onSuperseded(error)
       else this.#options.warn(`partition ${partition} is not claimed in the store: ${error.message}`)
     })

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { CheckpointStore } from '../../infra/checkpoints/index.ts'
+import { ManualClock } from '../../infra/clock.ts'
+import { infraError } from '../../infra/errors.ts'
+import { Checkpointer } from './checkpointer.ts'
+
+test('Checkpointer: a claim that is refused ends its owner, but not when the share has gone on to the next one', async () => {
+  for (const isGone of [false, true]) {
+    const ended: string[] = []
+    const claim = Promise.withResolvers<number>()
+    const store = { readManifest: async () => undefined, writeManifest: () => claim.promise }
+    const instance = { id: 'f-0', function: 'f', index: 0, epoch: 2, partitions: { in: [3] } }
+    const by = new Checkpointer(
+      {
+        store: store as unknown as CheckpointStore,
+        ...{ clock: new ManualClock(), everyMs: 1000, bytesPerSecond: 1e9, version: 1, groupings: {} },
+        warn: (message) => ended.push(message),
+        onDue: () => undefined,
+        onSuperseded: ({ message }) => ended.push(message),
+      },
+      instance,
+    )
+    const image = { epoch: 1, slabs: [], inputs: {}, pages: new Uint32Array(0), bytes: new Uint8Array(0) }
+    assert.ok((await by.take(instance, 3, image)) !== undefined)
+    if (isGone) by.letGo(3)
+    claim.reject(infraError('ERR_CHECKPOINT_SUPERSEDED', 'another owner has written one meanwhile'))
+    await new Promise(setImmediate)
+    assert.deepEqual(ended, isGone ? [] : ['another owner has written one meanwhile'])
+  }
+})
