@@ -103,7 +103,9 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
       ask: () => Promise.reject(new Error('it asks for nothing')),
       between: (run) => run(),
       drop: nothing,
-      endAside: async () => undefined,
+      endAside: async () => {
+        isSmall = isStored = false // it changes much, and the store is full again
+      },
       lettersSafe: async () => true,
       ...{ onOwn: nothing, onMoved: nothing, onTrouble: nothing },
     },
@@ -145,8 +147,17 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
   const prepares = mover.answer(ask)
   await pass()
   assert.equal((await prepares).ok, false)
+  const answer = mover.answer(ask)
+  await new Promise(setImmediate)
+  assert.deepEqual(log.splice(0), [
+    ...['stored whole', 'stored whole', 'stored whole', 'suspended'],
+    'stored whole', // what was set aside has ended meanwhile
+  ])
+  isStored = true
+  await pass()
+  await answer
   assert.deepEqual(await mover.answer(ask), { ok: true, left: { since: 0, channels: [] }, state: image })
-  assert.deepEqual(log, ['stored whole', 'stored whole', 'stored whole', 'suspended'])
+  assert.deepEqual(log, ['stored whole'])
 })
 
 test('ShareMover announces partitions whenever it claims some, also those handed over by another instance', async () => {

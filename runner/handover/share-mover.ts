@@ -6,7 +6,7 @@
  *  SM2. A share that goes is at rest, its outputs accepted by the owners downstream, before its positions are told (I5).
  *  SM3. The state of a share that comes is there before it is claimed.
  *  SM4. A share whose changed state is too large for an answer stays at work until it is stored. Between two batches, where the
- *       whole instance waits for it, it is stored only if the store has just taken it beside the work.
+ *       whole instance waits for it, it is stored only if the store has just taken it beside the work. It never goes without.
  * Design: docs/design/0011-handover.md
  * @module
  */
@@ -217,7 +217,7 @@ export class ShareMover {
     next: NextOwner | undefined,
   ): Promise<Given<MovedState> | undefined> {
     const { consumer, producer, keeper, isolate, drop, endAside, between, lettersSafe } = this.#options
-    const { clock, stopping } = this.#options
+    const { stopping } = this.#options
     const partitions = this.#partitionsOf(share)
     const image = await between(async (): Promise<MovedState | 'tooMuch'> => {
       const fits = keeper === undefined || keeper.image(share, consumer) !== undefined
@@ -227,17 +227,20 @@ export class ShareMover {
       drop(partitions)
       await endAside()
       if (isolate().isEnded) throw new Error('the isolate has ended over what was set aside')
-      const whole = keeper?.image(share, consumer) ?? (await keeper?.wholeImage(share, consumer))
-      if (keeper !== undefined && whole === undefined && stopping.aborted)
-        throw new Error('the instance ends, and leaves its share where it is')
+      let whole = keeper?.image(share, consumer)
+      while (keeper !== undefined && whole === undefined) {
+        whole = await keeper.wholeImage(share, consumer)
+        if (whole === undefined && stopping.aborted)
+          throw new Error('the instance ends, and leaves its share where it is')
+        if (whole === undefined) await this.#storeLater()
+      }
       keeper?.tried.forget(share) // its timers are its taker's: what is called here from now on says nothing of them
       this.#owned = without(this.#owned, partitions)
       isolate().keepPartitions(this.#arenas.filter((arena) => arena !== share))
       return whole
     })
     if (image === 'tooMuch') {
-      const later = new Promise<void>((resolve) => void clock.after(storeAgainMs, resolve))
-      if (last) await unlessAborted(later, stopping)
+      if (last) await this.#storeLater()
       return undefined
     }
     const { signal } = this.#giveUp
@@ -253,6 +256,12 @@ export class ShareMover {
     }
     this.#options.onMoved()
     return { left, state: image }
+  }
+
+  async #storeLater(): Promise<void> {
+    const { clock, stopping } = this.#options
+    const later = new Promise<void>((resolve) => void clock.after(storeAgainMs, resolve))
+    await unlessAborted(later, stopping)
   }
 
   async #take({ share, epoch }: Awaited, given: Given<MovedState> | undefined): Promise<void> {
