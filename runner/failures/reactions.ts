@@ -116,7 +116,8 @@ export class Reactions {
     if (failure.action === 'behind') return
     let error: ErrorReport | undefined
     const report = (): ErrorReport => (error ??= errorOf(failed))
-    const told = failure.told ? report : undefined
+    // The log's second is not the isolate's: without this the log could spend its lines on errors without a stack.
+    const told = failure.told && failure.stackless !== true ? report : undefined
     if (failure.action === 'setAside') return onFailure(instance.id, 'to be tried again', told)
     this.errors += 1
     if (told !== undefined) this.lastFailure = told

@@ -414,6 +414,8 @@ test('Instance reports a bounded part of a flood of failures, counts all, and gi
     assert.equal(failures.filter((failure) => failure.told).length, told)
     const stacks = failures.map(({ error }) => error.stack.split('\n').length - 1)
     assert.ok(stacks.slice(0, 20).every((frames) => frames >= 1))
+    const stackless = failures.filter((failure) => failure.stackless).length
+    assert.equal(stackless, onError === 'skip' ? 0 : 1001, 'from the 1000th on')
     assert.equal(failures[99]!.error.message, 'no 1')
     assert.match(failures[99]!.error.at ?? '', /^fn\.ts:\d+:\d+$/)
     const later = await instance.run([frameOfTexts('x')], nowMs + 1000)

@@ -88,6 +88,8 @@ export interface RecordFailure {
   readonly isDone?: boolean
   /** Whether `error` contains the error; beyond some errors a second they are only counted. */
   readonly told: boolean
+  /** Thrown when so many had been in a second that no stack was captured: `error` has only name and message. */
+  readonly stackless?: boolean
   /** Read and mapped when first asked for. */
   readonly error: ErrorReport
 }

@@ -40,7 +40,7 @@ export {
   type OutputFrame,
   type OutputShape,
 } from './outcome/outcome-reader.ts'
-export { type ReportFields, readFields } from './outcome/report.ts'
+export { isStackless, type ReportFields, readFields } from './outcome/report.ts'
 export { lineOf } from './records/aside.ts'
 export { AsideList, type Waiting } from './records/aside-list.ts'
 export { type BatchFrame, type BatchSize, inputBytes, writeBatch } from './shared/batch.ts'

@@ -104,16 +104,18 @@ class Moved implements RecordFailure {
   readonly action: RecordFailure['action']
   readonly attempts: number
   readonly told: boolean
+  readonly stackless?: boolean
   readonly isDone?: boolean
   readonly timer?: Timer
   readonly #failure: RecordFailure
 
   constructor(failure: RecordFailure, index: number) {
-    const { action, attempts, told, isDone, timer } = failure
+    const { action, attempts, told, stackless, isDone, timer } = failure
     this.index = index
     this.action = action
     this.attempts = attempts
     this.told = told
+    if (stackless) this.stackless = true
     if (isDone) this.isDone = true
     if (timer) this.timer = timer
     this.#failure = failure
@@ -125,8 +127,12 @@ class Moved implements RecordFailure {
 }
 
 function asDone(failure: RecordFailure, index: number): RecordFailure {
-  const { attempts, told, timer, error } = failure
-  return { index, action: 'fail', attempts, told, isDone: true, ...(timer && { timer }), error }
+  const { attempts, told, stackless, timer, error } = failure
+  return {
+    ...{ index, action: 'fail', attempts, told, isDone: true, error },
+    ...(timer && { timer }),
+    ...(stackless && { stackless }),
+  }
 }
 
 function lost(index: number, message: string, timeMs: number): RecordFailure {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ErrorReport } from '../../../infra/control/messages.ts'
-import type { OutcomeReport, Timer } from '../../../sdk/runtime/index.ts'
+import { isStackless, type OutcomeReport, type Timer } from '../../../sdk/runtime/index.ts'
 import type { InstanceOptions, RecordFailure } from '../types.ts'
 import { parseReport } from './report.ts'
 import type { StackMap } from './stack-map.ts'
@@ -14,6 +14,7 @@ class Failure implements RecordFailure {
   readonly action: RecordFailure['action']
   readonly attempts: number
   readonly told: boolean
+  readonly stackless: boolean
   readonly timer?: Timer
   readonly #report: OutcomeReport
   readonly #stackMap: StackMap
@@ -25,6 +26,7 @@ class Failure implements RecordFailure {
     this.action = action
     this.attempts = report.attempts
     this.told = report.text !== undefined
+    this.stackless = report.text !== undefined && isStackless(report.text)
     if (report.timer !== undefined) this.timer = report.timer
     this.#report = report
     this.#stackMap = stackMap

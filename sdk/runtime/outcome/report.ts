@@ -4,7 +4,7 @@
  * A thrown value may be anything: an object whose `message` is a getter that never returns, a Proxy, nothing at all.
  * So it is read here, under the time limit of the callback that threw it, and only capped text goes on: name, message and
  * stack, each behind the length of it in a line (`4,12,30\nname…message…stack…`). It was JSON: spelling and reading that cost
- * as much as throwing the error did.
+ * as much as throwing the error did. No length for the stack: it was not captured (report-budget.ts).
  * @module
  */
 
@@ -24,12 +24,19 @@ const tightMax = 1024
  */
 export function reportOf(thrown: unknown, hasStack = true): string {
   try {
-    const text = render(thrown, messageMax, hasStack ? stackMax : 0)
+    const text = render(thrown, messageMax, hasStack ? stackMax : undefined)
     if (text.length * 3 <= reportBytesMax) return text // UTF-8 takes at most three bytes a code unit
-    return utf8Length(text) <= reportBytesMax ? text : render(thrown, tightMax, hasStack ? tightMax : 0)
+    return utf8Length(text) <= reportBytesMax
+      ? text
+      : render(thrown, tightMax, hasStack ? tightMax : undefined)
   } catch {
     return '' // a stack that is used up
   }
+}
+
+/** Whether the report is of an error whose stack was not captured: unlike one that had none, it says less than it could. */
+export function isStackless(text: string): boolean {
+  return /^\d+,\d+,\n/.test(text)
 }
 
 /** A timer as it stands before the text of its report. */
@@ -86,10 +93,11 @@ function lengthIn(digits: string): number {
   return Number.isInteger(length) && length >= 0 ? length : 0
 }
 
-function render(thrown: unknown, messageLength: number, stackLength: number): string {
+function render(thrown: unknown, messageLength: number, stackLength: number | undefined): string {
   const name = field(thrown, 'name', nameMax) ?? 'Error'
   const message = field(thrown, 'message', messageLength) ?? describe(thrown, messageLength)
-  const stack = stackLength === 0 ? '' : (field(thrown, 'stack', stackLength) ?? '')
+  if (stackLength === undefined) return `${name.length},${message.length},\n${name}${message}`
+  const stack = field(thrown, 'stack', stackLength) ?? ''
   return `${name.length},${message.length},${stack.length}\n${name}${message}${stack}`
 }
 
