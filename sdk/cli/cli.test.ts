@@ -433,6 +433,19 @@ test('init makes a project whose test runs as it is, and overwrites nothing', as
   assertFails(await concord(['init', 'Shout'], { cwd }), 2, /expected a lower-case letter/)
 })
 
+test('test runs the tests below a folder, and says if there are none', async (t) => {
+  const cwd = temporaryFolder(t)
+  const run = () => concord(['test'], { cwd, env: withTestsNode })
+  mkdirSync(join(cwd, 'node_modules'))
+  writeFileSync(join(cwd, 'node_modules', 'theirs.test.ts'), '')
+  assertFails(await run(), 4, /Cannot run tests: there is no \*\.test\.ts below /)
+  mkdirSync(join(cwd, 'deep'))
+  writeFileSync(join(cwd, 'deep', 'a.test.ts'), "import { test } from 'node:test'\ntest('ours', () => {})\n")
+  const ran = await run()
+  assert.match(ran.stdout, /pass 1\n/)
+  assert.equal(ran.code, 0, ran.stderr)
+})
+
 test('the project of init passes its type check', async (t) => {
   const cwd = temporaryFolder(t)
   await concord(['init', 'shout'], { cwd })

@@ -3,7 +3,11 @@
  * @module
  */
 import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { CodedError } from '../../errors.ts'
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
+import type { CliErrorCode } from '../errors.ts'
 import { exitOf, findTypeStrippingNode } from '../platform.ts'
 
 export function addTest(program: CliCommand, installation: Installation): void {
@@ -15,7 +19,22 @@ export function addTest(program: CliCommand, installation: Installation): void {
     .example('concord test', 'concord test index.test.ts')
     .action(async (files: string[], _options: CommonOptions) => {
       const node = findTypeStrippingNode(installation)
+      if (files.length === 0 && !hasTests('.')) {
+        const text = `Cannot run tests: there is no *.test.ts below ${process.cwd()}; go to your project, or name the files`
+        throw new CodedError<CliErrorCode>('ERR_FILE_MISSING', text)
+      }
       const words = ['--disable-warning=ExperimentalWarning', '--test', ...files]
       process.exitCode = await exitOf(spawn(node, words, { stdio: 'inherit' }))
     })
+}
+
+/** The files that `node --test` looks for by itself. */
+const testPattern = /(^|\/)(test\/.*|test(-[^/]*)?|[^/]*[._-]test)\.[cm]?[jt]s$/
+
+function hasTests(folder: string): boolean {
+  return readdirSync(folder, { withFileTypes: true }).some((entry) => {
+    const path = join(folder, entry.name)
+    if (!entry.isDirectory()) return testPattern.test(path)
+    return entry.name !== 'node_modules' && !entry.name.startsWith('.') && hasTests(path)
+  })
 }
