@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { batchesOf, keyedByField, type LineParser, paced, recordLines, valueLines } from './record-source.ts'
+import {
+  batchesOf,
+  keyedByField,
+  keyedByTab,
+  type LineParser,
+  paced,
+  recordLines,
+  valueLines,
+} from './record-source.ts'
 
 async function* chunksOf(bytes: Buffer, chunkBytes: number): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes)
@@ -37,6 +45,18 @@ test('keyedByField takes the key from the value, and names a line without it', a
   assert.throws(() => parse(Buffer.from('{"name":"anna"}'), 3), /line 3: its field 'user' is missing/)
   assert.throws(() => parse(Buffer.from('null'), 4), /line 4/)
   assert.throws(() => parse(Buffer.from('hello'), 5), /line 5: it is not JSON but starts with 'hello'/)
+})
+
+test('keyedByTab parts key and value at the first tab', () => {
+  const read = (line: string) => {
+    const { key, value } = keyedByTab(Buffer.from(line))
+    return [key?.toString(), value.toString()]
+  }
+  assert.deepEqual(read('anna\t1\t2'), ['anna', '1\t2'])
+  assert.deepEqual(read('anna\t'), ['anna', ''])
+  assert.deepEqual(read('no tab'), [undefined, 'no tab'])
+  assert.deepEqual(read('\ta\tb'), [undefined, 'a\tb'])
+  assert.deepEqual(read(''), [undefined, ''])
 })
 
 test('recordLines reads whole records in the form of the API', () => {

@@ -80,6 +80,14 @@ export function keyedByField(field: string): LineParser {
   }
 }
 
+/** A line is key, tab, value, as `concord consume` prints it (commands/consume.ts); without a tab it is a value. */
+export function keyedByTab(line: Buffer): ClientRecord {
+  const end = line.indexOf(9)
+  return end <= 0
+    ? { value: line.subarray(end + 1) }
+    : { key: line.subarray(0, end), value: line.subarray(end + 1) }
+}
+
 /** A line is a whole record, as the API takes it: `{"key": …, "value": …, "timeMs": …}`. */
 export function recordLines(line: Buffer, number: number): ClientRecord {
   const { key, keyBase64, value, valueBase64, timeMs, partition } = (parseLine(line, number) ??

@@ -22,7 +22,9 @@ export function addConsume(program: CliCommand): void {
   program
     .command('consume')
     .summary('Print the records that pass through a stream from now on.')
-    .description('Print the records that pass through a stream from now on: key, tab, value.')
+    .description(
+      'Print the records that pass through a stream from now on: key, tab, value, as `concord produce --key-tab` reads them; a record without a key is its value alone. For bytes, line breaks and keys with a tab take --json.',
+    )
     .argument('<stream>', 'the stream')
     .option('-n, --count <n>', 'end after this many records', wholeNumber(1))
     .option('--hold', 'slow the stream down to the pace of this reader, so that it misses nothing')
@@ -36,6 +38,7 @@ export function addConsume(program: CliCommand): void {
     .example(
       'concord consume verdicts --count 10',
       'concord consume verdicts --hold --json > verdicts.ndjson',
+      'concord consume verdicts --count 1000 > verdicts.tsv',
     )
     .action(consume)
 }
@@ -77,8 +80,9 @@ function noteEvent(stream: string, event: FollowEvent, hold: boolean, again: boo
   note(dim(`following ${stream} again${missed}`))
 }
 
+/** `concord produce --key-tab` reads it (record-source.ts): a value with a tab and no key has an empty one before it. */
 function recordLine({ key, keyBase64, value, valueBase64 }: RecordOutput): string {
   const name = key ?? keyBase64 ?? ''
   const text = value ?? valueBase64 ?? ''
-  return name === '' ? text : `${name}\t${text}`
+  return name === '' && !text.includes('\t') ? text : `${name}\t${text}`
 }

@@ -22,6 +22,33 @@ test('produce sends the lines of standard input once, and says once that it slow
   assert.deepEqual(bodies, ['\u0001\0\0\0\u0001\0\0\0kd\u0001\0\0\0\u0001\0\0\0ke'])
 })
 
+test('produce --key-tab sends again what consume has printed', async (t) => {
+  const records = [
+    { key: 'anna', value: 'a\tb' },
+    { key: '', value: 'no key' },
+    { key: '', value: 'no\tkey' },
+    { key: 'bert', value: '' },
+  ]
+  const sent: string[] = []
+  const { env } = await gatewayOf(t, ({ method, body }, response) => {
+    if (method === 'POST') sent.push(body.toString())
+    if (method === 'POST') return { status: 200, json: { accepted: records.length } }
+    const lines = [{ event: 'ready', hold: false }, ...records]
+    return void response.write(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  })
+  const { stdout } = await concord(['consume', 'words', '--count', String(records.length)], { env })
+  assert.equal(stdout, 'anna\ta\tb\nno key\n\tno\tkey\nbert\t\n')
+  assert.equal((await concord(['produce', 'words', '--key-tab'], { env, input: stdout })).code, 0)
+  const text = ({ key, value }: { key: string; value: string }) =>
+    [key.length, value.length].map((n) => `${String.fromCharCode(n)}\0\0\0`).join('') + key + value
+  assert.deepEqual(sent, [records.map(text).join('')])
+  assertFails(
+    await concord(['produce', 'words', '--key-tab', '--key', 'k'], { env }),
+    2,
+    /Cannot combine --key, --key-field, --key-tab and --ndjson/,
+  )
+})
+
 test('produce says how many records were accepted, in the singular for one', async (t) => {
   const { env } = await gatewayOf(t, () => ({ status: 200, json: { accepted: 1 } }))
   assert.equal((await concord(['produce', 'words'], { env, input: 'a\n' })).stdout, '1 record accepted.\n')

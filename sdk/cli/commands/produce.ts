@@ -14,6 +14,7 @@ import {
   type Batch,
   batchesOf,
   keyedByField,
+  keyedByTab,
   type LineParser,
   paced,
   recordLines,
@@ -25,6 +26,7 @@ interface ProduceCommandOptions extends ServerOptions {
   readonly file?: string
   readonly key?: string
   readonly keyField?: string
+  readonly keyTab?: true
   readonly ndjson?: true
   readonly rate?: number
   readonly atLeastOnce?: true
@@ -37,12 +39,16 @@ export function addProduce(program: CliCommand): void {
     .command('produce')
     .summary('Send records to a stream.')
     .description(
-      'Send records to a stream: one per line of a file or of standard input, empty lines included. They have no key unless you give --key or --key-field.',
+      'Send records to a stream: one per line of a file or of standard input, empty lines included. They have no key unless you give --key, --key-field or --key-tab, which reads what `concord consume` prints.',
     )
     .argument('<stream>', 'the stream')
     .option('-f, --file <file>', 'read this file (default: standard input)')
     .option('-k, --key <key>', 'the key of every record')
     .option('--key-field <field>', 'each line is a JSON object, and this field of it is the key')
+    .option(
+      '--key-tab',
+      'each line is key, tab, value, as `concord consume` prints it; one without a tab has no key',
+    )
     .option('--ndjson', 'each line is a whole record: {"key": …, "value": …, "timeMs": …}')
     .option('--rate <n>', 'at most this many records a second', positiveNumber)
     .option(
@@ -53,7 +59,11 @@ export function addProduce(program: CliCommand): void {
       '{"accepted": N, "unknown": N}; unknown: records for which a gateway broke off before it answered',
     )
     .talksToServer()
-    .example('echo hello | concord produce words', 'concord produce lines --file access.log --rate 5000')
+    .example(
+      'echo hello | concord produce words',
+      'concord produce lines --file access.log --rate 5000',
+      'concord consume verdicts | concord produce checked --key-tab',
+    )
     .action(produce)
 }
 
@@ -105,14 +115,15 @@ function unknownText(records: number): string {
   return `${recordsText(records)} unknown: a gateway broke off before it had answered for them`
 }
 
-function parserOf({ key, keyField, ndjson }: ProduceCommandOptions): LineParser {
-  if ([key, keyField, ndjson].filter((option) => option !== undefined).length > 1) {
+function parserOf({ key, keyField, keyTab, ndjson }: ProduceCommandOptions): LineParser {
+  if ([key, keyField, keyTab, ndjson].filter((option) => option !== undefined).length > 1) {
     throw new CodedError<CliErrorCode>(
       'ERR_USAGE',
-      'Cannot combine --key, --key-field and --ndjson: give one of them',
+      'Cannot combine --key, --key-field, --key-tab and --ndjson: give one of them',
     )
   }
   if (ndjson) return recordLines
+  if (keyTab) return keyedByTab
   return keyField === undefined ? valueLines(key) : keyedByField(keyField)
 }
 
