@@ -78,6 +78,10 @@ test('all is well when a share that was taken is known to be, though the report 
   assert.equal(run(scriptOf(2_000_343), { steps }).failure, undefined)
 })
 
+test('an important instance that waits is looked at once room may be made for it, though offers were asked for another', () => {
+  assert.equal(run(scriptOf(21_220), { steps }).failure, undefined)
+})
+
 test('a canary that no instance could be told of is promoted untried', () => {
   assert.equal(run(scriptOf(3_001_845), { steps }).failure, undefined)
 })
