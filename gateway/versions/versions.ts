@@ -160,12 +160,17 @@ function saidOf({
   atMs,
   reason,
   untried,
+  quietAt,
   by,
-}: Partial<OutcomeDocument> = {}): Pick<VersionSummary, 'outcomeAtMs' | 'reason' | 'untried' | 'by'> {
+}: Partial<OutcomeDocument> = {}): Pick<
+  VersionSummary,
+  'outcomeAtMs' | 'reason' | 'untried' | 'quietAt' | 'by'
+> {
   return {
     ...(atMs === undefined ? {} : { outcomeAtMs: atMs }),
     ...(reason === undefined ? {} : { reason }),
     ...(untried === undefined ? {} : { untried }),
+    ...(quietAt === undefined ? {} : { quietAt: [...quietAt] }),
     ...(by === undefined ? {} : { by }),
   }
 }

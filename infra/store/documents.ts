@@ -122,6 +122,8 @@ export interface CanaryDocument {
   readonly passed: readonly string[]
   /** No record of its keys came in any of those steps. */
   readonly untried?: true
+  /** Percent of the keys at those of the steps in which no record of them came. */
+  readonly quietAt?: readonly number[]
   /** It has passed all steps and takes over. */
   readonly promoted?: true
 }
@@ -191,6 +193,8 @@ export interface OutcomeDocument {
   readonly reason?: string
   /** It is `live`, and no record came during its trial or to it as a canary. */
   readonly untried?: true
+  /** The steps as a canary (percent of the keys) to which no record came, where others had some. */
+  readonly quietAt?: readonly number[]
   /** Who rolled back from it. */
   readonly by?: string
   /** The findings as a shadow; kept when the version is promoted. */

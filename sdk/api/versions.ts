@@ -23,6 +23,8 @@ export const versionSummarySchema = bundleSchema.extend({
   reason: z.string().optional(),
   /** No record came during its trial. */
   untried: z.literal(true).optional(),
+  /** The steps as a canary, in percent of the keys, to which no record came, where others had some. */
+  quietAt: z.array(z.number()).optional(),
   /** Who rolled back from it. */
   by: z.string().optional(),
   /** It had failed before its present `state`. */

@@ -61,8 +61,12 @@ test('a canary to which no record came is settled untried, also by a new leader'
   assert.deepEqual([untried, reason], [true, 'no record of its keys came while it was a canary'])
   const later = settledOf(true, true, false) // it has passed its trial
   assert.deepEqual([later.untried, later.reason], [undefined, undefined])
-  for (const tried of [settledOf(false, true, true), settledOf(true, false, true)]) {
-    assert.equal(tried.untried, undefined)
+  for (const [tried, quietAt] of [
+    [settledOf(false, true, true), [10]],
+    [settledOf(true, false, true), [1]],
+    [settledOf(false, false, true), undefined],
+  ] as const) {
+    assert.deepEqual([tried.untried, tried.quietAt], [undefined, quietAt])
     assert.match(tried.reason ?? '', /^as a canary, at 1 % of the keys: .*; at 10 % of the keys: /)
   }
 })

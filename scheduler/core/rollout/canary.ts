@@ -118,10 +118,13 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
   if (verdict.kind !== 'good') return
   const step = at.step + 1
   const passed = [...at.passed, `${place}: ${verdict.why}`]
-  const isUntried = evidence.canary.records === 0 && (at.step === 0 || at.untried === true)
+  const isQuiet = evidence.canary.records === 0
+  const isUntried = isQuiet && (at.step === 0 || at.untried === true)
+  const quietAt = [...(at.quietAt ?? []), ...(isQuiet ? [rules.steps[at.step]!] : [])]
   const next: CanaryDocument = {
     ...{ version: version.version, step, sinceMs: draft.nowMs, passed },
     ...(isUntried && { untried: true }),
+    ...(quietAt.length > 0 && { quietAt }),
   }
   draft.act({
     kind: 'log',

@@ -72,7 +72,10 @@ export function judge(judged: Judged): Verdict {
       : undefined
   if (other !== undefined) return { kind: 'bad', why: other }
   if (waitsFor !== undefined) return { kind: 'wait', why: waitsFor }
-  return { kind: 'good', why: [summaryOf(evidence), ...onTimeAlone(judged)].join('; ') }
+  return {
+    kind: 'good',
+    why: [summaryOf(evidence), ...slowByChance(judged), ...onTimeAlone(judged)].join('; '),
+  }
 }
 
 /** What is missing before a step may end well. */
@@ -91,6 +94,14 @@ function missing({ evidence, rules, elapsedMs, isWhole }: Judged): string | unde
   if (slower > windows / 2 && isPatient)
     return `it was slower than allowed in ${slower} of ${windows} windows`
   return isWhole ? undefined : 'not all instances have it yet'
+}
+
+/** A note for a step that passes although slower in most windows: no test rejects it (J1), and it has waited for more. */
+function slowByChance({ evidence: { windows, slower }, rules }: Judged): string[] {
+  if (slower <= windows / 2) return []
+  return [
+    `it passes although slower in most windows: ${slower} of ${windows} may be chance, and the step has waited ${(patience * rules.bakeMs) / 1000} s for more of them`,
+  ]
 }
 
 /** A note for a step that had fewer records than required, and ends because none came for long. */

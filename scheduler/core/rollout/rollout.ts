@@ -126,11 +126,14 @@ function passedBy(
   draft: Draft,
   fn: FunctionState,
   { version, manifest: { trial } }: VersionDocument,
-): Pick<OutcomeDocument, 'reason' | 'untried'> {
+): Pick<OutcomeDocument, 'reason' | 'untried' | 'quietAt'> {
   const { canary, atOnce } = draft.state.wanted.functions.get(fn.name)?.document ?? {}
   const wasCanary = canary?.version === version && canary.passed.length > 0
   if (wasCanary && canary.untried !== true)
-    return { reason: `as a canary, ${canary.passed.join('; ')}`.slice(0, reasonMax) }
+    return {
+      reason: `as a canary, ${canary.passed.join('; ')}`.slice(0, reasonMax),
+      ...(canary.quietAt === undefined ? {} : { quietAt: canary.quietAt }),
+    }
   const tried = fn.slots.flatMap(({ seat }) => {
     const report = seat && reportOf(draft.taskOf(seat), seat)
     return report?.tried?.version === version ? [report.tried.records] : []
@@ -150,7 +153,7 @@ function settle(
   fn: FunctionState,
   version: number,
   good: number,
-  outcome: Pick<OutcomeDocument, 'state' | 'reason' | 'untried'>,
+  outcome: Pick<OutcomeDocument, 'state' | 'reason' | 'untried' | 'quietAt'>,
 ): void {
   fn.settling = version
   const from = goodVersion(draft, fn.name)

@@ -18,6 +18,7 @@ import { bakeSeconds, positiveNumber, wholeNumber } from '../numbers.ts'
 import { openProjectFile } from '../project/project.ts'
 import type { Project } from '../project/project-shape.ts'
 import { dim, green, print, printJson, secondsText } from '../terminal.ts'
+import { quietText } from '../text/canary-text.ts'
 import { gateText } from '../text/gate-text.ts'
 import { shadowText } from '../text/shadow-text.ts'
 
@@ -127,11 +128,11 @@ export async function deployAndReport(
   })
   const { name, version, canaryPercent, isShadow, instancesRunning } = deployed
   if (isShadow) return await reportShadow(client, deployed, options)
-  if (watch) await watchCanary(client, deployed)
+  const settled = watch ? await watchCanary(client, deployed) : undefined
   if (options.json) return await printJson(deployed)
   if (canaryPercent !== undefined) {
     const state = watch
-      ? 'has all keys'
+      ? `has all keys${quietText(settled)}`
       : `has ${canaryPercent} % of the keys, and gets all of them or is rolled back`
     await print(`${green(`${name} v${version}`)} ${state}.`)
     if (!watch) await print(dim(`'concord fn inspect ${name}' shows its progress.`))

@@ -10,6 +10,7 @@ import { connect } from '../connection.ts'
 import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'
 import { positiveNumber, versionNumber } from '../numbers.ts'
 import { bytesText, dim, green, note, print, printJson, table } from '../terminal.ts'
+import { quietText } from '../text/canary-text.ts'
 import { userName } from './deploy.ts'
 
 interface RollbackOptions extends ServerOptions {
@@ -74,7 +75,7 @@ async function versions(name: string, options: ServerOptions): Promise<void> {
 /** What is known of it beside its state. */
 function wordsOn(one: VersionSummary): string[] {
   const { version, reason, untried, failed } = one
-  const passed = `${untried === true ? 'became live untried' : 'passed'}: ${reason}`
+  const passed = `${untried === true ? 'became live untried' : `passed${quietText(one)}`}: ${reason}`
   const end = endText(one) ?? (reason === undefined ? undefined : passed)
   const words = end === undefined ? [] : [end]
   if (failed !== undefined) words.push(`had failed ${timeText(failed.atMs)}: ${reasonText(failed)}`)

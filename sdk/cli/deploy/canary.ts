@@ -3,7 +3,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DeployAnswer } from '../../api/index.ts'
+import type { DeployAnswer, VersionSummary } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import { canaryStepsDefault } from '../../manifest/limits.ts'
@@ -70,13 +70,13 @@ export function withCanary(project: Project, { canary, bake, maxDiff }: CanaryOp
 }
 
 /**
- * Shows how it does until it is judged, and then its waves, if it has any.
+ * Shows how it does until it is judged, and then its waves, if it has any. @returns The version, which has all keys.
  * @throws {CodedError} ERR_FUNCTION_FAILED, with the reason, if the version before stays; ERR_SUPERSEDED.
  */
 export async function watchCanary(
   client: ConcordClient,
   { name, version }: Pick<DeployAnswer, 'name' | 'version'>,
-): Promise<void> {
+): Promise<VersionSummary> {
   let shown = ''
   const waves = new Waves((wave, text) => note(`${wave.padEnd(7)} ${text}`))
   for (;;) {
@@ -95,7 +95,7 @@ export async function watchCanary(
       if (found?.state === 'live') {
         if (found.untried === true)
           note(`        v${version} is untried: ${found.reason}; 'concord fn rollback ${name}' goes back`)
-        return
+        return found
       }
       if (found?.state === 'failed')
         throw new CodedError<CliErrorCode>(

@@ -93,7 +93,7 @@ const versions = [
   { version: 4, state: 'failed', reason: 'it threw at 3' },
   { version: 3, state: 'withdrawn', reason: 'v4 was wanted while it ran in 1 of 2 instances' },
   { version: 2, state: 'rolledBack', reason: 'v1 was wanted again: alarms', by: 'ada', outcomeAtMs: 60_000 },
-  { version: 1, state: 'replaced', reason: 'as a canary, well' },
+  { version: 1, state: 'replaced', reason: 'as a canary, well', quietAt: [50] },
   { version: 0, state: 'replaced', reason: 'no record came', untried: true },
 ].map((one) => ({ ...one, deployedAtMs: 0, bundleSha256: 'ab' }))
 
@@ -157,6 +157,6 @@ test('fn versions shows the outcome of each version, and an earlier failure', as
   assert.match(stdout, /^v5 had failed 1970-01-01T00:00:00\.000Z: it threw$/m)
   assert.match(stdout, /^v4 failed: it threw at 3$/m)
   assert.match(stdout, /^v2 was rolled back by ada 1970-01-01T00:01:00\.000Z: v1 was wanted again: alarms$/m)
-  assert.match(stdout, /^v1 passed: as a canary, well$/m)
+  assert.match(stdout, /^v1 passed, but no record came at 50 % of the keys: as a canary, well$/m)
   assert.match(stdout, /^v0 became live untried: no record came$/m)
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CanaryView } from '../../api/canary.ts'
-import { canaryText, sidesText, waitText } from './canary-text.ts'
+import { canaryText, quietText, sidesText, waitText } from './canary-text.ts'
 
 const side = (records: number) => ({ records, errors: 0, outputs: records, ms: records })
 
@@ -30,7 +30,8 @@ test('waitText says what a step lacks when its time is over', () => {
   const diff = { compared: 7 } as NonNullable<CanaryView['diff']>
   assert.match(waitText(view(600, { diff })), /waits for records to compare, has 7 of the 500/)
   assert.equal(waitText(view(0, { waitsFor: ['mine-1: waiting'] })), 'waits for 1 instance')
-  assert.equal(waitText(view(600)), 'is being judged')
+  assert.match(waitText(view(600, { windows: 11, slower: 7 })), /^waits for more windows/)
+  assert.equal(waitText(view(600, { windows: 11, slower: 5 })), 'is being judged')
 })
 
 test('sidesText shows a ratio only if both sides have enough records', () => {
@@ -42,5 +43,14 @@ test('sidesText shows a ratio only if both sides have enough records', () => {
     sidesText(view(600, { windows: 4, slower: 1 })),
     '600 records beside 600, 0 failed where the version before did not, outputs 1.00 ×, slower than allowed in 1 of 4 windows (p99 870 µs beside 10)',
   )
+  assert.match(
+    sidesText(view(600, { windows: 11, slower: 7 })),
+    /7 of 11 windows \(.*\), which may be chance$/,
+  )
   assert.match(sidesText(view(600, { control: side(79), windows: 4 })), /too few yet to compare outputs$/)
+})
+
+test('quietText names the steps to which no record came', () => {
+  assert.equal(quietText({ quietAt: [10, 50] }), ', but no record came at 10 % and 50 % of the keys')
+  assert.equal(quietText({}), '')
 })

@@ -6,6 +6,7 @@
  */
 
 import type { CanaryView } from '../../api/canary.ts'
+import type { VersionSummary } from '../../api/versions.ts'
 import { bucketsPerSide } from '../../versions/canary.ts'
 import { differenceText } from '../../versions/difference-text.ts'
 
@@ -30,14 +31,20 @@ export function canaryText(canary: CanaryView, nowMs: number): string {
 }
 
 /** What a step waits for when its time is over. */
-export function waitText({ canary, minRecords = 0, diff, waitsFor }: CanaryView): string {
+export function waitText({ canary, minRecords = 0, diff, waitsFor, slower, windows }: CanaryView): string {
   const { length: instances } = waitsFor
   if (instances > 0) return `waits for ${instances === 1 ? '1 instance' : `${instances} instances`}`
   const of = (records: number) => `${records} of the ${minRecords} that a step needs`
   if (canary.records < minRecords) return `waits for records of its keys, has ${of(canary.records)}`
   if (diff !== undefined && diff.compared < minRecords)
     return `waits for records to compare, has ${of(diff.compared)}`
+  if (slower > windows / 2) return 'waits for more windows, since it was slower in most'
   return 'is being judged'
+}
+
+/** The steps that were passed without a record, if others had some; one that had none at all is untried. */
+export function quietText({ quietAt = [] }: Pick<VersionSummary, 'quietAt'> = {}): string {
+  return quietAt.length === 0 ? '' : `, but no record came at ${quietAt.join(' % and ')} % of the keys`
 }
 
 /** What is measured of both, in a line. */
@@ -53,7 +60,7 @@ export function sidesText(view: CanaryView): string {
     ...(isEnough ? [`outputs ${ratio(perRecord(canary), perRecord(control))}`] : []),
     ...(windows > 0
       ? [
-          `slower than allowed in ${slower} of ${windows} windows (p99 ${figure(canaryP99Us)} µs beside ${figure(controlP99Us)})`,
+          `slower than allowed in ${slower} of ${windows} windows (p99 ${figure(canaryP99Us)} µs beside ${figure(controlP99Us)})${slower > windows / 2 ? ', which may be chance' : ''}`,
         ]
       : []),
     ...(lacks.length > 0 ? [`too few yet to compare ${lacks.join(' and ')}`] : []),
