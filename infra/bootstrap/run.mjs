@@ -10,6 +10,8 @@
  *  B1. Nothing is downloaded except through npm, and through the distribution's package manager when root.
  *  B2. Standard output belongs to the script: set-up writes to standard error.
  *  B3. The script's exit code or signal is ours; set-up that fails ends with 2 and says what to do.
+ *  B7. Who sets up for `concord` itself, with no script, will run it under this Node: one that sdk/cli/bin.mjs refuses is
+ *      refused here first, in the same words. Scripts and a cluster's servers run under ours.
  * @module
  */
 import { exec } from './exec.mjs'
@@ -18,6 +20,7 @@ import { purposes, setUp } from './setup.mjs'
 
 const { purpose, script, scriptArguments } = parse(process.argv.slice(2))
 try {
+  if (purpose === 'platform' && script === undefined) checkNode()
   await setUp(purpose)
 } catch (error) {
   if (!(error instanceof SetUpError)) throw error
@@ -25,6 +28,12 @@ try {
   process.exit(2)
 }
 if (script !== undefined) await exec(script, scriptArguments)
+
+function checkNode() {
+  const { node } = process.versions
+  if (Number(node.split('.')[0]) < 20)
+    throw new SetUpError(`this needs Node 20 or newer and runs on ${node}: install a newer Node`)
+}
 
 function parse(words) {
   const [flag, purpose, ...rest] = words[0] === '--for' ? words : ['--for', 'platform', ...words]

@@ -110,3 +110,22 @@ test('run.mjs builds what is stale, and shows the step with its time', (t) => {
   )
   assert.equal(bootstrap(root, ['script.ts']).stderr, '')
 })
+
+test('run.mjs refuses a Node that concord would refuse, in its words, only to who sets up for concord (B7)', (t) => {
+  const root = makeCheckout(t)
+  const old =
+    "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '18.20.4' } })"
+  const env = {
+    NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(old)}`,
+    ...{ npm_config_offline: 'true', npm_config_cache: join(root, 'no-cache') },
+  }
+  const bin = join(import.meta.dirname, '../../sdk/cli/bin.mjs')
+  const concord = spawnSync(process.execPath, [bin], { encoding: 'utf8', env: { ...process.env, ...env } })
+  assert.match(concord.stderr, /^concord: this needs Node 20 or newer and runs on 18\.20\.4: install/)
+  const { status, stderr } = bootstrap(root, [], env)
+  assert.equal(stderr, concord.stderr.replace('concord: ', 'set-up: '))
+  assert.equal(status, 2)
+  for (const words of [['script.ts'], ['--for', 'cluster']])
+    assert.match(bootstrap(root, words, env).stderr, /^set-up: Node 24 \(this machine has 18\.20\.4\) …\n/)
+  assert.equal(bootstrap(root, []).stderr, '')
+})
