@@ -8,6 +8,19 @@ import { type TimerSlot, TriedTimers } from '../checkpoint/tried-timers.ts'
 import type { Isolate } from '../isolate/index.ts'
 import { ShareMover } from './share-mover.ts'
 
+/** A function with one input of two partitions, and the instance that is to give the second away. */
+const assigned = {
+  function: 'f',
+  groupings: { in: 'groupBy' },
+  streams: { in: { partitions: 2 } },
+} as never as FunctionAssignment
+const givingOne = {
+  index: 0,
+  epoch: 1,
+  partitions: { in: [0, 1] },
+  giving: [{ share: 1, epoch: 2 }],
+} as never as InstanceAssignment
+
 test('ShareMover: nothing is stored about the timers of a moving share, whatever timers are called meanwhile', async () => {
   const told: number[] = []
   const slots = [0, 1].map((partition): TimerSlot => {
@@ -46,17 +59,8 @@ test('ShareMover: nothing is stored about the timers of a moving share, whatever
       onMoved: nothing,
       onTrouble: nothing,
     },
-    {
-      function: 'f',
-      groupings: { in: 'groupBy' },
-      streams: { in: { partitions: 2 } },
-    } as never as FunctionAssignment,
-    {
-      index: 0,
-      epoch: 1,
-      partitions: { in: [0, 1] },
-      giving: [{ share: 1, epoch: 2 }],
-    } as never as InstanceAssignment,
+    assigned,
+    givingOne,
   )
   mover.start()
   const ask = { schema: 1, instance: 'f-0', share: 1, epoch: 2, ready: false } as const
@@ -109,17 +113,8 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
       lettersSafe: async () => true,
       ...{ onOwn: nothing, onMoved: nothing, onTrouble: nothing },
     },
-    {
-      function: 'f',
-      groupings: { in: 'groupBy' },
-      streams: { in: { partitions: 2 } },
-    } as never as FunctionAssignment,
-    {
-      index: 0,
-      epoch: 1,
-      partitions: { in: [0, 1] },
-      giving: [{ share: 1, epoch: 2 }],
-    } as never as InstanceAssignment,
+    assigned,
+    givingOne,
   )
   mover.start()
   const ask = { schema: 1, instance: 'f-0', share: 1, epoch: 2, ready: true } as const

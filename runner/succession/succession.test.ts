@@ -20,17 +20,22 @@ function version(number: number): Running {
   return { isolate, assignment: { version: number, streams: {}, manifest } as unknown as FunctionAssignment }
 }
 
+/** What nobody listens to here. */
+const quiet = () => ({
+  clock: new ManualClock(),
+  interrupt: () => undefined,
+  wake: () => undefined,
+  onStreams: () => undefined,
+  onPut: () => undefined,
+  onFormat: () => undefined,
+  runNext: async () => ({ failed: false }),
+})
+
 test('Succession does not replace a version that took over meanwhile by a new isolate of the earlier version', async () => {
   const none = async (): Promise<void> => undefined
   const first = version(1)
   const succession = new Succession(first, {
-    clock: new ManualClock(),
-    interrupt: () => undefined,
-    wake: () => undefined,
-    onStreams: () => undefined,
-    onPut: () => undefined,
-    onFormat: () => undefined,
-    runNext: async () => ({ failed: false }),
+    ...quiet(),
     destroy: none,
   })
   const second = version(2)
@@ -49,13 +54,8 @@ test('Succession restores the version before if the new isolate ends while its t
   const verdicts: (string | undefined)[] = []
   const formats: unknown[] = []
   const succession = new Succession(first, {
-    clock: new ManualClock(),
-    interrupt: () => undefined,
-    wake: () => undefined,
-    onStreams: () => undefined,
-    onPut: () => undefined,
+    ...quiet(),
     onFormat: ({ own, kept }) => formats.push([own, kept]),
-    runNext: async () => ({ failed: false }),
     destroy: async (isolate) => void destroyed.push(isolate),
   })
   const second = version(2)
@@ -84,13 +84,8 @@ test('Succession tells again in which format state is used when a version has go
   const first = version(1)
   Object.assign(first.isolate, { settleFormat: async () => void settled.push('isolate') })
   const succession = new Succession(first, {
-    clock: new ManualClock(),
-    interrupt: () => undefined,
-    wake: () => undefined,
-    onStreams: () => undefined,
-    onPut: () => undefined,
+    ...quiet(),
     onFormat: ({ own, kept }) => settled.push([own, kept]),
-    runNext: async () => ({ failed: false }),
     destroy: async () => undefined,
   })
   const gone = succession.settle()
