@@ -95,6 +95,24 @@ export function readLatest(
   return manager.streams.getMessage(stream, query as MsgRequest)
 }
 
+/**
+ * Looks for a message that was sent and not answered, at the leader of its stream. JetStream recognises one that is sent again by its
+ * id, but only for the stream's duplicate window: two minutes by default, and an outage may take longer.
+ * @param after A sequence that was given before it was first sent.
+ * @returns Its sequence; undefined if it was not stored.
+ */
+export async function findSent(
+  manager: JetStreamManager,
+  stream: string,
+  { subject, msgID, after }: { readonly subject: string; readonly msgID: string; readonly after: number },
+): Promise<number | undefined> {
+  for (let seq = after + 1; ; ) {
+    const found = await readLatest(manager, stream, { seq, next_by_subj: subject })
+    if (found === null || found.header.get('Nats-Msg-Id') === msgID) return found?.seq
+    seq = found.seq + 1
+  }
+}
+
 async function within<T>(timeoutMs: number, call: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
   const timer = setTimeout(() => late.reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)

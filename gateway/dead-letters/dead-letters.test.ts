@@ -213,6 +213,18 @@ test('redrive refuses unknown streams, unknown ids and contradictory requests, a
   assert.equal(odd.status, 400)
 })
 
+test('LetterStore lets JetStream recognise a letter that is sent again for an hour, if it is kept so long', async () => {
+  const manager = await jetstream(platform.nc).jetstreamManager()
+  for (const [ageMaxMs, knownMs] of [
+    [7_200_000, 3_600_000],
+    [360_000, 360_000],
+  ] as const) {
+    await new LetterStore({ nc: platform.nc, namespace: 'aged', bytesMax: 2 ** 20, ageMaxMs }).ensure()
+    const { config } = await manager.streams.info(lettersStream('aged'))
+    assert.equal(config.duplicate_window, knownMs * 1_000_000)
+  }
+})
+
 test('redrive marks the records of a message that were sent, even if its timers are not confirmed', async () => {
   await write('mixed', 'mixed-in', [{ key: 'a' }, { key: 't', timer: { arena: 0, instance: 0 } }])
   const sent: string[] = []

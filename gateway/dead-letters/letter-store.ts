@@ -30,6 +30,8 @@ const answerMs = 5_000
 const pullMessages = 32
 const wrongLastSequence = 10071
 const millisecondNs = 1_000_000
+/** How long a letter that is sent again is recognised: longer than JetStream is away. An id costs it some 150 bytes of memory. */
+const repeatedForMs = 3_600_000
 
 export interface LetterStoreOptions {
   /** A connection of its own: JetStream on a full disk blocks every connection that uses it. */
@@ -74,6 +76,7 @@ export class LetterStore {
       name: lettersStream(namespace),
       subjects: [subjects.deadLetterSubject(namespace, '*', '*')],
       max_bytes: bytesMax,
+      duplicate_window: Math.min(repeatedForMs, ageMaxMs) * millisecondNs,
     }
     const marks = {
       ...common,

@@ -3,7 +3,7 @@
  *
  * It uses a connection of its own, opened for the first chunk: JetStream on a full disk blocks every connection that
  * uses it, and records must not wait for that.
- *   SP1. A chunk is stored once, however often it is sent: the server recognizes its id.
+ *   SP1. A chunk is stored once: one that was sent without an answer is looked for before it is sent again.
  *   SP2. A chunk that was taken is deleted, so nobody else gets it.
  *   SP3. Calls are repeated until JetStream answers, or this store is closed.
  * Design: docs/design/0016-back-pressure.md
@@ -15,7 +15,7 @@ import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io
 import { spillSubject } from '../bus/messages/subjects.ts'
 import type { Spill, SpillPlace } from '../bus/sending/lane.ts'
 import type { NatsConnection } from '../bus/wire/connect.ts'
-import { apiCode, apiCodes, isSilence, readMessage } from '../jetstream.ts'
+import { apiCode, apiCodes, findSent, isSilence, readMessage } from '../jetstream.ts'
 
 export const spillStream = 'concord-spill'
 
@@ -43,6 +43,8 @@ export class SpillStore implements Spill {
   readonly #closing = new AbortController()
   #connection: Promise<NatsConnection> | undefined
   #puts = 0
+  /** The highest sequence of a stored chunk. */
+  #last = 0
   #troubled = false
 
   constructor(options: SpillStoreOptions) {
@@ -53,7 +55,12 @@ export class SpillStore implements Spill {
     const { stream, partition, producer } = place
     const subject = spillSubject(this.#options.namespace, place.function, stream, partition, producer)
     const msgID = `${this.#id}-${this.#puts++}`
-    return await this.#untilAnswered(async ({ js }) => {
+    const after = this.#last
+    let wasSent = false
+    const sequence = await this.#untilAnswered(async ({ js, manager }) => {
+      const stored = wasSent ? await findSent(manager, spillStream, { subject, msgID, after }) : undefined
+      if (stored !== undefined) return stored
+      wasSent = true
       try {
         return (await js.publish(subject, chunk, { msgID, timeout: answerMs })).seq
       } catch (error) {
@@ -61,6 +68,8 @@ export class SpillStore implements Spill {
         throw error
       }
     })
+    this.#last = Math.max(this.#last, sequence ?? 0)
+    return sequence
   }
 
   async take(sequence: number): Promise<Uint8Array | undefined> {

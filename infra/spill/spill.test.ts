@@ -4,8 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { jetstreamManager } from '@nats-io/jetstream'
-import { connectBus } from '../bus/index.ts'
+import { jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { connectBus, type NatsConnection } from '../bus/index.ts'
+import { spillSubject } from '../bus/messages/subjects.ts'
 import { ManualClock } from '../clock.ts'
 import {
   endNatsServer,
@@ -22,7 +23,11 @@ const users = Object.fromEntries(
 ) as unknown as NatsUsers
 const place = { function: 'f', stream: 's', partition: 3, producer: 'aaaaaaaaaaaaaaaa' }
 
-async function setUp(t: TestContext, options: Partial<NatsServerOptions> = {}) {
+async function setUp(
+  t: TestContext,
+  options: Partial<NatsServerOptions> = {},
+  onConnected: (nc: NatsConnection) => void = () => undefined,
+) {
   const dir = await mkdtemp(join(tmpdir(), 'concord-spill-'))
   const start = (port: number) => startNatsServer({ users, ...options, dir, port })
   const server = await start(0)
@@ -32,7 +37,11 @@ async function setUp(t: TestContext, options: Partial<NatsServerOptions> = {}) {
   const troubles: string[] = []
   const store = new SpillStore({
     namespace: 'ns',
-    connect: () => connectBus({ url: server.url, name: 'runner', ...users.runner }),
+    connect: async () => {
+      const runner = await connectBus({ url: server.url, name: 'runner', ...users.runner })
+      onConnected(runner)
+      return runner
+    },
     onTrouble: (message) => troubles.push(message),
   })
   t.after(async () => {
@@ -75,6 +84,32 @@ test('SpillStore stores each chunk once through restarts of nats-server, and rep
   assert.equal(await stored(), 11)
   assert.match(troubles[0]!, /records that are to be spilled wait: JetStream does not answer/)
   assert.equal(troubles.at(-1), 'records are spilled to disk again')
+})
+
+/** Lets the answer to the next request be lost, and JetStream forget meanwhile the id of what was sent. */
+function loseAnswer(nc: NatsConnection): void {
+  const { request } = nc
+  nc.request = async (subject, ...rest) => {
+    nc.request = request
+    await nc.request(subject, ...rest)
+    const later = spillSubject('ns', 'f', 's', 0, 'later')
+    const forget = () => jetstream(nc, { checkAPI: false }).publish(later, '', { msgID: 'later' })
+    while ((await forget()).seq < 4);
+    throw new Error('timeout')
+  }
+}
+
+test('SpillStore stores a chunk once though its answer is lost for longer than JetStream knows its id (SP1 of spill-store.ts)', async (t) => {
+  let runner: NatsConnection | undefined
+  const { nc, store, stored } = await setUp(t, {}, (connected) => {
+    runner = connected
+  })
+  await (await jetstreamManager(nc)).streams.update(spillStream, { duplicate_window: 100_000_000 })
+  assert.equal(await store.put(place, Buffer.from('first')), 1)
+  loseAnswer(runner!)
+  assert.equal(await store.put(place, Buffer.from('second')), 2)
+  assert.equal(await stored(), 4)
+  assert.equal(await store.put(place, Buffer.from('third')), 5)
 })
 
 test('SpillStore reports a full store, and continues when there is room', async (t) => {
