@@ -6,7 +6,8 @@
  *     npm test -- PATTERN…      only the test files whose path contains one of the patterns
  *
  *  V1. All checks run, whatever failed before, so that one run shows all that is wrong.
- *  V2. Ends with 0 only if every check passed, no test was skipped, and no process is left.
+ *  V2. Ends with 0 only if every check passed, no test was skipped, and no process is left. Files that needed a second chance do
+ *      not change that; they are the last thing that the run says.
  * @module
  */
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -18,6 +19,7 @@ import { endLeftovers } from './check/leftovers.ts'
 import { slowestText } from './check/slowest.ts'
 import { findTestFiles } from './check/test-files.ts'
 import { type FileTook, runTestFiles } from './check/test-runner.ts'
+import { type UnsteadyFile, unsteadyText } from './check/unsteady.ts'
 import { startWatch } from './check/watch.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -55,7 +57,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => p
 
 const tools = join(root, 'node_modules', '.bin')
 const took: FileTook[] = []
-const ran = (file: FileTook): void => void took.push(file)
+const unsteadyFiles: UnsteadyFile[] = []
+const shared = {
+  ran: (file: FileTook): void => void took.push(file),
+  unsteady: (file: UnsteadyFile): void => void unsteadyFiles.push(file),
+}
 const source: readonly Check[] = [
   {
     name: 'format and lint',
@@ -66,16 +72,17 @@ const source: readonly Check[] = [
 const tests: readonly Check[] = [
   {
     name: 'layout and style',
-    run: () => runTestFiles(files.style, { concurrency: 2, timeoutMs: unitTimeoutMs, ran }),
+    run: () => runTestFiles(files.style, { concurrency: 2, timeoutMs: unitTimeoutMs, ...shared }),
   },
   {
     name: 'unit tests',
-    run: () => runTestFiles(files.unit, { concurrency: filesAtATime, timeoutMs: unitTimeoutMs, again, ran }),
+    run: () =>
+      runTestFiles(files.unit, { concurrency: filesAtATime, timeoutMs: unitTimeoutMs, again, ...shared }),
   },
   {
     name: 'system tests',
     run: () =>
-      runTestFiles(files.system, { concurrency: filesAtATime, timeoutMs: systemTimeoutMs, again, ran }),
+      runTestFiles(files.system, { concurrency: filesAtATime, timeoutMs: systemTimeoutMs, again, ...shared }),
   },
   { name: 'nothing left running', run: () => endLeftovers(temporary) },
 ]
@@ -92,3 +99,4 @@ for (const { name, run } of patterns.length > 0 ? tests : [...source, ...tests])
 }
 if (took.length > 1) process.stdout.write(`\n${slowestText(took)}\n`)
 process.stdout.write(`\n${results.join('\n')}\n`)
+if (unsteadyFiles.length > 0) process.stdout.write(`\n${unsteadyText(unsteadyFiles)}\n`)

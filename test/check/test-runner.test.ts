@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { findLeftovers } from './leftovers.ts'
 import { runTestFiles } from './test-runner.ts'
+import type { UnsteadyFile } from './unsteady.ts'
 
 const head = "import test from 'node:test'\n"
 
@@ -14,13 +15,15 @@ async function runSource(t: TestContext, source: string, timeoutMs = 60_000, aga
   const file = join(folder, 'a.test.mjs')
   writeFileSync(file, head + source)
   const shown: string[] = []
+  const unsteady: UnsteadyFile[] = []
   const passed = await runTestFiles([file], {
     concurrency: 1,
     timeoutMs,
     again,
     write: (text) => void shown.push(text),
+    unsteady: (one) => void unsteady.push(one),
   })
-  return { passed, shown: shown.join('') }
+  return { passed, shown: shown.join(''), unsteady: unsteady.map(({ failure }) => failure) }
 }
 
 test('runTestFiles passes a file whose tests pass, in one line, and keeps its output to itself', async (t) => {
@@ -76,15 +79,17 @@ test('runTestFiles ends what such a file has started in a group of its own (V4)'
   assert.deepEqual(left, [])
 })
 
-test('runTestFiles gives a file that failed a second chance where it is asked to, and says so (V5)', async (t) => {
+test('runTestFiles gives a file that failed a second chance where it is asked to, and tells why it failed (V5)', async (t) => {
   const once = `import { existsSync, writeFileSync } from 'node:fs'
     const been = import.meta.filename + '.been'
     test('a', () => { const first = !existsSync(been); writeFileSync(been, ''); if (first) throw new Error('only once') })`
   const unsteady = await runSource(t, once, 60_000, 1)
   assert.equal(unsteady.passed, true)
-  assert.match(unsteady.shown, /only once[\s\S]*✔[\s\S]*unsteady, it failed above and passed alone/)
+  assert.match(unsteady.shown, /only once[\s\S]*once more, alone[\s\S]*✔/)
+  assert.deepEqual(unsteady.unsteady, ['a\nError: only once'])
   assert.equal((await runSource(t, once)).passed, false, 'none was asked for')
   const broken = await runSource(t, "test('a', () => { throw new Error('always') })", 60_000, 1)
   assert.equal(broken.passed, false)
   assert.equal(broken.shown.match(/1 failed/g)?.length, 2)
+  assert.deepEqual(broken.unsteady, [])
 })

@@ -7,8 +7,8 @@
  *  V3. A skipped test counts as a failure, and so does a file that holds no test.
  *  V4. A file has `timeoutMs`; then its whole process group is killed, and all else that it has started, and it has failed. Whatever
  *      it makes in the temporary folder lies in a folder of its own, whose name marks it.
- *  V5. Where no more than `again` files failed, they are run once more, alone. What passes then is unsteady, which is shown with
- *      all that it printed the first time, and does not fail the run: it is a fault of the test or of the product all the same.
+ *  V5. Where no more than `again` files failed, they are run once more, alone. What passes then is unsteady: it does not fail the
+ *      run, but it is a fault of the test or of the product all the same, so the run names it at its end (unsteady.ts).
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endLeftovers } from './leftovers.ts'
+import { firstFailure, type UnsteadyFile } from './unsteady.ts'
 
 export interface RunOptions {
   /** Files at a time. */
@@ -28,6 +29,8 @@ export interface RunOptions {
   readonly again?: number
   /** Told of each file that has been run. */
   readonly ran?: (took: FileTook) => void
+  /** Told of each file that passed in its second chance only. */
+  readonly unsteady?: (file: UnsteadyFile) => void
   /** Where the lines go. */
   readonly write?: (text: string) => void
 }
@@ -58,9 +61,11 @@ export async function runTestFiles(files: readonly string[], options: RunOptions
   if (failed.length === 0) return true
   if (failed.length > again) return false
   write('once more, alone:\n')
-  const still = await runAll(failed, { ...options, concurrency: 1, write })
-  for (const file of failed)
-    if (!still.includes(file)) write(`≈ ${file}: unsteady, it failed above and passed alone\n`)
+  const names = failed.map(({ file }) => file)
+  const still = await runAll(names, { ...options, concurrency: 1, write })
+  for (const { file, output, failure = '' } of failed)
+    if (!still.some((other) => other.file === file))
+      options.unsteady?.({ file, failure: firstFailure(output, failure) })
   return still.length === 0
 }
 
@@ -68,13 +73,13 @@ export async function runTestFiles(files: readonly string[], options: RunOptions
 async function runAll(
   files: readonly string[],
   { concurrency, timeoutMs, write, ran }: RunOptions & { readonly write: (text: string) => void },
-): Promise<string[]> {
+): Promise<FileResult[]> {
   const waiting = [...files]
-  const failed: string[] = []
+  const failed: FileResult[] = []
   const work = async (): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       const result = await runTestFile(file, timeoutMs)
-      if (result.failure !== undefined) failed.push(file)
+      if (result.failure !== undefined) failed.push(result)
       write(describe(result))
       ran?.(result)
     }
