@@ -1,8 +1,14 @@
 /**
  * Tail: reads a stream without being one of its consumers: it does not slow the stream, and counts what it misses.
+ *
+ *   TL1. Every record of a producer between two that are shown is shown too, or counted in a gap before the second; none is
+ *        shown twice.
+ *   TL2. A new holder of a slot takes the place of the one before, whose frames are no longer shown: consumers refuse them (I8).
+ *        So what is remembered grows with the slots that produce, not with their restarts.
  * @module
  */
 import { type FrameHeader, frameFlags, parseFrame } from '../../../sdk/wire/frame.ts'
+import { decodeBeacon } from '../messages/beacon.ts'
 import { partitionSubject } from '../messages/subjects.ts'
 import type { Wire } from '../wire/wire.ts'
 
@@ -15,27 +21,47 @@ export interface TailOptions {
   readonly onGap: (partition: number, producer: string, records: number) => void
 }
 
+/** Who holds a producing slot. */
+interface Holder {
+  readonly epoch: number
+  /** The next sequence, by partition and producer. */
+  readonly expected: Map<string, number>
+}
+
 /** Starts reading all partitions from now on. @returns A function that stops it. */
-export function startTail(options: TailOptions): () => void {
-  const expected = new Map<string, number>()
-  return options.wire.subscribe(partitionSubject(options.namespace, options.stream, '*'), (bytes) => {
-    const header = readable(bytes)
-    if (header === undefined) return
-    const key = `${header.partition} ${header.producer}`
-    const next = expected.get(key)
-    const isBeacon = (header.flags & frameFlags.beacon) !== 0
-    if (next !== undefined && header.sequence > next)
-      options.onGap(header.partition, header.producer, header.sequence - next)
-    if (next === undefined || header.sequence + header.count > next) {
-      expected.set(key, header.sequence + header.count)
-      if (!isBeacon && (next === undefined || header.sequence >= next)) options.onFrame(bytes, header)
-    }
+export function startTail({ wire, namespace, stream, onFrame, onGap }: TailOptions): () => void {
+  const holders = new Map<string, Holder>()
+  return wire.subscribe(partitionSubject(namespace, stream, '*'), (bytes) => {
+    const read = readable(bytes)
+    const holder = read && holderOf(holders, read.header)
+    if (read === undefined || holder === undefined || read.isFence) return
+    const { header } = read
+    const { partition, producer, sequence, count } = header
+    const key = `${partition} ${producer}`
+    const next = holder.expected.get(key) ?? sequence
+    if (sequence > next) onGap(partition, producer, sequence - next)
+    holder.expected.set(key, Math.max(next, sequence + count))
+    if (count > 0 && sequence >= next) onFrame(bytes, header)
   })
 }
 
-function readable(bytes: Uint8Array): FrameHeader | undefined {
+/** @returns Undefined for a frame of a past epoch. */
+function holderOf(holders: Map<string, Holder>, { origin, epoch }: FrameHeader): Holder | undefined {
+  const known = holders.get(origin)
+  if (known !== undefined && epoch <= known.epoch) return epoch === known.epoch ? known : undefined
+  const holder = { epoch, expected: new Map<string, number>() }
+  holders.set(origin, holder)
+  return holder
+}
+
+/** `isFence`: it only raises an epoch, and its sequence is nobody's position (beacons.ts, `raise`). */
+function readable(
+  bytes: Uint8Array,
+): { readonly header: FrameHeader; readonly isFence: boolean } | undefined {
   try {
-    return parseFrame(bytes)
+    const header = parseFrame(bytes)
+    const isBeacon = (header.flags & frameFlags.beacon) !== 0
+    return { header, isFence: isBeacon && decodeBeacon(bytes, header).entries.length === 0 }
   } catch {
     return undefined // counted by the stream's consumers
   }
