@@ -80,7 +80,7 @@ export class Ingest {
   mustHave(name: string, partition: number): void {
     const { partitions } = this.#producer.stream(name)!
     if (partition < partitions) return
-    const text = `Cannot send a record to partition ${partition} of '${name}': it has ${partitions}, from 0 on.`
+    const text = `Cannot send a record to partition ${partition} of '${name}': it has 0 to ${partitions - 1}.`
     throw refuse('ERR_RECORD_INVALID', text)
   }
 

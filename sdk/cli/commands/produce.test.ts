@@ -49,6 +49,33 @@ test('produce --key-tab sends again what consume has printed', async (t) => {
   )
 })
 
+test('produce --ndjson leaves out the partitions of what consume --json has printed, and says so; --keep-partitions keeps them', async (t) => {
+  const record = { key: 'anna', value: 'a', timeMs: 7 }
+  const records = [20, 21].map((partition, sequence) => ({
+    ...{ stream: 'words', partition, producer: 'a'.repeat(16), sequence },
+    ...record,
+  }))
+  const sent: unknown[][] = []
+  const { env } = await gatewayOf(t, ({ method, body }, response) => {
+    const lines = body.toString().trim().split('\n')
+    if (method === 'POST') sent.push(lines.map((line) => JSON.parse(line)))
+    if (method === 'POST') return { status: 200, json: { accepted: records.length } }
+    const answer = [{ event: 'ready', hold: false }, ...records]
+    return void response.write(answer.map((line) => `${JSON.stringify(line)}\n`).join(''))
+  })
+  const { stdout } = await concord(['consume', 'words', '--count', '2', '--json'], { env })
+  const produce = ['produce', 'words', '--ndjson']
+  const ran = await concord(produce, { env, input: stdout })
+  assert.equal(ran.stderr.match(/the lines name partitions, which are left out/g)?.length, 1)
+  assert.equal((await concord([...produce, '--keep-partitions'], { env, input: stdout })).stderr, '')
+  assert.deepEqual(sent, [[record, record], [20, 21].map((partition) => ({ ...record, partition }))])
+  assertFails(
+    await concord(['produce', 'words', '--keep-partitions'], { env }),
+    2,
+    /Cannot use --keep-partitions without --ndjson/,
+  )
+})
+
 test('produce says how many records were accepted, in the singular for one', async (t) => {
   const { env } = await gatewayOf(t, () => ({ status: 200, json: { accepted: 1 } }))
   assert.equal((await concord(['produce', 'words'], { env, input: 'a\n' })).stdout, '1 record accepted.\n')

@@ -28,6 +28,7 @@ interface ProduceCommandOptions extends ServerOptions {
   readonly keyField?: string
   readonly keyTab?: true
   readonly ndjson?: true
+  readonly keepPartitions?: true
   readonly rate?: number
   readonly atLeastOnce?: true
 }
@@ -49,7 +50,14 @@ export function addProduce(program: CliCommand): void {
       '--key-tab',
       'each line is key, tab, value, as `concord consume` prints it; one without a tab has no key',
     )
-    .option('--ndjson', 'each line is a whole record: {"key": …, "value": …, "timeMs": …}')
+    .option(
+      '--ndjson',
+      'each line is a whole record: {"key": …, "value": …, "timeMs": …}, as `concord consume --json` prints it',
+    )
+    .option(
+      '--keep-partitions',
+      'with --ndjson: send a record to the "partition" that its line names; without this option its key decides',
+    )
     .option('--rate <n>', 'at most this many records a second', positiveNumber)
     .option(
       '--at-least-once',
@@ -63,6 +71,7 @@ export function addProduce(program: CliCommand): void {
       'echo hello | concord produce words',
       'concord produce lines --file access.log --rate 5000',
       'concord consume verdicts | concord produce checked --key-tab',
+      'concord produce verdicts --ndjson --file verdicts.ndjson',
     )
     .action(produce)
 }
@@ -115,16 +124,35 @@ function unknownText(records: number): string {
   return `${recordsText(records)} unknown: a gateway broke off before it had answered for them`
 }
 
-function parserOf({ key, keyField, keyTab, ndjson }: ProduceCommandOptions): LineParser {
+function parserOf({ key, keyField, keyTab, ndjson, keepPartitions }: ProduceCommandOptions): LineParser {
   if ([key, keyField, keyTab, ndjson].filter((option) => option !== undefined).length > 1) {
     throw new CodedError<CliErrorCode>(
       'ERR_USAGE',
       'Cannot combine --key, --key-field, --key-tab and --ndjson: give one of them',
     )
   }
-  if (ndjson) return recordLines
+  if (keepPartitions && !ndjson) {
+    throw new CodedError<CliErrorCode>(
+      'ERR_USAGE',
+      'Cannot use --keep-partitions without --ndjson: no other lines name a partition',
+    )
+  }
+  if (ndjson) return keepPartitions ? recordLines : withoutPartitions(recordLines)
   if (keyTab) return keyedByTab
   return keyField === undefined ? valueLines(key) : keyedByField(keyField)
+}
+
+/** Lines of `concord consume --json` name the partition that they came from, which need not be right where they go. */
+function withoutPartitions(parse: LineParser): LineParser {
+  let isNoted = false
+  return (line, number) => {
+    const { partition, ...record } = parse(line, number)
+    if (partition !== undefined && !isNoted) {
+      note('the lines name partitions, which are left out: each key decides. --keep-partitions keeps them')
+      isNoted = true
+    }
+    return record
+  }
 }
 
 function openSource(file: string | undefined): {
