@@ -9,10 +9,12 @@ import type { CutSource } from './cut.ts'
 import type { ShareImage } from './share-image.ts'
 import { StateKeeper } from './state-keeper.ts'
 
-test('StateKeeper gives way to a stop: whoever stores all comes back, and what waits for NATS is given up', async () => {
+test('StateKeeper gives way to a stop: whoever stores all comes back, what waits for NATS is given up, and no cut is begun', async () => {
   const never = new Promise<never>(() => undefined)
   let settled: Promise<void> | undefined
   const checkpointer = {
+    takeNear: () => false,
+    cut: () => assert.fail('it would find no state of a share that was being taken'),
     take: () => never,
     keep: () => undefined,
     hold: () => undefined,
@@ -41,5 +43,6 @@ test('StateKeeper gives way to a stop: whoever stores all comes back, and what w
   keeper.giveWay()
   await assert.rejects(comes, /its instance ends/)
   assert.deepEqual(await Promise.all(waits), [false, undefined])
+  await keeper.cut(consumer)
   await assert.rejects(settled!, /has not heard what goes ahead of it, its instance ends/)
 })

@@ -79,8 +79,9 @@ export class StateKeeper {
     this.#checkpointer.start()
   }
 
-  /** Makes a cut, or prepares it; between two batches, when due. */
+  /** Makes a cut, or prepares it; between two batches, when due. A stop makes the last one instead. */
   async cut(consumer: Consumer): Promise<void> {
+    if (this.#leaving.signal.aborted) return // the last one follows
     if (this.#checkpointer.takeNear()) return void (await this.#isolate.provideShadow())
     const startMs = this.#options.clock.monotonicMs()
     const shadow = await this.#isolate.provideShadow()
