@@ -4,6 +4,7 @@
  *
  *   TT1. The store says of at most one timer at a time that it is being called, and before it is.
  *   TT2. A record is called only when the store says of no timer that it is being called.
+ *   TT3. Nothing is stored about a slot after `forget`, which comes when its share is given away: its timers are its taker's.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */

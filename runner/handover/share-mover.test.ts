@@ -21,7 +21,7 @@ const givingOne = {
   giving: [{ share: 1, epoch: 2 }],
 } as never as InstanceAssignment
 
-test('ShareMover: nothing is stored about the timers of a moving share, whatever timers are called meanwhile', async () => {
+test('ShareMover: nothing is stored about the timers of a moving share, whatever timers are called meanwhile (TT3 of tried-timers.ts)', async () => {
   const told: number[] = []
   const slots = [0, 1].map((partition): TimerSlot => {
     const timers = [{ key: 'k', timeMs: 500, attempts: 1, version: 1 }]

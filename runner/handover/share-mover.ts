@@ -234,7 +234,7 @@ export class ShareMover {
           throw new Error('the instance ends, and leaves its share where it is')
         if (whole === undefined) await this.#storeLater()
       }
-      keeper?.tried.forget(share) // its timers are its taker's: what is called here from now on says nothing of them
+      keeper?.tried.forget(share) // TT3 of tried-timers.ts
       this.#owned = without(this.#owned, partitions)
       isolate().keepPartitions(this.#arenas.filter((arena) => arena !== share))
       return whole
