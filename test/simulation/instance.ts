@@ -7,15 +7,19 @@
 import type {
   Awaited,
   CanaryAssignment,
+  ExitReason,
   Giving,
   InstanceAssignment,
   InstanceReport,
   SwapReport,
 } from '../../infra/control/messages.ts'
 import type { CanaryReport } from '../../sdk/versions/canary.ts'
+import type { Bug } from './bugs.ts'
 import { measured } from './canaries.ts'
-import type { Owner } from './plane.ts'
-import type { RunnerModel } from './runner.ts'
+import type { Loop, Process } from './loop.ts'
+import type { Owner, Plane } from './plane.ts'
+import type { Random } from './random.ts'
+import type { Bus } from './weather.ts'
 
 const askAgainMs = 500
 const swapMs = 300
@@ -37,6 +41,36 @@ export interface Said {
 /** `left`: undefined if it had been given to somebody else before. */
 export type AskAnswer = 'notYet' | 'gone' | { readonly left: number | undefined }
 
+/** What is around an instance and its runner. */
+export interface Surroundings {
+  readonly loop: Loop
+  readonly random: Random
+  readonly bus: Bus
+  readonly plane: Plane
+  readonly bugs: ReadonlySet<Bug>
+  /** Whether a version that takes over in an instance fails there. */
+  readonly swapFails: () => boolean
+  /** The runner of a task. */
+  readonly find: (taskId: string) => Giver | undefined
+  readonly onChange: () => void
+}
+
+/** What an instance needs of the runner that it is in. */
+export interface Host {
+  readonly taskId: string
+  readonly process: Process
+  readonly options: Surroundings
+  end(reason: ExitReason, message: string, instance?: string): void
+  /** Something has changed that is to be reported. */
+  changed(): void
+}
+
+/** A runner with an instance that gives shares away. */
+interface Giver {
+  readonly process: Process
+  ask(ask: Ask): AskAnswer
+}
+
 interface Owned {
   readonly epoch: number
   /** Where it began, if a giver said so. */
@@ -56,7 +90,7 @@ interface Gave {
 export class InstanceModel implements Owner {
   readonly id: string
   readonly owns = new Map<number, Owned>()
-  readonly #runner: RunnerModel
+  readonly #runner: Host
   /** Of its producer: that of its start. */
   readonly #producerEpoch: number
   #state: InstanceReport['state'] = 'starting'
@@ -72,7 +106,7 @@ export class InstanceModel implements Owner {
   #held: (() => void)[] = []
   #ended = false
 
-  constructor({ runner, id, epoch }: { runner: RunnerModel; id: string; epoch: number }) {
+  constructor({ runner, id, epoch }: { runner: Host; id: string; epoch: number }) {
     this.#runner = runner
     this.id = id
     this.#epoch = epoch

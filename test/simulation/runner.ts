@@ -20,12 +20,15 @@ import {
 } from '../../infra/control/messages.ts'
 import type { LaunchOrder } from '../../scheduler/engine.ts'
 import type { AgentModel, TaskProcess } from './agent.ts'
-import type { Bug } from './bugs.ts'
-import { type Ask, type AskAnswer, InstanceModel, type Said } from './instance.ts'
-import { type Loop, Process } from './loop.ts'
-import type { Plane } from './plane.ts'
-import type { Random } from './random.ts'
-import type { Bus } from './weather.ts'
+import {
+  type Ask,
+  type AskAnswer,
+  type Host,
+  InstanceModel,
+  type Said,
+  type Surroundings,
+} from './instance.ts'
+import { Process } from './loop.ts'
 
 const unassignedMs = 60_000
 const letGoMs = 400
@@ -33,24 +36,15 @@ const startMs = 300
 /** How long a heartbeat goes on to carry the last report of an instance that has left. */
 const lastReportMs = 5_000
 
-export interface RunnerOptions {
-  readonly loop: Loop
-  readonly random: Random
-  readonly bus: Bus
-  readonly plane: Plane
-  readonly bugs: ReadonlySet<Bug>
+export interface RunnerOptions extends Surroundings {
   readonly order: LaunchOrder
   readonly agent: AgentModel
   /** From one heartbeat to the next. */
   readonly beatMs: () => number
-  /** Whether a version that takes over in an instance fails there. */
-  readonly swapFails: () => boolean
   readonly beat: (heartbeat: Heartbeat, from: Process) => void
-  readonly find: (taskId: string) => RunnerModel | undefined
-  readonly onChange: () => void
 }
 
-export class RunnerModel implements TaskProcess {
+export class RunnerModel implements TaskProcess, Host {
   readonly process: Process
   readonly options: RunnerOptions
   readonly instances = new Map<string, InstanceModel>()
