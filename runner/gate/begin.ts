@@ -1,9 +1,9 @@
 /**
- * Begin: from which state, and with which record of each producer, what is on a tape is processed again.
+ * Begin: with which state, and at which record of each producer, the processing of a tape begins.
  *
- *   BG1. A partition begins with the oldest state that is kept of it and since which all is on the tape; if there is none, with the
- *        newest state, and the records in between are counted. Its frames begin behind what that state contains.
- *   BG2. A partition without state begins with the tape.
+ *   BG1. A partition begins with its oldest base (bases.ts) since which all records are on the tape; if there is none, with its
+ *        newest base, and the records in between are counted. Its frames begin behind the records that the state contains.
+ *   BG2. A partition without state begins with the first frame of the tape.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
@@ -13,12 +13,12 @@ import type { Room } from '../process/memory.ts'
 import type { StateCopy } from '../shadow/player.ts'
 import type { TapeFrame } from './tape.ts'
 
-/** Of the instance at work. */
+/** The state of the working instance. */
 export interface StateSource {
   arenaOf(stream: string, partition: number): number
-  /** Whether it has state there now. */
+  /** Whether there is state now. */
   has(arena: number): boolean
-  /** When the newest frame was done of those that the tape has lost. */
+  /** When the newest of the frames that the tape has dropped was processed. */
   readonly lostMs: number
   basesOf(arena: number): readonly Base[]
   readBase(arena: number, base: Base): Promise<readonly SharedArrayBuffer[]>
@@ -26,19 +26,24 @@ export interface StateSource {
 
 export interface Begin {
   readonly frames: readonly TapeFrame[]
-  /** Fresh copies, each time. */
+  /** Makes a new copy at each call. */
   readonly state: () => StateCopy
+  /** Of the state. */
   readonly bytes: number
+  /** Partitions that begin with a base, and partitions that have state and no base. */
   readonly restored: number
   readonly lacking: number
+  /** Records between the bases and the frames. */
   readonly between: number
+  /** When the oldest base was made. */
   readonly atMs: number | undefined
 }
 
-/** What is read, and what each side has of it. */
+/** The one that is read, and one for each version. */
 export const copiesOfState = 3
-/** A base that goes while it is read is asked for again. */
+/** A base may be deleted while it is read; then the present bases are asked for. */
 const attempts = 3
+
 /** @throws {Error} Two copies of the state do not fit, or it cannot be read. */
 export async function beginOf(all: readonly TapeFrame[], source: StateSource, memory: Room): Promise<Begin> {
   const arenas = new Set(all.map(({ stream, partition }) => source.arenaOf(stream, partition)))
@@ -64,7 +69,7 @@ export async function beginOf(all: readonly TapeFrame[], source: StateSource, me
   }
 }
 
-/** @param copies Bytes of the copies to be made of what was read before. */
+/** @param copies Bytes of the copies still to be made of the partitions that were read before. */
 async function read(arena: number, source: StateSource, memory: Room, copies: number) {
   for (let left = attempts; ; left--) {
     const base = baseOf(source.basesOf(arena), source.lostMs)
@@ -90,13 +95,13 @@ function checkMemory({ slabs }: Base, memory: Room, copies: number): void {
     throw new Error(`copies of the state take ${Math.ceil(needed / 2 ** 20)} MiB, and ${lack}`)
 }
 
-/** The frames behind what the states contain, and how many records are between those and the first of them. */
+/** The frames with records that the states do not contain, and how many records lie between a state and its first frame. */
 function framesSince(
   all: readonly TapeFrame[],
   source: StateSource,
   bases: ReadonlyMap<number, Base>,
 ): Pick<Begin, 'frames' | 'between'> {
-  /** By partition and producer: behind which record the state is, and which one was seen. */
+  /** By partition and producer: the sequence behind the last record that the state contains. */
   const through = new Map<string, number>()
   for (const [arena, { inputs }] of bases)
     for (const [stream, { positions }] of Object.entries(inputs))

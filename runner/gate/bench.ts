@@ -19,14 +19,14 @@ import { Tape } from './tape.ts'
 
 const wanted = Number(process.argv[2] ?? 100_000)
 
-/** As it came: in memory of its own. */
+/** A copy in memory of its own, as a frame comes. */
 function fresh({ bytes, ...rest }: InputFrame): InputFrame & { finished: number } {
   const copy = takeMemory(bytes.length)
   copy.set(bytes)
   return { ...rest, bytes: copy, header: parseFrame(copy), finished: rest.header.count }
 }
 
-/** Time of a record, in ns, as the worker does it. */
+/** Time for a record, in ns, with the tape kept as the worker keeps it. */
 async function measure(isolate: Instance, tape: Tape, ms: number): Promise<number> {
   let records = 0
   const beganMs = performance.now()

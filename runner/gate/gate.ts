@@ -1,14 +1,14 @@
 /**
- * Gate: two throw-away isolates, one of the version at work and one of a version that is to follow, are given what is on the
- * tape, and compared record by record with the means of a shadow.
+ * Gate: one judgement of a new version. Two throw-away isolates, one of the working version and one of the new one, process the
+ * frames of the tape, and their results are compared record by record, as a shadow's are.
  *
- *     the state of a checkpoint, for each partition → what came since, in calls of its own → what is found
+ *     state of a checkpoint, for each partition → the frames that came since, in calls of its own → findings
  *
- *   GT1. Neither the instance at work nor anything that it has is touched; what is read of the tape stays as it is.
- *   GT2. Both are given the same calls: frames, time, chance. The version at work goes first, and is what the other is compared with.
- *   GT3. It takes `limitMs` at most; what is not judged by then is counted.
- *   GT4. Whatever ends the new version is a finding; what ends the other one, or keeps both from beginning, is none of it.
- *   GT5. Between two calls it rests as long as is asked for: the instances at work here have the same cores.
+ *   GT1. Neither the working instance nor anything that it owns is changed; frames are read where they lie on the tape.
+ *   GT2. Both isolates get the same calls: frames, time, random numbers. The working version goes first; the other is compared with it.
+ *   GT3. It takes `limitMs` at most; records that are not judged by then are counted.
+ *   GT4. An end of the new version is a finding. An end of the other one, or a start that fails for both, is a failure of the judgement.
+ *   GT5. Between two calls it rests as `rest` says: working instances need the same cores.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
@@ -29,14 +29,14 @@ import { Player, type PlayerOptions } from '../shadow/player.ts'
 import { type Begin, beginOf, type StateSource } from './begin.ts'
 import type { Tape, TapeFrame } from './tape.ts'
 
-/** What is given in a call: so many bytes, of so many milliseconds at least. */
+/** A call has frames of at most so many bytes, that were processed within so many milliseconds, or more if records are rare. */
 const callBytesMax = 256 * 1024
 const callMsMin = 20
-/** As many calls as that, about, where records come seldom. */
+/** About how many calls there are where records are rare. */
 const callsAimed = 2_000
-/** Calls that were timed, below which the median says nothing. */
+/** With fewer timed calls the median says nothing. */
 const timedMin = 20
-/** Of a call that is timed: shorter ones are all cost of a call. */
+/** Calls with fewer records are not timed: most of their time is the cost of a call. */
 const timedRecordsMin = 50
 
 export interface GateSide {
@@ -49,23 +49,23 @@ export interface GateOptions {
   readonly clock: Clock
   readonly tape: Pick<Tape, 'read'>
   readonly state: StateSource
-  /** What the process may come to with both. */
+  /** Memory for both isolates. */
   readonly memory: Room
   readonly live: GateSide
   readonly next: GateSide
   readonly limitMs: number
-  /** Lets the instances at work go first, after so much work. */
+  /** Waits after so much work, so that working instances get the CPU. */
   readonly rest: (workedMs: number) => Promise<void>
 }
 
-/** GT5. @param workShare Of the time; 1: it never rests. */
+/** GT5. @param workShare The part of the time in which it works; 1: it never rests. */
 export function resting(clock: Clock, workShare: number): GateOptions['rest'] {
   if (workShare >= 1) return async () => undefined
   return (workedMs) =>
     new Promise((resolve) => void clock.after(workedMs * (1 / workShare - 1), () => resolve()))
 }
 
-/** @throws Nothing: what keeps it from judging is in what it answers. */
+/** @returns Never rejects: a failure of the judgement is part of the evidence. */
 export async function judge(options: GateOptions): Promise<GateEvidence> {
   return await options.tape.read(async (frames) => {
     const judgement = new Judgement(options)
@@ -128,7 +128,7 @@ class Judgement {
     this.#findings.missed('ended', records - compared - missed.behind - missed.ended)
   }
 
-  /** Both isolates go, and with them their copies of the state. */
+  /** Ends both isolates, and with them their copies of the state. */
   async end(): Promise<void> {
     const [live, shadow] = [this.#live?.stats(), this.#next?.stats()]
     if (live !== undefined && shadow !== undefined) {
@@ -191,7 +191,7 @@ class Judgement {
     this.#errors = sumOfErrors([...this.#errors, ...errors]).slice(0, gateErrorsMax)
   }
 
-  /** @param before What both had taken together before this call. */
+  /** @param before The times of both before this call. */
   #time(records: number, before: { readonly live: number; readonly shadow: number }): void {
     const ms = this.#findings.tookMs
     const [live, shadow] = [ms.live - before.live, ms.shadow - before.shadow]
@@ -199,7 +199,7 @@ class Judgement {
   }
 }
 
-/** Frames that are given together: in order, some at a time, of about the same moment. */
+/** Divides frames into calls: in order, and those of a call were processed at about the same time. */
 function callsOf(frames: readonly TapeFrame[]): TapeFrame[][] {
   const spanMs = (frames.at(-1)?.atMs ?? 0) - (frames[0]?.atMs ?? 0)
   const callMsMax = Math.max(callMsMin, spanMs / callsAimed)

@@ -1,5 +1,5 @@
 /**
- * Gates: judges versions for whoever asks, one at a time, beside the instances that are at work here.
+ * Gates: answers requests to judge a version, one after another, beside the working instances of this runner.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
@@ -16,20 +16,20 @@ import { versionBeside } from '../shadow/shadows.ts'
 import { copiesOfState } from './begin.ts'
 import { judgeInThread, type KeptStates, type ThreadSide } from './thread.ts'
 
-/** Of the time: the rest is for the instances at work. */
+/** The part of the time in which a judgement works. */
 const workShare = 1 / 2
-/** Of the process's bound: what it may come to. */
+/** The part of the process's memory bound up to which a judgement may fill it. */
 const share = 7 / 8
-/** Those that wait for another one. */
+/** Most requests that wait or are judged. */
 const waitingMax = 16
 
 export interface GatesOptions {
   readonly clock: Clock
   readonly memory: Memory
   readonly workers: ReadonlyMap<string, Worker>
-  /** What an isolate of a version is made of beside a worker, but for its state. */
+  /** The options for an isolate of a version beside a worker, without state. */
   readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<InstanceOptions>
-  /** Nothing of what it was made of is needed any more. */
+  /** A judgement is over: its bundles and assets may be released. */
   readonly onDone: () => void
 }
 
@@ -68,7 +68,7 @@ export class Gates {
     }
     const inputs = Object.entries(assignment.groupings)
     const { state } = worker.running.isolate
-    memory.makeRoom(copiesOfState * state.heldBytes, share) // its thread cannot
+    memory.makeRoom(copiesOfState * state.heldBytes, share) // the judgement's thread cannot
     const arenas = state.partitions().filter((arena) => state.slabsOf(arena).length > 0)
     const evidence = await worker.tape.lend((reel) => {
       const task = {
@@ -98,7 +98,7 @@ export class Gates {
   }
 }
 
-/** What of it another thread can be told. */
+/** The options that can be sent to another thread. */
 function dataOf({
   log: _,
   memory: __,
@@ -110,7 +110,7 @@ function dataOf({
   return data
 }
 
-/** The streams that it writes and the version at work does not. */
+/** Adds the streams that the new version writes and the working one does not. */
 function withOutputs(fn: FunctionAssignment, partitions: GateAsk['partitions']): FunctionAssignment {
   const more = fn.manifest.ostreams.filter((name) => fn.streams[name] === undefined)
   const streams = more.map((name) => [

@@ -1,12 +1,13 @@
 /**
- * Tape: the last frames that an instance was done with, kept to be processed again by another version.
+ * Tape: the last frames that an instance has processed, kept so that another version can be tested on them.
  *
  *     oldest segment [note, frame] [note, frame] … │ … │ newest segment [note, frame] … room
  *
- *   TA1. At most so many bytes are held, and nothing older than so long before the newest. What is too much goes a segment at a time.
- *   TA2. A frame is copied, with a note of what is known of it, into memory that is used again: nothing is made for it that a
- *        garbage collector would have to visit, and the memory that it came in is given back at once.
- *   TA3. What somebody reads stays as it is: while there are readers, memory that goes is left to the garbage collector.
+ *   TA1. It holds at most `bytes`, and no frame processed more than `ms` before the newest. For lack of room whole segments are
+ *        dropped, oldest first.
+ *   TA2. A frame is copied behind a note (time, length, stream) into reused memory: no object is made for it that a garbage collector
+ *        would visit, and the memory in which it came is given back at once.
+ *   TA3. Frames that somebody reads do not change: while there are readers, dropped segments are left to the garbage collector.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
@@ -17,11 +18,11 @@ import { parseFrame } from '../../sdk/wire/frame.ts'
 import type { InputFrame } from '../isolate/index.ts'
 
 export interface TapeFrame extends InputFrame {
-  /** When it was done. */
+  /** When it was processed. */
   readonly atMs: number
 }
 
-/** What lies on a tape: memory that other threads may have too, and what of it is held. */
+/** The contents of a tape, in shared memory: which part of each segment holds frames. */
 export interface Reel {
   readonly segments: readonly { readonly bytes: Uint8Array; readonly from: number; readonly end: number }[]
   readonly streams: readonly string[]
@@ -30,14 +31,14 @@ export interface Reel {
 interface Segment {
   readonly bytes: Uint8Array<SharedArrayBuffer>
   readonly view: DataView
-  /** Where the first frame begins that is held, and what is free. */
+  /** Where the first frame begins, and where free memory begins. */
   from: number
   end: number
-  /** When the last one was done. */
+  /** When the last frame was processed. */
   lastMs: number
 }
 
-/** Before each frame: when it was done, how long it is, records to be left out, which stream it came by. */
+/** The note before each frame: when it was processed, its length, records to skip, the number of its stream. */
 const [noteBytes, lengthAt, skipAt, streamAt] = [24, 8, 12, 16]
 const segmentShare = 1 / 8
 const segmentBytesMax = 2 ** 20
@@ -46,9 +47,9 @@ export class Tape {
   readonly #bounds: () => TapeBounds
   readonly #clock: Pick<Clock, 'nowMs'>
   readonly #segments: Segment[] = []
-  /** Of all of them. */
+  /** Of all segments. */
   #bytes = 0
-  /** The memory of one that has gone, for the next one. */
+  /** The memory of a dropped segment, for the next one. */
   #spare: Uint8Array<SharedArrayBuffer> | undefined
   readonly #streams: string[] = []
   #readers = 0
@@ -59,7 +60,7 @@ export class Tape {
     this.#bounds = bounds
   }
 
-  /** Takes a frame over that is done with. */
+  /** Keeps a frame that was processed, and gives its memory back. */
   keep({ stream, bytes, skip }: TakenFrame): void {
     const bounds = this.#bounds()
     const atMs = this.#clock.nowMs()
@@ -72,27 +73,27 @@ export class Tape {
     giveBackMemory(bytes)
   }
 
-  /** Takes over all but those that are not done yet. */
+  /** Keeps all frames but those that are not finished yet. */
   keepAll(frames: readonly TakenFrame[], but: readonly TakenFrame[]): void {
     for (const frame of frames) if (!but.includes(frame)) this.keep(frame)
   }
 
-  /** Memory that it has, the spare piece too. */
+  /** Memory in use, with the spare. */
   get bytes(): number {
     return this.#bytes + (this.#spare?.length ?? 0)
   }
 
-  /** When the newest was done of those that have gone; minus infinity: none has. */
+  /** When the newest of the dropped frames was processed; minus infinity: none was dropped. */
   get lostMs(): number {
     return this.#lostMs
   }
 
-  /** All that is there, for `use`, in the order in which it was done. */
+  /** Gives `use` all frames, in the order of processing. */
   read<T>(use: (frames: readonly TapeFrame[]) => Promise<T>): Promise<T> {
     return this.lend((reel) => use(framesOn(reel)))
   }
 
-  /** The same as it lies there. */
+  /** Gives `use` the memory itself. */
   async lend<T>(use: (reel: Reel) => Promise<T>): Promise<T> {
     this.#readers++
     try {
@@ -114,7 +115,7 @@ export class Tape {
     segment.lastMs = atMs
   }
 
-  /** Undefined: it is larger than all that may be held. */
+  /** @returns Undefined for more than the whole tape may hold. */
   #roomFor(bytes: number, bytesMax: number): Segment | undefined {
     const newest = this.#segments.at(-1)
     if (newest !== undefined && this.#bytes <= bytesMax && newest.end + bytes <= newest.bytes.length)
@@ -134,7 +135,7 @@ export class Tape {
     return segment
   }
 
-  /** The oldest goes. */
+  /** Drops the oldest segment. */
   #drop(): void {
     const { bytes, lastMs } = this.#segments.shift()!
     this.#bytes -= bytes.length
@@ -160,7 +161,7 @@ export class Tape {
   }
 }
 
-/** All of it, in the order in which it was done. */
+/** All frames, in the order of processing. */
 export function framesOn({ segments, streams }: Reel): TapeFrame[] {
   const frames: TapeFrame[] = []
   for (const { bytes, from, end } of segments) {
@@ -177,7 +178,7 @@ export function framesOn({ segments, streams }: Reel): TapeFrame[] {
   return frames
 }
 
-/** The note of a frame, the frame; each begins at a multiple of 8. */
+/** Where the next note begins, at a multiple of 8. */
 function behind(at: number, frameBytes: number): number {
   return at + ((noteBytes + frameBytes + 7) & ~7)
 }

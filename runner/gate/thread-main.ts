@@ -1,5 +1,5 @@
 /**
- * The thread of a judgement: takes a `ThreadTask`, judges, and says what it has found.
+ * The thread of a judgement: gets a `ThreadTask`, judges, and sends the evidence.
  * @module
  */
 import { once } from 'node:events'
@@ -30,7 +30,7 @@ function sideOf({ isolate, outputs }: ThreadSide): GateSide {
   return { isolate: { ...isolate, memory, log: () => undefined }, outputs }
 }
 
-/** One question at a time. */
+/** Asks for one base at a time. */
 function stateOf({ arenas, kept, lostMs }: ThreadTask): StateSource {
   const bases = new Map(kept)
   return {

@@ -1,9 +1,9 @@
 /**
- * GateThread: a judgement in a thread of its own, so that neither reading the tape nor comparing holds up the instances at work.
+ * GateThread: runs a judgement in a thread of its own, so that neither reading the tape nor comparing delays working instances.
  *
- *   GH1. Tape and states are the same memory in both threads, which the new one only reads.
- *   GH2. What the thread is told is data; what it asks for is a state that is kept.
- *   GH3. It ends with its judgement, or `graceMs` behind the limit of that.
+ *   GH1. Tape and states lie in memory that both threads share; the new one only reads them.
+ *   GH2. The thread gets all else as data. It asks back only for bases (bases.ts), which it cannot read itself.
+ *   GH3. It ends with its judgement, or `graceMs` after the limit of that.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
@@ -18,7 +18,7 @@ import { type InstanceOptions, runtimeText } from '../isolate/index.ts'
 import type { ToldMemory } from '../process/memory.ts'
 import type { Reel } from './tape.ts'
 
-/** It loads its code, makes two isolates, and what it is at may have to be ended. */
+/** For loading code, making two isolates, and a call that goes beyond the limit. */
 const graceMs = 30_000
 
 export interface ThreadSide {
@@ -26,13 +26,13 @@ export interface ThreadSide {
   readonly outputs: readonly OutputConfig[]
 }
 
-/** What a thread is told; see `GateOptions`. */
+/** The data for a judgement; see `GateOptions`. */
 export interface ThreadTask {
   readonly reel: Reel
   readonly lostMs: number
-  /** By input stream, where its arenas begin. */
+  /** The number of the first arena, by input stream. */
   readonly arenas: Readonly<Record<string, number>>
-  /** Of each arena that there is, the states that are kept. */
+  /** The bases, by arena. */
   readonly kept: ReadonlyMap<number, readonly Base[]>
   readonly memory: ToldMemory
   readonly live: ThreadSide
@@ -41,17 +41,17 @@ export interface ThreadTask {
   readonly workShare: number
 }
 
-/** What it says. */
+/** From the thread. */
 export type ThreadWord =
   | { readonly kind: 'read'; readonly arena: number; readonly base: Base }
   | { readonly kind: 'judged'; readonly evidence: GateEvidence }
 
-/** What it is answered: a state, or why it cannot be read, and which there are now. */
+/** To the thread: the state, or why it cannot be read, and the present bases. */
 export type ReadAnswer =
   | { readonly slabs: readonly SharedArrayBuffer[] }
   | { readonly code: string; readonly message: string; readonly bases: readonly Base[] }
 
-/** Of the instance at work. */
+/** The bases of the working instance. */
 export interface KeptStates {
   basesOf(arena: number): readonly Base[]
   readBase(arena: number, base: Base): Promise<readonly SharedArrayBuffer[]>
