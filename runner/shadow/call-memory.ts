@@ -1,27 +1,27 @@
 /**
- * CallMemory: what copies of calls lie in, used again: fresh memory costs page faults, and full collections.
+ * CallMemory: reused memory for copies of calls. Fresh memory costs page faults and full garbage collections.
  * @module
  */
 import { giveBackMemory, takeMemory } from '../../infra/bus/index.ts'
 import type { InputFrame } from '../isolate/index.ts'
 
-/** Logs of a usual size are kept for use, so many. */
+/** Buffers for logs of the usual size, and how many of them are kept. */
 const logBytes = 1280 * 1024
 const logsKept = 8
-/** Smaller ones lie in blocks. */
+/** Logs up to this size are moved to memory that fits. */
 const smallBytesMax = 64 * 1024
-/** Beside what it was given and has put out. */
+/** A call's objects, beside its frames and its log. */
 const callBytes = 512
 const logs: ArrayBuffer[] = []
 
-/** Of a frame that the worker gives the memory of back when it is done. As if it had never been tried. */
+/** Copies a frame, since the worker gives back its memory; without the attempts that were made at its records. */
 export function copyFrame({ tried: _, last: __, bytes, ...frame }: InputFrame): InputFrame {
   const copy = takeMemory(bytes.length)
   copy.set(bytes)
   return { ...frame, bytes: copy }
 }
 
-/** Of pieces of a log, one behind the other. */
+/** Joins the pieces of an outcome log. */
 export class LogCopy {
   #bytes = new Uint8Array(logs.pop() ?? new ArrayBuffer(logBytes))
   #length = 0
@@ -37,7 +37,7 @@ export class LogCopy {
     this.#length = length
   }
 
-  /** All of it, in memory that fits: there are many calls of a few records. */
+  /** The whole log. A small one is moved to memory that fits, since there are many calls of a few records. */
   end(): Uint8Array<ArrayBuffer> {
     const log = this.#bytes.subarray(0, this.#length)
     if (log.length > smallBytesMax) return log
@@ -48,12 +48,12 @@ export class LogCopy {
   }
 }
 
-/** What a call takes while it waits to be played. */
+/** Memory of a call that waits to be repeated. */
 export function bytesHeld(frames: readonly InputFrame[], log: Uint8Array<ArrayBuffer>): number {
   return frames.reduce((sum, { bytes }) => sum + bytes.buffer.byteLength, log.buffer.byteLength + callBytes)
 }
 
-/** Nobody has a view of any of it any more. */
+/** Gives back the memory of a call; nobody may have a view of it any more. */
 export function giveBack(frames: readonly InputFrame[], log: Uint8Array<ArrayBuffer>): void {
   for (const { bytes } of frames) giveBackMemory(bytes)
   giveBackMemory(log)

@@ -1,11 +1,11 @@
 /**
- * Compare: what two versions made of the same records, by their outcome logs (sdk/runtime/shared/layout.ts), record by record.
+ * Compare: compares the outcome logs (sdk/runtime/shared/layout.ts) of two versions for the same call, record by record.
  *
- *   CM1. What is equal costs a walk over words and allocates nothing.
- *   CM2. A record is as it was if its outputs are, in their order: stream, key, value, event time, and the partition where the
- *        stream goes by key on both sides (else it goes by who had a turn). And if both failed at it, or neither.
- *   CM3. What one of both had no part in, since its key is of another share, is not compared.
- *   CM4. All timers of a call are compared as one: a log does not say which they were.
+ *   CM1. Equal logs are compared in one walk over their words, which allocates nothing.
+ *   CM2. Two results for a record are the same if both versions failed or neither did, and their outputs are equal, in order: stream,
+ *        key, value, event time, and the partition if the stream goes by key on both sides (else it depends on whose turn it is).
+ *   CM3. A record that one version did not process, since its key is of another share, is not compared.
+ *   CM4. All timers of a call are compared as one, since a log does not say which timers they were.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -20,37 +20,37 @@ import {
   verdictIn,
 } from '../../sdk/runtime/index.ts'
 
-/** A log of whole records, read before and found to be well formed, and what its numbers of streams mean. */
+/** A log of whole records, known to be well formed, and the output streams to which its numbers refer. */
 export interface Side {
   readonly log: Uint8Array<ArrayBuffer>
   readonly outputs: readonly OutputConfig[]
 }
 
-/** What one of both made of a record, or of timers. */
+/** The result of one version for a record, or for the timers of a call. */
 export interface Made {
   readonly side: Side
-  /** Of the log. */
+  /** The log as words. */
   readonly words: Int32Array
-  /** Words at which its outputs begin. */
+  /** The words at which outputs begin. */
   readonly outputs: readonly number[]
   readonly failed: boolean
-  /** The word at which the report on its failure begins; negative if none was told. */
+  /** The word at which the report of the failure begins; negative if there is none. */
   readonly reportAt: number
 }
 
 export interface Comparison {
-  /** A record that both are done with. @param index Among all records of the live log. The objects are used again. */
+  /** A record that both have finished. @param index Among all records of the live log. The objects are reused. */
   record(index: number, same: boolean, live: Made, shadow: Made): void
-  /** The timers of the call; if there were any in either. */
+  /** The timers of the call, if either log has any. */
   timers(same: boolean, live: Made, shadow: Made): void
 }
 
-/** Not done yet with: it comes again, in another call. */
+/** Whether a record is not finished and comes again, in another call. */
 export function isPutOff(how: number): boolean {
   return how === verdict.setAside || how === verdict.behind
 }
 
-/** Which records of a log were put off, by their number. */
+/** The indexes of the records of a log that were put off. */
 export function putOffIn(log: Uint8Array<ArrayBuffer>): number[] {
   const walk = new Walk({ log, outputs: [] })
   const found: number[] = []
@@ -63,8 +63,8 @@ export function putOffIn(log: Uint8Array<ArrayBuffer>): number[] {
 }
 
 /**
- * @param live All that was done in a call.
- * @param shadow What was done of it, without the records that were put off; shorter if it ended.
+ * @param live The log of the working version for a call.
+ * @param shadow The log of the other one, without records that were put off; shorter if its isolate ended.
  */
 export function compare(live: Side, shadow: Side, found: Comparison): void {
   const streams = streamsOf(live.outputs, shadow.outputs)
@@ -163,7 +163,7 @@ class Timers implements Made {
   }
 }
 
-/** For each stream of the live side: its number on the other one, and whether its partitions say something. */
+/** For each stream of the live side: its number on the other side, and whether partitions are compared (`byKey`). */
 function streamsOf(live: readonly OutputConfig[], shadow: readonly OutputConfig[]): Int32Array {
   return Int32Array.from(live, ({ name, keyed }) => {
     const number = shadow.findIndex((stream) => stream.name === name)

@@ -1,9 +1,8 @@
 /**
- * DifferenceBox: hands differences to JetStream, many in a message, and waits for nobody.
+ * DifferenceBox: stores differences in JetStream, many in a message, over a connection of its own (as letter-box.ts does).
  *
- * Over a connection of its own, as dead letters (letter-box.ts).
- *   DB1. What is waiting is bounded; beyond it a difference is refused, and counts as not listed.
- *   DB2. A message is sent until it was answered, or JetStream has been silent for `patienceMs`.
+ *   DB1. Nobody waits for it. What waits to be stored is bounded; beyond that a difference is refused, and counts as not listed.
+ *   DB2. A message is sent again until JetStream has answered, or has been silent for `patienceMs`.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -18,7 +17,7 @@ import type { ShadowDifference } from '../../sdk/versions/shadow.ts'
 
 const messageBytesAimed = 256 * 1024
 const waitingBytesMax = 8 * 1024 * 1024
-/** How long one is kept back for others to join it. */
+/** How long a message waits for more differences. */
 const gatherMs = 200
 const answerMs = 5_000
 const patienceMs = 30_000
@@ -40,7 +39,7 @@ interface Batch {
 export class DifferenceBox {
   readonly #options: DifferenceBoxOptions
   readonly #id = randomBytes(8).toString('hex')
-  /** By instance: what is gathered. */
+  /** By instance: the message being filled. */
   readonly #open = new Map<string, Batch>()
   #connection: Promise<NatsConnection> | undefined
   #sent: Promise<void> = Promise.resolve()
@@ -51,7 +50,7 @@ export class DifferenceBox {
     this.#options = options
   }
 
-  /** @returns Whether it will be kept, if JetStream answers. */
+  /** @returns Whether it will be stored, if JetStream answers. */
   list(
     { function: name, version }: FunctionAssignment,
     instance: string,
@@ -67,7 +66,7 @@ export class DifferenceBox {
     return true
   }
 
-  /** What is there goes out, and the connection ends. */
+  /** Sends what is left, and ends the connection. */
   async close(): Promise<void> {
     for (const batch of [...this.#open.values()]) this.#close(batch)
     await this.#sent
@@ -101,7 +100,7 @@ export class DifferenceBox {
         failed: (cause) => cause as Error,
       })
     } catch {
-      // They stay counted; who reads the list sees that it is shorter.
+      // They stay counted; the list is shorter than the count.
     } finally {
       this.#waitingBytes -= bytes
     }

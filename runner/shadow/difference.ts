@@ -1,5 +1,5 @@
 /**
- * Difference: a record for which two versions differ, as it is written down.
+ * Difference: a record, or the timers of a call, for which two versions differ, in the form in which it is stored.
  * @module
  */
 import { isUtf8 } from 'node:buffer'
@@ -16,10 +16,10 @@ import { recordsOf } from '../../sdk/wire/frame.ts'
 import type { InputFrame } from '../isolate/index.ts'
 import type { Made } from './compare.ts'
 
-/** Of a difference; what is larger is cut. As JSON it is six times that at most, and NATS takes 1 MiB. */
+/** A larger difference is cut. As JSON it is at most six times as long, and NATS takes 1 MiB. */
 const bytesMax = 96 * 1024
 
-/** What a difference may still take. */
+/** The room that is left in a difference. */
 class Room {
   left = bytesMax
   cut = false
@@ -32,7 +32,7 @@ class Room {
   }
 }
 
-/** @param index Of the record, among those of the frames behind what is to be skipped of each. */
+/** @param index Of the record, among those of the frames that are not skipped. */
 export function differenceOf(
   frames: readonly InputFrame[],
   index: number,

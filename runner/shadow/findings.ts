@@ -1,5 +1,5 @@
 /**
- * Findings: what comes of comparing a version with the one at work, counted, and the differences handed on to be kept.
+ * Findings: the sums of a comparison of a version with the working one; differences are handed on to be stored.
  * @module
  */
 import {
@@ -11,16 +11,16 @@ import {
 } from '../../sdk/versions/shadow.ts'
 import type { Made } from './compare.ts'
 
-/** Calls whose times are kept, to show the slowest of. */
+/** How many calls the 99th percentile of times is of. */
 const timesKept = 1_000
-/** Characters of a text in an example: it is part of each heartbeat. */
+/** Characters of a text in an example; examples are part of each heartbeat. */
 const exampleText = 200
 const exampleOutputs = 4
 
 export interface FindingsOptions {
-  /** How many differences are handed on. */
+  /** Most differences that are handed on. */
   readonly listedMax: number
-  /** Takes a difference; false: it has no room for it. */
+  /** Takes a difference. @returns False if it has no room for it. */
   readonly list: (difference: ShadowDifference) => boolean
 }
 
@@ -40,12 +40,12 @@ export class Findings {
     return this.#sums.compared
   }
 
-  /** What both took for what was timed, so far. */
+  /** The times of both for the timed records so far. */
   get tookMs(): ShadowEvidence['ms'] {
     return { ...this.#sums.ms }
   }
 
-  /** The version at work has done so many. */
+  /** Counts records that the working version has finished. */
   given(records: number): void {
     this.#sums.records += records
   }
@@ -54,7 +54,7 @@ export class Findings {
     this.#sums.missed[why] += records
   }
 
-  /** Both have done it. */
+  /** Counts a record that both have finished. */
   record(live: Made, shadow: Made): void {
     const sums = this.#sums
     sums.compared += 1
@@ -65,7 +65,7 @@ export class Findings {
     else sums.failed[live.failed ? 'live' : 'shadow'] += 1
   }
 
-  /** A record is different. */
+  /** Counts a record whose results differ. */
   differs(describe: () => ShadowDifference): void {
     this.#sums.different += 1
     this.#list(describe)
@@ -79,7 +79,7 @@ export class Findings {
     this.#list(describe)
   }
 
-  /** So many records took both so long. */
+  /** Adds the times of both for a call. */
   timed(records: number, liveMs: number, shadowMs: number): void {
     if (records === 0) return
     const sums = this.#sums

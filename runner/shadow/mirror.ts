@@ -1,8 +1,8 @@
 /**
- * Mirror: an isolate that is played the calls of another one, and how its results differ.
+ * Mirror: repeats the calls of another isolate (player.ts), and compares its results with theirs.
  *
- *   MR1. It does the records that were done in a call, in their order, and no other; so each is compared once.
- *   MR2. Time and chance of a call are those of the other one (player.ts).
+ *   MR1. It processes the records that the other one finished in a call, in order, and no others; so each is compared once.
+ *   MR2. Time and random numbers are those of the other one's call.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -14,10 +14,10 @@ import { differenceOf, timersDifference } from './difference.ts'
 import type { Findings } from './findings.ts'
 import { type Given, Player, type PlayerOptions, type StateCopy } from './player.ts'
 
-/** What an isolate was given in a call, and did; what was put off in it comes again. Its memory is given back once it was played (call-memory.ts). */
+/** A call of the other isolate, with its outcome. Its memory is given back once it was repeated (call-memory.ts). */
 export interface Call extends Given {
   readonly log: Uint8Array<ArrayBuffer>
-  /** How many of the records have a key of another share. */
+  /** Records whose key is of another share. */
   readonly elsewhere?: number
   /** How long it took. */
   readonly ms: number
@@ -27,6 +27,7 @@ export class Mirror {
   readonly #player: Player
   readonly #findings: Findings
   readonly #outputs: readonly OutputConfig[]
+  /** Records before times count: the first calls run code that is not compiled yet. */
   #untimed = untimedRecords
 
   private constructor(player: Player, findings: Findings, outputs: readonly OutputConfig[]) {
@@ -35,7 +36,7 @@ export class Mirror {
     this.#outputs = outputs
   }
 
-  /** @param outputs The streams, as its manifest counts them. @throws {CodedError} Why it cannot be made. */
+  /** @param outputs Its output streams, in the order of its manifest. @throws {CodedError} Why it cannot be made. */
   static async create(
     options: PlayerOptions,
     outputs: readonly OutputConfig[],
@@ -49,7 +50,7 @@ export class Mirror {
     return this.#player.adopt(state)
   }
 
-  /** @param outputs The streams of the other one. @throws {CodedError} Why it has ended; what it did before is compared. */
+  /** @param outputs The other one's output streams. @throws {CodedError} Why it has ended; what it did before is compared. */
   async play(call: Call, outputs: readonly OutputConfig[]): Promise<void> {
     const { log, ms, fatal } = await this.#player.play(call)
     const compared = this.#compare(call, log, outputs)
@@ -85,7 +86,7 @@ export class Mirror {
     this.#player.end()
   }
 
-  /** After that. @returns Whether the memory of its state may be used again. */
+  /** After `end`. @returns Whether the memory of its state may be used again. */
   ended(): Promise<boolean> {
     return this.#player.ended()
   }

@@ -1,9 +1,8 @@
 /**
- * Player: an isolate that is given records again, at a time and with a chance that are said, and answers nobody.
+ * Player: an isolate that repeats calls: it gets their records again, and its outputs are discarded.
  *
- *   PY1. It does the records that it is given, in their order, less those that are put off, and each once: what it throws at is
- *        skipped, what it puts out goes nowhere.
- *   PY2. Time and chance of a call are what the call says (I6). State is its own, since it was given a copy.
+ *   PY1. It processes the given records in order and each once, without those that are put off. A record at which it throws is skipped.
+ *   PY2. Time and random numbers are those of the call (I6). State is its own copy.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -21,24 +20,24 @@ import {
   type RecordFailure,
 } from '../isolate/index.ts'
 
-/** What an isolate is to do in one go. */
+/** A call to be repeated. */
 export interface Given {
   readonly frames: readonly InputFrame[]
-  /** Records of them. */
+  /** How many records of the frames. */
   readonly records: number
-  /** Those of them that are not to be done. */
+  /** Indexes of the records that are left out. */
   readonly putOff: readonly number[]
   readonly nowMs: number
   readonly batch: number
-  /** Whose keys are to be done; default: all. */
+  /** The keys to be processed; default: all. */
   readonly share?: KeyShare
 }
 
 export interface Played {
-  /** All that was done. */
+  /** The outcome log. */
   readonly log: Uint8Array<ArrayBuffer>
   readonly ms: number
-  /** Why it has ended. */
+  /** Why the isolate has ended. */
   readonly fatal?: Error
 }
 
@@ -47,13 +46,13 @@ export type StateCopy = ReadonlyMap<number, readonly SharedArrayBuffer[]>
 
 export type PlayerOptions = Omit<InstanceOptions, 'clock'> & {
   readonly clock?: Clock
-  /** Hears of what it throws. */
+  /** Called with the records at which it throws. */
   readonly onFailures?: (failures: readonly RecordFailure[]) => void
 }
 
-/** Calls without a record done, after which it is no use. */
+/** Calls in a row without progress, after which it is given up. */
 const idleTurnsMax = 50
-/** Word of a frame that says how many records it has. */
+/** Where a frame says how many records it has. */
 const countAt = 28
 
 export class Player {
@@ -104,7 +103,7 @@ export class Player {
     this.#instance.kill()
   }
 
-  /** After that. @returns Whether the memory of its state may be used again. */
+  /** After `end`. @returns Whether the memory of its state may be used again. */
   ended(): Promise<boolean> {
     return this.#instance.ended()
   }
@@ -130,7 +129,7 @@ export class Player {
   }
 }
 
-/** The records to be done in a call, in parts: what was put off in it is left out. Timers that are due come with the first. */
+/** The ranges of records between those that are put off. Due timers are called with the first one. */
 function partsOf({ putOff, records }: Given): (readonly [number, number])[] {
   const parts: (readonly [number, number])[] = []
   let from = 0
@@ -141,7 +140,7 @@ function partsOf({ putOff, records }: Given): (readonly [number, number])[] {
   return parts.length === 0 ? [[0, 0]] : parts
 }
 
-/** Records `from` to `to` of frames. A frame says itself how many it has: where it is not given to its end, the copy is changed. */
+/** Records `from` to `to` of frames. Where a frame is not given to its end, the count in it is changed: it is our copy. */
 function between(frames: readonly InputFrame[], from: number, to: number): InputFrame[] {
   let left = to - from
   return behind(frames, from).flatMap((frame) => {
@@ -154,7 +153,7 @@ function between(frames: readonly InputFrame[], from: number, to: number): Input
   })
 }
 
-/** A record that was tried before is here for the first time, and it is not tried again later (PY1). */
+/** The policy that processes each record once, with its retries in the same call (PY1). */
 function skipping({ onError }: Manifest): Manifest['onError'] {
   const { retries } = policyOf(onError)
   if (retries === 0) return 'skip'
@@ -172,7 +171,7 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return log
 }
 
-/** Wall time as it was at some moment, going on from there. */
+/** A clock whose wall time is set to the past and runs on from there. */
 class ShiftedClock implements Clock {
   readonly #clock: Clock
   #aheadMs = 0

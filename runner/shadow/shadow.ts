@@ -1,11 +1,11 @@
 /**
- * Shadow: a version beside an instance at work, which waits for nothing of it.
+ * Shadow: a version beside a working instance, which never waits for it.
  *
- *     making → ready → working → behind → making → …        at any time: ended
+ *     making → ready → working → behind → making → …        from each: ended
  *
- *   SH1. What waits for it is bounded by `queueMib`; beyond that calls go by until it has caught up, and it begins anew.
- *   SH2. It has one copy of the state at a time, made between two calls, and copies take at most a hundredth of the time.
- *   SH3. Every record that goes by is counted, with what became of it.
+ *   SH1. Calls queue up to `queueMib`. Beyond that it is behind: further calls are missed until the queue is empty, and it begins anew.
+ *   SH2. It has one copy of the state at a time, made between two calls; making copies takes at most a hundredth of the time.
+ *   SH3. Every record of the working version is counted: compared, or missed and why.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -22,27 +22,27 @@ import type { Call, Mirror } from './mirror.ts'
 import type { StateCopy } from './player.ts'
 import type { Audience } from './witness.ts'
 
-/** From one copy of the state to the next: as a multiple of what the last one took, and at least. */
+/** The pause between two copies of the state, as a multiple of the time that the last one took (SH2). */
 const copyShare = 100
-/** The latter doubles with each time that it could not keep up, until it has for as long as the longest. */
+/** The least pause doubles each time that it falls behind, and is short again after `againMaxMs` without that. */
 const againMinMs = 1_000
 const againMaxMs = 16_000
 
 export interface ShadowOptions {
   readonly clock: Clock
   readonly rules: Omit<ShadowRules, 'bakeMs' | 'differences'>
-  /** Where the manifest has them, for who is told to change them. */
+  /** The name of the rules in the manifest, for messages. */
   readonly setting: 'rollout.shadow' | 'rollout.canary'
-  /** What the process may come to with it. */
+  /** Memory for it. */
   readonly memory: Room
   readonly findings: Findings
-  /** Makes its isolate, without state. */
+  /** Makes its isolate, without state. @param seed Of the working isolate's random numbers. */
   readonly make: (seed: Uint8Array) => Promise<Mirror>
-  /** The streams of the version at work, as its manifest counts them. */
+  /** The output streams of the working version, in the order of its manifest. */
   readonly outputs: () => readonly OutputConfig[]
   /** CPU time of the process so far. */
   readonly processMs: () => number
-  /** Hears once that it has ended, and why. */
+  /** Called once, when it has ended by itself. */
   readonly onEnded: (why: string) => void
 }
 
@@ -53,23 +53,23 @@ type Work =
 export class Shadow implements Audience {
   readonly #options: ShadowOptions
   readonly #cpu: CpuBudget
-  /** In its isolate, and for it. */
+  /** Time that its calls and its copies of state took. */
   readonly #worked = { cpuSeconds: 0 }
   #state: 'making' | 'ready' | 'working' | 'behind' | 'ended' = 'making'
-  /** What goes by now is missed for this. */
+  /** Why calls are missed now. */
   #missing: keyof ShadowEvidence['missed'] = 'notReady'
   #mirror: Mirror | undefined
   #live: Instance
-  /** Whose seed its isolate has. */
+  /** The isolate whose seed it has. */
   #madeFor: Instance | undefined
   readonly #queue: Work[] = []
   #queueBytes = 0
   #isAtWork = false
   #copyAgainMs = Number.NEGATIVE_INFINITY
-  /** How long it waits before it begins again; when it fell behind last. */
+  /** The least pause before it begins again, and when it last fell behind. */
   #againMs = againMinMs
   #behindMs = Number.NEGATIVE_INFINITY
-  /** The last copy of the state; its memory is used again: what garbage holds of shared memory stays for long. */
+  /** The last copy of the state, for its memory: shared memory that only garbage refers to is not collected for long. */
   #copied: StateCopy = new Map()
 
   constructor(live: Instance, options: ShadowOptions) {
@@ -96,7 +96,7 @@ export class Shadow implements Audience {
     if (lack !== undefined) this.#end(withShadow(lack))
   }
 
-  /** It is wanted no more. */
+  /** Ends it without a call of `onEnded`. */
   end(): void {
     this.#state = 'ended'
     this.#mirror?.end()
@@ -105,7 +105,7 @@ export class Shadow implements Audience {
 
   onCall(live: Instance, partitions: readonly number[] | undefined): boolean {
     this.#live = live
-    if (this.#state === 'ready' && live !== this.#madeFor) this.#fallBehind('notReady') // its chance is another one's
+    if (this.#state === 'ready' && live !== this.#madeFor) this.#fallBehind('notReady') // it would draw other random numbers
     if (this.#state === 'ready') this.#copyState(live.state, partitions)
     if (this.#state === 'working' && this.#queueBytes > this.#options.rules.queueMib * 2 ** 20)
       this.#fallBehind('behind')
@@ -211,7 +211,7 @@ export class Shadow implements Audience {
     if (work.kind === 'call') giveBack(work.call.frames, work.call.log)
   }
 
-  /** It has caught up: from here on with a new isolate, and a new copy of the state. */
+  /** Begins anew once the queue is empty, with a new isolate and a new copy of the state. */
   async #again(): Promise<void> {
     const { clock } = this.#options
     const before = this.#mirror
@@ -228,7 +228,7 @@ export class Shadow implements Audience {
     }
   }
 
-  /** Until it may use a CPU again. */
+  /** Waits until it may use CPU time again. */
   async #rest(): Promise<void> {
     if (!this.#cpu.isReady) await this.#wait(this.#cpu.readyMs - this.#options.clock.monotonicMs())
   }
@@ -246,7 +246,7 @@ export class Shadow implements Audience {
     this.#options.onEnded(why)
   }
 
-  /** What waits is not compared any more. */
+  /** Counts what is in the queue as missed. */
   #drop(): void {
     const { findings } = this.#options
     for (const work of this.#queue.splice(0)) {
@@ -268,12 +268,12 @@ function withShadow(lack: string): string {
   return `there is no memory for a shadow: ${lack}`
 }
 
-/** Without what was put off: it comes again. */
+/** The records of a call without those that were put off, which come again in another call. */
 function doneIn({ putOff, records, elsewhere = 0 }: Call): number {
   return records - elsewhere - putOff.length
 }
 
-/** @param before Whose memory nobody uses any more. */
+/** @param before A copy whose memory is not used any more. */
 function copyOf(store: StateStore, partitions: readonly number[] | undefined, before: StateCopy): StateCopy {
   const spare = [...before.values()].flat()
   const copies = new Map<number, readonly SharedArrayBuffer[]>()

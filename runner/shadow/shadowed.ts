@@ -1,5 +1,5 @@
 /**
- * Shadowed: the isolate at work, as the worker has it, with each call told to who plays it again (witness.ts).
+ * Shadowed: the working isolate as the worker sees it; a witness copies each of its calls for the shadow (witness.ts).
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -19,12 +19,12 @@ export class Shadowed implements Isolate {
     this.#watch()
   }
 
-  /** The one at work. */
+  /** The working isolate. */
   get old(): Instance {
     return this.#old
   }
 
-  /** Another isolate of the same version takes the place of the one at work. */
+  /** Replaces the working isolate by another one of the same version. */
   renew(next: Instance): void {
     this.#old.watch(undefined)
     this.#old = next
@@ -32,7 +32,7 @@ export class Shadowed implements Isolate {
     this.#witness.moved()
   }
 
-  /** Nobody is told any more. */
+  /** Copies no more calls. */
   release(): void {
     this.#old.watch(undefined)
   }
@@ -112,7 +112,7 @@ export class Shadowed implements Isolate {
     this.#witness.moved()
   }
 
-  /** What is done with one of them is not given to the shadow, which begins anew. */
+  /** Calls of single timers are not copied: the shadow begins anew. */
   atTimers(): Promise<TimerCalls> {
     this.#witness.moved()
     return this.#old.atTimers()

@@ -1,10 +1,11 @@
 /**
- * Shadows: versions that are beside instances at work, given the same records and heard by nobody.
+ * Shadows: the shadows beside the instances of this runner: versions that get the same records, and whose outputs are discarded.
  *
- *     preparing → working → gone: it is wanted no more        from either: failed, until the assignment names none, or another
+ *     preparing → working → gone, when the assignment names it no more
+ *         └──────────┴────→ failed, until the assignment names another one, or none
  *
- *   SS1. What the newest assignment names is there; what an earlier one named goes.
- *   SS2. The instance at work is as it was before when a shadow is gone, and never worse for one that has failed.
+ *   SS1. An instance has the shadow that its newest assignment names.
+ *   SS2. A shadow that goes, or fails, leaves the instance as it was before.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -22,20 +23,20 @@ import { Mirror } from './mirror.ts'
 import { Shadow, type ShadowOptions } from './shadow.ts'
 import { Shadowed } from './shadowed.ts'
 
-/** What the process may come to with a shadow in it, of what it may have. */
+/** The part of the process's memory bound up to which shadows may fill it. */
 const memoryShare = 7 / 8
-/** How often, and from when to when, it is tried to be beside. */
+/** How often a shadow is put beside an instance that has a canary or a version on trial, and the pause in between. */
 const attempts = 100
 const attemptMs = 100
 
 export interface ShadowsOptions {
   readonly clock: Clock
   readonly namespace: string
-  /** For what is written down, when it first is. */
+  /** Opens the connection for storing differences, on first use. */
   readonly connect: () => Promise<NatsConnection>
-  /** The process's. */
+  /** The memory of the process. */
   readonly memory: Pick<Memory, 'roomFor'>
-  /** What an isolate of a version is made of beside a worker, but for its state. */
+  /** The options for an isolate of a version beside a worker, without state. */
   readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<InstanceOptions>
   readonly onChange: () => void
   readonly log: (fn: FunctionAssignment, id: string, level: 'info' | 'warn', message: string) => void
@@ -43,8 +44,10 @@ export interface ShadowsOptions {
 
 interface Beside {
   readonly wanted: ShadowAssignment
+  /** The shadow's own assignment. */
   readonly its: FunctionAssignment
   readonly findings: Findings
+  /** Why it has failed. */
   reason?: string
   shadow?: Shadow
   shadowed?: Shadowed
@@ -54,7 +57,7 @@ export class Shadows {
   readonly #options: ShadowsOptions
   readonly #differences: DifferenceBox
   readonly #beside = new Map<string, Beside>()
-  /** By instance: what is under way. */
+  /** By instance: the start or end under way; the next one waits for it. */
   readonly #underWay = new Map<string, Promise<void>>()
 
   constructor(options: ShadowsOptions) {
@@ -62,7 +65,7 @@ export class Shadows {
     this.#differences = new DifferenceBox(options)
   }
 
-  /** The instance is to have this shadow, or none. */
+  /** Sets the shadow that the instance should have, or none. */
   want(id: string, worker: Worker, fn: FunctionAssignment): void {
     const wanted = fn.shadow
     const present = this.#beside.get(id)
@@ -82,13 +85,13 @@ export class Shadows {
     this.#then(id, () => this.#begin(id, worker, beside))
   }
 
-  /** The instance has gone. */
+  /** Ends the shadow of an instance that has ended. */
   forget(id: string): void {
     this.#beside.get(id)?.shadow?.end()
     this.#beside.delete(id)
   }
 
-  /** What was found is written down, as far as it can be. */
+  /** Resolves when all differences were stored, or could not be. */
   close(): Promise<void> {
     return this.#differences.close()
   }
@@ -128,7 +131,7 @@ export class Shadows {
     }
   }
 
-  /** As soon as nobody else is: a version on trial, or a canary that has not gone yet. */
+  /** Puts it beside the instance as soon as no version is on trial there and no canary is left. */
   async #put(worker: Worker, shadow: Shadow, isWanted: () => boolean): Promise<Shadowed> {
     const { clock } = this.#options
     for (let left = attempts; ; left--) {
@@ -181,7 +184,7 @@ export class Shadows {
   }
 }
 
-/** A version as a shadow of the one at work, which is to be told of calls. @param its The version's own assignment. */
+/** Makes a shadow of the worker's version, which is not told of calls yet. @param its The shadow's own assignment. */
 export function shadowBeside(
   { clock, memory: all, isolateOf }: Pick<ShadowsOptions, 'clock' | 'memory' | 'isolateOf'>,
   worker: Worker,
@@ -213,7 +216,7 @@ function shadowOf(fn: FunctionAssignment, { rules: _, ...version }: ShadowAssign
   return versionBeside(fn, version)
 }
 
-/** Of another version in the place of the one at work. */
+/** The assignment of another version in the place of the working one. */
 export function versionBeside(
   fn: FunctionAssignment,
   version: Omit<ShadowAssignment, 'rules'>,

@@ -1,8 +1,8 @@
 /**
- * Witness: sees the calls of an isolate at work, and tells each to who plays it again.
+ * Witness: copies the calls of a working isolate and hands them to an audience, which repeats them in another isolate.
  *
- *   WI1. Nothing is waited for: a call is copied and handed on, or it is not.
- *   WI2. What is handed on is whole: a call with all that was done in it, a state as it lies between two calls.
+ *   WI1. The worker waits for nothing here: a call is copied and handed on, or only counted.
+ *   WI2. A call is handed on when it has ended, with its whole outcome log; state is copied between two calls.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -12,14 +12,18 @@ import { copyFrame, giveBack, LogCopy } from './call-memory.ts'
 import { putOffIn } from './compare.ts'
 import type { Call } from './mirror.ts'
 
-/** Who is told. */
+/** What gets the calls: a shadow. */
 export interface Audience {
-  /** A call is about to be made, between two others. @param partitions Those whose state stays; undefined: all. @returns Whether it is wanted. */
+  /**
+   * Called between two calls. Here state may be copied.
+   * @param partitions Those whose state stays; undefined: all.
+   * @returns Whether the next call is wanted.
+   */
   onCall(live: Instance, partitions: readonly number[] | undefined): boolean
   take(call: Call): void
-  /** Records were done in a call that was not wanted. */
+  /** Counts records of a call that was not wanted. */
   pass(records: number): void
-  /** State has come or gone: a copy of it is not what it was a copy of. */
+  /** State has come or gone, so a copy of it is wrong from here on. */
   onMoved(): void
 }
 
@@ -43,7 +47,7 @@ export class Witness {
     this.#audience = audience
   }
 
-  /** A call is about to be made. @param share Whose keys are its own. */
+  /** Before a call. @param share The keys that are the isolate's own. */
   begin(live: Instance, frames: readonly InputFrame[], nowMs: number, share?: KeyShare): void {
     const isWanted = this.#audience.onCall(live, this.#kept)
     this.#kept = undefined
@@ -52,14 +56,14 @@ export class Witness {
       : undefined
   }
 
-  /** A piece of its log. */
+  /** Copies a piece of the call's outcome log. */
   add(piece: Uint8Array): void {
     this.#open?.log.add(piece)
   }
 
   /**
-   * What it brought; pending: it goes on.
-   * @param others How many of its records have a key of another share, though it did them.
+   * After a call, or a part of it (`pending`).
+   * @param others Records that it processed although their key is of another share.
    */
   took(live: Instance, result: BatchResult, ms: number, others = 0): void {
     const open = this.#open
@@ -80,13 +84,13 @@ export class Witness {
     this.#audience.take({ frames, records, putOff: putOffIn(log), nowMs, batch, log, ms: tookMs, ...own })
   }
 
-  /** From the next call on only the state of these is there. */
+  /** From the next call on the isolate has only the state of these. */
   keep(partitions: readonly number[]): void {
     this.#kept = partitions
     this.#audience.onMoved()
   }
 
-  /** What was to be kept is applied before something is adopted. */
+  /** Before state is adopted; what `keep` said applies by then. */
   beforeAdopted(): void {
     this.#kept = undefined
   }
@@ -98,7 +102,7 @@ export class Witness {
 
 const nothing = new Uint8Array(0)
 
-/** How many of them something was done of. */
+/** The number of frames of which records were processed. */
 function countTouched(frames: readonly InputFrame[], records: number): number {
   let left = records
   const end = frames.findIndex((frame) => {
@@ -109,7 +113,7 @@ function countTouched(frames: readonly InputFrame[], records: number): number {
   return end < 0 ? frames.length : end
 }
 
-/** Without what was put off: it comes again. */
+/** Without records that were put off, which come again in another call. */
 function doneIn({ records, elsewhere, failures }: BatchResult): number {
   return (
     records - elsewhere - failures.filter(({ action }) => action === 'setAside' || action === 'behind').length
