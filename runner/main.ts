@@ -27,21 +27,21 @@ const compileCache =
 const packed = process.env['CONCORD_PACKED'] === '1'
 
 /**
- * How glibc gives memory to a runner of many instances (others ignore it). From 512 KiB on in pages of its own, which cost nothing until
- * they are touched; left to itself it raises that bound to the largest block that was ever freed, and then clears, that is
- * touches, the regions of a new isolate. And from two arenas: each thread that compiles would keep the garbage of its own.
+ * Settings of glibc's malloc for a runner of many instances; other C libraries ignore them. Blocks of 512 KiB and more get pages of
+ * their own, which cost nothing until they are touched: by default glibc raises that threshold to the largest block that was ever freed,
+ * and then clears, that is touches, the memory of a new isolate. Two arenas: each thread that compiles would keep its own garbage.
  */
 const malloc = packed ? { MALLOC_MMAP_THRESHOLD_: String(512 * 1024), MALLOC_ARENA_MAX: '2' } : {}
 /**
- * MiB of the young part of the runner's own heap. Left to itself V8 lets it grow, since a tenth of what is made lives for a while; then its
- * collections are seldom and long, and records wait for them (docs/benchmarks/engine.md, latency). The heartbeats of many instances let
- * it grow by 20 MB. The isolates are to have theirs in full: host-main.ts takes this back before it makes any.
+ * MiB of the young generation of the runner's own heap. By default V8 lets it grow, since a tenth of what is allocated lives for a while;
+ * its collections are then rare and long, and records wait for them (docs/benchmarks/engine.md, latency). In a runner of many instances
+ * the heartbeats let it grow by 20 MB. Isolates get the default size: host-main.ts takes the limit back before it makes any.
  */
 const youngMib = packed ? 2 : 4
 /**
- * No object is made old from the start because others of its place in the code have lived long. In the first second many do, while code
- * is cold and records queue; V8 then went on so for good, all that belongs to a frame grew old, 12 MB a second, and was
- * collected in full each few seconds (docs/benchmarks/engine.md, latency). It holds for the isolates too: throughput is the same.
+ * Switches off pretenuring: V8 allocates in the old generation what has lived long before, by its place in the code. In the first second
+ * much lives long, while code is cold and records queue. V8 kept to that for good: 12 MB a second of short-lived objects of frames went
+ * into the old generation, which needs full collections (docs/benchmarks/engine.md, latency). Isolates get the flag too, at no cost.
  */
 const pretenuring = '--no-allocation-site-pretenuring'
 

@@ -1,5 +1,5 @@
 /**
- * Builds the archive of the runner: everything that a task needs, and nothing of this checkout's place.
+ * Build: builds the archive of the runner: everything that a task needs, independent of where this checkout lies.
  *
  *   AB1. The same sources, packages and Node give the same bytes.
  *   AB2. A file appears under its name when it is whole.
@@ -22,7 +22,7 @@ import { runtimeFilename } from '../isolate/index.ts'
 const run = promisify(execFile)
 const here = fileURLToPath(new URL('..', import.meta.url))
 
-/** In a sandbox the program finds what is beside it, wherever that is; the flags are those of an installation's runner. */
+/** Starts the runner from the folder in which the archive was unpacked, wherever that is. */
 const runScript = `#!/bin/sh
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 exec "$here/node" "$here/main.js"
@@ -85,7 +85,7 @@ async function fill(folder: string): Promise<void> {
   await addIsolatedVm(join(folder, 'node_modules'))
 }
 
-/** The package without its sources, and with the binaries of this platform and ABI alone. */
+/** Copies the package without its sources, and only with the binaries of this platform and ABI. */
 async function addIsolatedVm(modules: string): Promise<void> {
   const from = createRequire(import.meta.url)
   const packageOf = (name: string, start = from) => dirname(start.resolve(`${name}/package.json`))

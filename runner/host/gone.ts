@@ -1,6 +1,6 @@
 /**
- * Gone: the killed producers that the scheduler asks about. It asks every second while it wants to know, and every
- * heartbeat meanwhile contains the answer, so single questions and answers may be lost.
+ * Gone: the killed producers about which the scheduler asks: how far had they come? It asks every second as long as it needs to know,
+ * and each heartbeat meanwhile has the answer, so a question or an answer may be lost.
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'

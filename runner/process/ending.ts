@@ -16,7 +16,7 @@ export interface Ending {
   readonly code: number
   readonly reason: ExitReason
   readonly message: string
-  /** Whose fault it was, where that is known. */
+  /** The instance because of which it ends, where that is known. */
   readonly instance?: string
 }
 
@@ -103,11 +103,12 @@ export function crash(error: unknown): Ending {
   return endingOf('crashed', error instanceof Error ? (error.stack ?? error.message) : String(error))
 }
 
-/** The isolate has ended what it was at by itself: it is certain that nothing of it is left. */
+/** Whether the instance ended in order: nothing of it is left that could harm the others of its process. */
 export function isOwnFailure({ reason }: Ending): boolean {
   return ['functionFailed', 'initFailed', 'bundle', 'checkpoint'].includes(reason)
 }
 
+/** Whether the function's code, or a record, is the reason. */
 export function isOfTheFunction(reason: Ending['reason']): boolean {
   return ['functionFailed', 'recordBroke', 'deadline', 'memory'].includes(reason)
 }

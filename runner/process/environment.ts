@@ -1,5 +1,6 @@
 /**
- * What a runner task finds in its environment: its identity and the way to NATS; all else comes by assignment.
+ * Environment: the variables with which the scheduler starts a runner: its identity and its connection to NATS. All else comes with
+ * its assignment.
  * @module
  */
 import { z } from 'zod'

@@ -1,6 +1,6 @@
 /**
- * Garbage: V8 does not count shared memory as its own, so what is held by garbage alone may stay for long. Collecting takes some
- * milliseconds: only where memory lacks.
+ * Garbage: collects garbage on request. V8 does not count shared memory as its own, so shared memory to which only garbage refers may
+ * stay for long. A collection takes some milliseconds, so it is requested only where memory lacks.
  * @module
  */
 import { setFlagsFromString } from 'node:v8'
@@ -11,8 +11,8 @@ type Collector = () => void
 let collector: Collector | undefined
 
 /**
- * V8's collector of this heap. To be asked for first before there is any isolate: the context of one that is made on another thread
- * while this looks would have it too, for its function to see.
+ * V8's collector of this heap. The first call must come before there is any isolate: V8's flag is for the process, so an isolate made
+ * meanwhile on another thread would show `gc` to its function.
  */
 export function findCollector(): Collector {
   if (collector !== undefined) return collector

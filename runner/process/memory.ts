@@ -1,9 +1,9 @@
 /**
- * Memory: what the process holds, by account, beside what it may come to; and whether there is room for more.
+ * Memory: the memory of the process by account, its bound, and whether there is room for more.
  *
- *   ME1. The accounts, with the rest, are together what is resident, unless what was asked for is not touched yet.
- *   ME2. Before somebody is refused, what is kept only to be used again was given back.
- *   ME3. Who is refused is told the bound, what is in use by account, and what to set.
+ *   ME1. The accounts, with `rest`, add up to the resident memory, or to more where allocated memory is not touched yet.
+ *   ME2. Before a request is refused, memory that was kept for reuse is given back.
+ *   ME3. A refusal names the bound, what is in use by account, and what to set.
  * @module
  */
 import { dropKeptMemory } from '../../infra/bus/index.ts'
@@ -16,19 +16,19 @@ import { findCollector } from './garbage.ts'
 
 /** Collecting takes some milliseconds, in which records wait. */
 const giveBackEveryMs = 10_000
-/** What is to be set is a multiple of this, and half of it is left. */
+/** The advised size is a multiple of this, and at least half of it stays free. */
 const stepMib = 32
 
-/** A part of the bound, for who needs memory beside what is there. */
+/** A part of the memory bound, for something that needs memory beside the instances. */
 export interface Room extends ResidentMemory {
   /** @returns Why there is no room for so many bytes more, and what to set; undefined: there is. */
   lacks(bytes: number): string | undefined
 }
 
-/** Whose memory it is, as far as it is to be set otherwise. */
+/** The setting that gives the process its memory, for advice. */
 export interface Sized {
   readonly name: string
-  /** Of an instance, and how many a runner is made for. */
+  /** Memory of an instance, and how many instances a runner is made for. */
   readonly memMib: number
   readonly seats: number
 }
@@ -52,7 +52,7 @@ export class Memory implements ResidentMemory {
   readonly bytesMax: number
   readonly bytes: () => number
   readonly #options: MemoryOptions
-  /** Of the process without an instance and without its heap. */
+  /** Memory of the process at its start, without its heap. */
   readonly #bareBytes: number
   readonly #collectGarbage = findCollector()
   #givenBackMs = Number.NEGATIVE_INFINITY
@@ -82,7 +82,7 @@ export class Memory implements ResidentMemory {
     return { rssBytes: rss, memory: { boundBytes: this.bytesMax, accounts } }
   }
 
-  /** @param share Of the bound: what the process may come to with what is asked for. @param fn For whom. */
+  /** @param share The part of the bound that may be filled. @param fn The function for which it is. */
   roomFor(fn: Pick<FunctionAssignment, 'function' | 'manifest'>, share: number): Room {
     return {
       bytes: this.bytes,
@@ -100,13 +100,13 @@ export class Memory implements ResidentMemory {
     return fits() || (this.giveBack() && fits())
   }
 
-  /** What another thread is told of it. */
+  /** The same as data for another thread; see `roomIn`. */
   told(fn: Pick<FunctionAssignment, 'function' | 'manifest'>, share: number): ToldMemory {
     const accounts = accountsText(this.report().memory)
     return { share, bytesMax: this.bytesMax, accounts, sized: sizedOf(fn) }
   }
 
-  /** What is kept to be used again. @returns Whether anything was done: not so soon after the last time. */
+  /** Gives back memory that was kept for reuse, and collects garbage. @returns False if it was done shortly before. */
   giveBack(): boolean {
     const nowMs = this.#options.clock.monotonicMs()
     if (nowMs - this.#givenBackMs < giveBackEveryMs) return false
@@ -121,7 +121,7 @@ function sizedOf({ function: name, manifest }: Pick<FunctionAssignment, 'functio
   return { name, memMib: manifest.resources.memMib, seats: instancesPerRunnerOf(manifest) ?? 1 }
 }
 
-/** A part of the bound, what was in use then by account, and whose it is. */
+/** A part of the bound, what was in use by account, and the setting. */
 export interface ToldMemory {
   readonly share: number
   readonly bytesMax: number
@@ -131,11 +131,11 @@ export interface ToldMemory {
 
 export interface Lack extends ToldMemory {
   readonly usedBytes: number
-  /** Beside those. */
+  /** The bytes for which there is no room. */
   readonly bytes: number
 }
 
-/** As another thread has it, which gives nothing back. */
+/** The room as another thread sees it, which cannot give back the kept memory of this one. */
 export function roomIn(told: ToldMemory): Room {
   const bytes = (): number => process.memoryUsage.rss()
   const bytesMax = told.bytesMax * told.share

@@ -1,5 +1,5 @@
 /**
- * What Linux tells of another process, without asking it. Each answers undefined once the process is gone.
+ * Proc: what Linux says of another process in `/proc`. Each function returns undefined once the process is gone.
  * @module
  */
 import { readdirSync, readFileSync } from 'node:fs'
@@ -13,8 +13,8 @@ export function residentBytes(pid: number): number | undefined {
 }
 
 /**
- * How long a process could not go on for want of a CPU or of the disk: in each span between two looks, as long as the one of its threads
- * waited that waited longest. All threads, and span by span: while one collects garbage in parts it waits for the others, in turn.
+ * How long a process was held up, waiting for a CPU or for the disk. Between two looks this is the wait of the thread that waited longest:
+ * any thread may hold up the others, as helpers of a garbage collection do in turn.
  * @see Documentation/scheduler/sched-stats; proc(5), stat
  */
 export class Waits {
@@ -26,7 +26,7 @@ export class Waits {
     this.#folder = `${proc}/${pid}/task`
   }
 
-  /** The count begins anew at the next `waitedMs`. */
+  /** Begins the count anew with the next `waitedMs`. */
   forget(): void {
     this.#last = undefined
     this.#waitedMs = 0
@@ -42,7 +42,7 @@ export class Waits {
     let longestMs = 0
     for (const [thread, { ranMs, waitedMs, isHeldUp }] of now.threads) {
       const then = before.threads.get(thread) ?? { ranMs: 0, waitedMs: 0 }
-      // What a thread waits for at this moment is in no count before it runs.
+      // The kernel counts a wait when the thread runs again: of one that waits now, the rest of the span is the wait.
       const ranNowMs = ranMs - then.ranMs
       longestMs = Math.max(longestMs, isHeldUp ? spanMs - ranNowMs : waitedMs - then.waitedMs)
     }

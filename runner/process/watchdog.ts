@@ -4,15 +4,15 @@
  * Invariants (docs/design/0005-runner.md):
  *  D1. A runner that beats at least every `silenceMs` of the time in which all of its threads could run is not called
  *      frozen, unless it is silent for `longestSilenceMs`; one that loads has `startMs` until its next beat.
- *  D2. A runner that does not beat, loads nothing, and waits for no CPU or disk, is called frozen at most `silenceMs` and one look after
- *      its last beat, plus the watchdog's own lag.
+ *  D2. A runner that stops beating, and neither loads code nor waits for CPU or disk, is called frozen at most `silenceMs` and one look
+ *      after its last beat, plus the watchdog's own lag.
  * @module
  */
 
 export interface Look {
   /** Monotonic. */
   readonly nowMs: number
-  /** How long the runner could not go on for want of a CPU or of the disk, since the last beat as far as that is known. */
+  /** How long the runner waited for a CPU or the disk since its last beat, as far as known. */
   readonly waitedMs: number
   readonly residentBytes: number
 }
@@ -29,7 +29,7 @@ export interface WatchdogLimits {
   readonly longestSilenceMs: number
   /** Longest silence while it loads, as it does first of all. */
   readonly startMs: number
-  /** Beyond it the runner ends what grows, in order; if it has not within `memoryGraceMs`, or is a quarter beyond, it is ended. */
+  /** Beyond it the runner itself ends what grows. If it has not within `memoryGraceMs`, or is a quarter beyond, it is ended. */
   readonly residentBytesMax: number
   readonly memoryGraceMs: number
   /** Time between two looks. */

@@ -1,6 +1,6 @@
 /**
- * BeginState: starts an instance with the state of an earlier one. At its start no running version can make room for
- * its format (docs/design/0032-migrate.md).
+ * BeginState: checks that an instance can use the state with which it starts. No version is at work yet that could migrate it and
+ * so make room for a new format (docs/design/0032-migrate.md).
  * @module
  */
 import type { FunctionAssignment } from '../../infra/control/messages.ts'

@@ -1,8 +1,8 @@
 /**
- * OpenRecords: of the records of a batch, those whose effects on state are in an open format alone: it goes with its version, if that
- * goes. A record at which a callback threw has had none.
+ * OpenRecords: counts the records of a batch whose effects on state are in an open format only: they are lost if its version goes.
+ * A record at which a callback threw has no effects.
  *
- *   OR1. They are told as open before they are told as gone, and both before anything is stored behind the batch.
+ *   OR1. The consumer is told of open records before it is told of lost ones, and of both before anything is stored behind the batch.
  * Design: docs/design/0032-migrate.md
  * @module
  */
@@ -11,8 +11,8 @@ import type { StateFormat } from '../../sdk/function.ts'
 import type { BatchResult } from '../isolate/index.ts'
 
 /**
- * Tells the consumer of them. Before the frames are marked as finished.
- * @param format In which state is used behind the batch.
+ * Tells the consumer of a batch's open records; before its frames are marked as finished.
+ * @param format The format of state after the batch.
  */
 export function tellOpen(
   consumer: Pick<Consumer, 'addOpen' | 'useFormat'>,

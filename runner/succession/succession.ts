@@ -37,7 +37,7 @@ export interface SuccessionOptions {
   readonly wake: () => void
   /** Called with the streams from now on. */
   readonly onStreams: (streams: FunctionAssignment['streams']) => void
-  /** State is used in this format from here on; what another version has had in an open one is gone. */
+  /** Called with the format of state from now on; effects in another version's open format are lost. */
   readonly onFormat: (format: StateFormat) => void
   /** Called when another isolate has taken over. */
   readonly onPut: (running: Running) => void
@@ -157,8 +157,8 @@ export class Succession {
   }
 
   /**
-   * Another version has gone for good that has not come to work beside this one. It may have been at work when the state was stored: what it
-   * has in it counts no more.
+   * Called when another version is gone for good without having worked beside this one. It may have worked when the state was stored;
+   * its part of the state counts no more.
    */
   settle(): Promise<void> {
     return this.#between.add(async () => {

@@ -1,11 +1,11 @@
 /**
  * CpuBudget: how much CPU time the callbacks of an instance may use in a second (`limits.cpuMsPerSecond`).
  *
- * Time comes in evenly and may be saved up for a second; a batch spends what its isolate used. In debt, the instance takes
- * nothing until the debt is paid, so its input waits, and with it whoever sends: a limit of CPU is for the neighbours' sake,
- * and nothing is lost for it.
- * An isolate's clock runs on while its thread waits for a CPU; so a batch is charged the lesser of that and of what the whole
- * process used meanwhile. Neither is ever below what the callbacks used.
+ * A token bucket: time is added evenly, up to that of a second, and a batch spends what its isolate used. In debt, the instance takes
+ * no input until the debt is paid, so its senders wait; nothing is lost. The limit protects its neighbours.
+ * An isolate's clock runs on while its thread waits for a CPU. So a batch is charged the lesser of that and of what the whole
+ * process used meanwhile; both are at least what the callbacks used.
+ *
  *   CB1. In any time t an instance uses at most `limit × (t + 1 s)`, and one slice of a batch.
  *   CB2. It is charged no more than its process has used.
  * Design: docs/design/0018-limits.md
@@ -15,22 +15,22 @@ import { nextOf, type TakenFrame } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 
 const secondMs = 1000
-/** From one line of the log to the next. */
+/** The least time between two lines of the log. */
 const tellEveryMs = 10_000
 
-/** Whoever uses CPU: an isolate. */
+/** An isolate. */
 export interface CpuUser {
-  /** Since its making, with what its thread has waited for a CPU. */
+  /** Since it was made, with the time that its thread waited for a CPU. */
   readonly cpuSeconds: number
 }
 
 export interface CpuBudgetOptions {
   readonly clock: Pick<Clock, 'monotonicMs'>
-  /** Milliseconds of CPU a second, of the version at work; undefined: any. */
+  /** The limit of the working version, in milliseconds of CPU a second; undefined: none. */
   readonly msPerSecond: () => number | undefined
   /** CPU time of this process so far. */
   readonly processMs: () => number
-  /** Hears, now and then, that the instance is held back. */
+  /** Called now and then while the instance is held back. */
   readonly warn: (message: string) => void
 }
 

@@ -1,7 +1,7 @@
 /**
- * HeapWatch: sees that the heap of an isolate stays near its limit, so that a fresh one takes over before V8 ends it.
+ * HeapWatch: notices when the heap of an isolate stays near its limit, so that a fresh one takes over before V8 ends it.
  *
- * A heap is full of garbage between two collections: what counts is the least that was seen over a while.
+ * Between two collections a heap holds garbage, so the least size seen over a while counts.
  *   HW1. It asks for a fresh isolate only if each look of `windowMs` saw at least `softShare` of the limit.
  *   HW2. After that it asks no more for `restMs`: a function that fills each new heap at once meets its limit.
  * Design: docs/design/0018-limits.md

@@ -1,6 +1,6 @@
 /**
- * Usage: what an instance uses, looked at after each batch: CPU time, by which it may be held back, and heap, by which it may
- * get a fresh isolate.
+ * Usage: looks after each batch at what an instance uses: CPU time, for which it may be held back, and heap, for which it may get a
+ * fresh isolate.
  * @module
  */
 import type { TakenFrame } from '../../infra/bus/index.ts'
@@ -28,7 +28,7 @@ export class Usage {
     this.#heap = new HeapWatch(clock, () => limits().heapMib, onHeapFull)
   }
 
-  /** @param frame The last of the batch. @param isSettled Whether the isolate is here to stay. */
+  /** After a batch. @param frame Its last one. @param isSettled False for an isolate on trial, which may not stay. */
   look(isolate: Isolate, frame: TakenFrame | undefined, isSettled: boolean): void {
     this.cpu.spend(isolate, frame)
     if (isSettled) this.#heap.look(isolate)

@@ -1,8 +1,8 @@
 /**
- * WorkTime: what an instance spends its time on, so that one can tell what it could do from what it does.
+ * WorkTime: what an instance spends its time on. From this the autoscaler estimates how many records it could process.
  *
- *   WT1. Each moment is idle (there was no input), blocked (its outputs have no credit, or its dead letters no answer), or
- *        busy: all the rest, and so what an asynchronous callback waits, and what `limits.cpuMsPerSecond` holds it back for.
+ *   WT1. Each moment is idle (there is no input), blocked (its outputs have no credit, or its dead letters no answer), or busy: all
+ *        the rest, also waits of an asynchronous callback and waits for `limits.cpuMsPerSecond`.
  * Design: docs/design/0025-autoscaling.md
  * @module
  */
@@ -26,7 +26,7 @@ export class WorkTime {
     this.#sinceMs = clock.monotonicMs()
   }
 
-  /** It waits until `went`. */
+  /** The instance waits, until `went`. */
   waits(what: WaitsFor): void {
     this.#wait = { for: what, sinceMs: this.#clock.monotonicMs() }
   }
@@ -43,7 +43,7 @@ export class WorkTime {
     this.#calledMs = this.#clock.monotonicMs()
   }
 
-  /** It has ended, with so many records done. @returns How long it took. */
+  /** The call has ended. @returns How long it took. */
   answered(records: number): number {
     const ms = this.#clock.monotonicMs() - this.#calledMs
     if (records > 0) this.#calls.add('', 'observe', ms, records)
