@@ -1,9 +1,9 @@
 /**
- * Looks at, and plays with, the cluster of a home folder: `node infra/local/cluster.ts ls|kill|cut|start [NAME] [--home DIR]`.
- * One JSON line on stdout says what there is, or what became of NAME.
+ * Cluster: shows the cluster of a home folder, and makes its parts fail: `node infra/local/cluster.ts ls|kill|cut|start [NAME] [--home DIR]`.
+ * One JSON line on stdout lists the parts, or says what became of NAME.
  *
  * `kill` is the power switch of an agent, or SIGKILL for a process, which its keeper starts again; `cut` breaks an agent's
- * connection to the master, its tasks go on; `start` brings an agent back.
+ * connection to the master while its tasks continue; `start` brings an agent back.
  * @module
  */
 import { readFile } from 'node:fs/promises'

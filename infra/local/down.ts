@@ -1,6 +1,6 @@
 /**
- * Stops the platform of a home folder: `node infra/local/down.ts [--home DIR]`. Asks the `up` that runs; ends what one
- * that was killed has left. One JSON line on stdout says what there was.
+ * Down: stops the platform of a home folder: `node infra/local/down.ts [--home DIR]`. Stops the running `up`, and ends the processes
+ * that a killed one has left. One JSON line on stdout says what was running.
  * @module
  */
 import { existsSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { endLeftovers } from './leftovers.ts'
 import { childGraceMs, emptyMs, taskGraceMs } from './platform.ts'
 import { readUpFile } from './up-file.ts'
 
-/** What a platform may take to stop: the gateway, the schedulers, what they left, then minimesos; and a little. */
+/** The longest stop of a platform: the gateway, the schedulers, the tasks that they left, then minimesos; with a margin. */
 const stopTimeoutMs = childGraceMs * 2 + emptyMs + taskGraceMs + 10_000
 
 async function down({ home }: Words): Promise<object> {

@@ -29,10 +29,10 @@ export interface PlatformOptions {
 export interface ClusterSize {
   readonly agents: number
   readonly schedulers: number
-  /** Servers of ZooKeeper, on which the store is then; 0: the store is a file. */
+  /** ZooKeeper servers, which then hold the store; 0: the store is a file. */
   readonly zookeepers: number
-  /** 1, or several that know one another. */
+  /** nats-servers: 1, or several that form a cluster. */
   readonly natsServers: number
-  /** 1, or several that elect a leader in ZooKeeper. */
+  /** Mesos masters: 1, or several that elect a leader in ZooKeeper. */
   readonly masters: number
 }

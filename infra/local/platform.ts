@@ -1,19 +1,19 @@
 /**
- * Platform: the four processes of one machine, started in their order, kept running, and stopped in theirs.
+ * Platform: the four processes of one machine: started and stopped in order, and kept running in between.
  *
  *   nats-server ─┬─ gateway
  *                └─ scheduler
- *   minimesos ──────┘            its tasks belong to nobody here: they outlive all of this but `stop`
+ *   minimesos ──────┘            its tasks outlive a crash of these processes; only `stop` ends them
  *
- * A *cluster* is the same with several agents in minimesos, several schedulers, of which one leads, and if asked three nats-servers
- * and several minimesos, of which one leads.
+ * A *cluster* has several agents in minimesos, several schedulers of which one leads, and, if configured, three nats-servers and
+ * several minimesos of which one leads.
  *
  * Invariants:
- *  U1. What could not be started as a whole is stopped again, but for a nats-server that ran before.
- *  U2. `stop` goes downstream: the gateway settles what it took while functions still run; then the schedulers drain the
- *      tasks and hear them out, so that the store knows of none that is gone; then goes what they stood on. A part that is
- *      away does not hold the stop up: what the schedulers did not end in time is ended without them.
- * Design: docs/design/0003-processes.md
+ *  U1. If one part cannot be started, those that were started are stopped again, except a nats-server that ran before.
+ *  U2. `stop` goes downstream: the gateway settles accepted records while functions still run; then the schedulers drain the tasks
+ *      and wait for their last updates, so that the store names no task that is gone; then the other parts end. A part that does not
+ *      answer delays the stop for a limited time: tasks that the schedulers did not end in time are ended without them.
+ * Design: docs/design/0003-processes-and-store.md
  * @module
  */
 import { availableParallelism, totalmem } from 'node:os'

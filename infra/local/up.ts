@@ -1,7 +1,8 @@
 /**
  * The supervisor process: `node infra/local/up.ts [--home DIR] [--gateway-port N] [--nats-port N] [--mesos-port N]
- * [--ports free] [--agents N] [--schedulers N] [--zookeeper 1|3] [--nats 1|3] [--masters N]`. One ready line on stdout, and one when it has stopped; ends, and all of the platform with it, on SIGTERM or SIGINT, and with
- * CONCORD_PARENT=stdin when stdin closes. Killed, it leaves nats-server and the tasks running, for the next one to adopt.
+ * [--ports free] [--agents N] [--schedulers N] [--zookeeper 1|3] [--nats 1|3] [--masters N]`. It writes one line to stdout when the
+ * platform is ready, and one when it has stopped. SIGTERM and SIGINT stop it and the whole platform; with CONCORD_PARENT=stdin the end
+ * of stdin does so too. Killed, it leaves nats-server and the tasks running, for the next one to adopt.
  *
  * Exit codes: 0 stopped as asked, else those of the command line (command.ts).
  * @module
@@ -24,7 +25,7 @@ import type { ClusterSize } from './platform-options.ts'
 import type { PortChoice } from './ports.ts'
 import { type PortName, readUpFile, type UpFile, upRunning, writeUpFile } from './up-file.ts'
 
-/** More are of no use on one machine. */
+/** More are useless on one machine. */
 const agentsMax = 16
 const schedulersMax = 5
 const mastersMax = 3

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { brokenLinks, lostSources } from './links.ts'
+import { brokenLinks, lostDocuments, lostSources } from './links.ts'
 import { listFiles, readSource } from './sources.ts'
 
 test('docs: each link leads to a file that there is, and to a heading that it has', () => {
@@ -9,6 +9,10 @@ test('docs: each link leads to a file that there is, and to a heading that it ha
 
 test('docs: each source that is named is there', () => {
   assert.deepEqual(lostSources(), [])
+})
+
+test('sources: each document that a comment names is there', () => {
+  assert.deepEqual(lostDocuments(), [])
 })
 
 test('docs: the index of the design pages has each of them', () => {

@@ -1,5 +1,6 @@
 /**
- * Links between our documents: each leads to a file that there is, and to a heading that it has. So do sources named in them.
+ * Links between our documents: each leads to a file that there is, and to a heading that it has. So do sources named in them, and
+ * documents named in the comments of sources.
  * @module
  */
 import { existsSync } from 'node:fs'
@@ -26,6 +27,16 @@ export function lostSources(): readonly string[] {
         .filter((name) => !name.startsWith('dist/') && !sources.some((path) => path.endsWith(`/${name}`)))
         .map((name) => `${file}: ${name}`),
     )
+}
+
+/** Documents that a comment names by their path and that are not there (any more): `FILE: NAME`. */
+export function lostDocuments(): readonly string[] {
+  return listFiles('**/*.ts', '**/*.mjs').flatMap((file) =>
+    [...readSource(file).matchAll(/^ *(?:\/\*\*|\*|\/\/).*?\b(docs\/[\w/-]+\.md)/gm)]
+      .map(([, name]) => name!)
+      .filter((name) => !existsSync(join(root, name)))
+      .map((name) => `${file}: ${name}`),
+  )
 }
 
 function leadsSomewhere(from: string, link: string): boolean {
