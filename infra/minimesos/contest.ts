@@ -1,9 +1,10 @@
 /**
- * Contest: one of several masters on a state folder, of which ZooKeeper says who leads.
+ * Contest: the part of one of several masters on a state folder in the election of their leader, in ZooKeeper.
  *
- * standing by (it points to the leader) → leading → lost, and that is the end.
+ *     standing by (it points to the leader) → leading → lost, and it ends
  *
- *   L1. It leads only while it holds the state folder: until the leader before has let go of that, dead or gone, it waits.
+ *   L1. It leads only while it holds the lock of the state folder. An elected master waits until the former leader, ended or killed,
+ *       no longer holds it.
  * Design: docs/design/0028-master-detection-and-archive.md
  * @module
  */
@@ -22,7 +23,7 @@ export interface ContestOptions {
   readonly place: Place
   readonly clock: Clock
   readonly log: Logger
-  /** It has led, and does no more. */
+  /** Called when it no longer leads. */
   readonly lost: (why: Error) => void
 }
 
@@ -50,7 +51,7 @@ export class Contest {
     return this.#leader
   }
 
-  /** It leads, or knows who does. */
+  /** Resolves when it leads, or knows who does. */
   get decided(): Promise<void> {
     return this.#decided.promise
   }

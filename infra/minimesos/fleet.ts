@@ -2,8 +2,8 @@
  * Fleet: the agents of one minimesos, each a machine of its own to the master: it can lose power, be cut off from the
  * master while its tasks go on, and come back.
  *
- *   F1. `kill` leaves no process of its tasks; what they were is on disk, and reported when the agent is back.
- *   F2. An agent that is cut off or down hears nothing of the master, and the master nothing of it; the next master neither.
+ *   F1. `kill` ends all processes of an agent's tasks; the tasks stay on disk, and are reported as ended when the agent is back.
+ *   F2. No message passes between a master and an agent that is cut off or down; a new master finds it in the same condition.
  * @module
  */
 import { readdirSync } from 'node:fs'
@@ -44,7 +44,7 @@ export class Fleet {
     return [...this.#machines.values()].map((machine) => machine.agent)
   }
 
-  /** Connects the fleet to a master, which then knows all agents and hears those that are up. */
+  /** Connects the fleet to a master, which then knows all agents and receives the messages of those that are up. */
   serve(master: Master): void {
     this.#master = master
     for (const { agent, condition } of this.#machines.values()) {

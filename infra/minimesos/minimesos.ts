@@ -102,7 +102,7 @@ const portTaken = (port: number, cause: Error): CodedError =>
     { cause },
   )
 
-/** As when a master dies: the streams' sockets close without a zero chunk. */
+/** Ends as a killed master does: the sockets of its streams close without a zero chunk. */
 function stop(server: Server): Promise<void> {
   return new Promise((done) => {
     server.close(() => done())

@@ -1,5 +1,5 @@
 /**
- * MinimesosOptions: what a master is told, and of its agents.
+ * MinimesosOptions: the options of a master and of its agents.
  * @module
  */
 import type { Logger } from 'pino'
@@ -10,9 +10,9 @@ export interface MinimesosOptions {
   /** 0: any free one. */
   readonly port: number
   readonly stateDir: string
-  /** Absent: whoever reaches the port may run commands. */
+  /** Absent: no authentication; whoever reaches the port may run commands. */
   readonly credentials?: Credentials
-  /** Several agents, each with a name of its own. Absent: one, as the options below say. */
+  /** Several agents. Absent: one, with the options below. */
   readonly agents?: readonly AgentSpec[]
   /** How long an agent may be silent before the master calls it unreachable; default 75 s. */
   readonly agentTimeoutMs?: number
@@ -36,9 +36,9 @@ export interface MinimesosOptions {
   readonly log?: Logger
 }
 
-/** One of several agents; what is not said is as the options say. */
+/** One of several agents; absent options are those of `MinimesosOptions`. */
 export interface AgentSpec {
-  /** Of its folder, and its hostname. */
+  /** The name of its folder, and its hostname. */
   readonly name: string
   readonly cpus?: number
   readonly memMib?: number

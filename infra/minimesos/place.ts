@@ -1,5 +1,5 @@
 /**
- * Place: what only the leading master has: the state folder, the agents in it, and the right to answer.
+ * Place: what only the leading master has: the lock of the state folder, the agents in it, and the right to answer requests.
  * @module
  */
 import { mkdirSync, statfsSync } from 'node:fs'
@@ -53,7 +53,7 @@ export class Place {
     return this.#master
   }
 
-  /** Looks at what it was told, before anything depends on it. @throws {CodedError} ERR_BAD_OPTION */
+  /** Checks the options at the start. @throws {CodedError} ERR_BAD_OPTION */
   prepare(info: ReturnType<typeof masterInfo>): void {
     this.#info = info
     const specs = this.#options.agents ?? [undefined]

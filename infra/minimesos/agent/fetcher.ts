@@ -1,10 +1,10 @@
 /**
- * The fetcher: brings the URIs of a command into its sandbox before it starts.
+ * Fetcher: fetches the URIs of a command into its sandbox before the command starts.
  *
  *   U1. Nothing is written outside of the sandbox.
  *   U2. All or nothing: the first failure ends the task, and its reason is in the sandbox's `stderr`.
- *   U3. As Mesos does: an archive is unpacked unless `extract` says no or it is a program; one that is cached lies in the
- *       cache alone, unpacked from there.
+ *   U3. As in Mesos, an archive is unpacked unless `extract` is false or it is executable; a cached one is unpacked from the cache,
+ *       without a copy in the sandbox.
  * @module
  */
 import { execFile } from 'node:child_process'
@@ -27,7 +27,7 @@ export interface FetchOptions {
   readonly signal: AbortSignal
 }
 
-/** @throws {Error} That says which URI could not be had and why. */
+/** @throws {Error} Naming the URI that could not be fetched, and why. */
 export async function fetchAll(uris: readonly Uri[], options: FetchOptions): Promise<void> {
   for (const uri of uris) {
     try {

@@ -1,5 +1,5 @@
 /**
- * Timers of any length: a runtime's own hold 31 bits of milliseconds and fire at once beyond that.
+ * LongTimer: timers of any length. Node's own take 31 bits of milliseconds, and fire at once beyond that.
  * @module
  */
 import type { Clock } from '../../clock.ts'

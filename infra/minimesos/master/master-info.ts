@@ -1,5 +1,5 @@
 /**
- * What a master says of itself, to frameworks and in ZooKeeper.
+ * MasterInfo: the message with which a master describes itself to frameworks and in ZooKeeper.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -9,7 +9,7 @@ export type MasterInfo = ReturnType<typeof masterInfo>
 /** @param port Where it listens on loopback. */
 export function masterInfo(port: number) {
   return {
-    /** Of this life of it. */
+    /** Fresh at each start. */
     id: randomUUID() as string,
     ip: 16_777_343, // 127.0.0.1, in network order read as a little-endian number
     port,

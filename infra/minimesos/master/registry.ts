@@ -1,5 +1,5 @@
 /**
- * Registry: the frameworks, on disk, so that their tasks still have somebody to report to after a restart.
+ * Registry: stores the frameworks on disk, so that updates of their tasks still reach them after a restart.
  * @module
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'

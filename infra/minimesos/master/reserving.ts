@@ -1,5 +1,5 @@
 /**
- * Reserving: what RESERVE and UNRESERVE change, and a master's reasons to refuse, in its words.
+ * Reserving: the changes that RESERVE and UNRESERVE make, and why a master refuses them, in Mesos's words.
  * @module
  */
 import {

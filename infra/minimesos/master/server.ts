@@ -1,5 +1,5 @@
 /**
- * The HTTP side of the master: what is refused, in which order, and in which words.
+ * Server: the HTTP side of the master: which requests are refused, in which order, and in Mesos's words.
  *
  * Order: 307, 503, 401, 405, content type, JSON, validation, 406 or the stream id, and then the master's own checks.
  * @module
@@ -28,11 +28,11 @@ export interface ServerOptions {
   readonly leader: () => string | undefined
   readonly clock: Clock
   readonly credentials?: Credentials
-  /** The agents, for who plays with them. */
+  /** The agents, for the orders of `/minimesos/agents`. */
   readonly fleet: AgentOrders
 }
 
-/** Orders to agents from outside. Not part of Mesos, where one would use the machine's power switch. */
+/** Orders to make agents fail and return. Not part of Mesos, where one would use the machine's power switch. */
 export interface AgentOrders {
   list(): unknown
   /** Undefined: there is none of that name. */

@@ -1,5 +1,5 @@
 /**
- * What `/state` shows; no commands and no environments, they may hold secrets.
+ * State: what `/state` shows. Commands and environments are left out: they may hold secrets.
  * @module
  */
 import { nameOf, rekey, reservedByRole } from '../wire/index.ts'

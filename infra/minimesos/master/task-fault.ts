@@ -1,5 +1,5 @@
 /**
- * Why a master refuses a task, in its words; and what minimesos refuses beyond that, in its own.
+ * TaskFault: why a task is refused: what Mesos refuses, in its words, and what minimesos does not support, in its own.
  * @module
  */
 import { contains, format, fromWire, type Resources, type TaskInfo } from '../wire/index.ts'

@@ -1,5 +1,5 @@
 /**
- * Test equipment: a master on a real socket, and raw requests to it.
+ * TestMaster: test equipment: a master on a real socket, and raw requests to it.
  * @module
  */
 import { request as httpRequest } from 'node:http'

@@ -1,5 +1,5 @@
 /**
- * Protobuf's JSON, as a Mesos master reads it: what it forgives, what it refuses, and in which words.
+ * Proto: reads Protobuf's JSON as a Mesos master does: what it accepts, what it refuses, and in which words.
  *
  *   P1. Unknown fields are dropped, `null` is unset, an unknown enum value counts as absent.
  *   P2. A number may come as a string; no other kind of value is turned into another.

@@ -1,11 +1,11 @@
 /**
- * From the bytes of a request's body to a Call that has all that its type needs, or to the refusal of a master.
+ * ReadCall: parses the body of a request into a Call that has all parts that its type requires; else it is refused as a master does.
  * @module
  */
 import { type Call, type CallType, callType, operatorCallType } from './messages.ts'
 import { convert, type Infer, ProtoError, type Type } from './proto.ts'
 
-/** A call whose `type` is known and whose part of that name is there. */
+/** A call of a known `type`, with the part of that name. */
 export type CheckedCall = Call & { readonly type: CallType }
 
 /** Of the operator API. */

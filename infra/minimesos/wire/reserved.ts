@@ -6,7 +6,7 @@ import { CodedError } from '../../../sdk/errors.ts'
 import { keyOf } from './reservations.ts'
 import { type Amount, type Resources, resources } from './resources.ts'
 
-/** @throws {CodedError} ERR_BAD_OPTION for what is none. */
+/** @throws {CodedError} ERR_BAD_OPTION if it cannot be parsed. */
 export function parseReserved(text: string): Resources {
   const parts = text.split(';').filter((part) => part.trim() !== '')
   return resources(Object.fromEntries(parts.map(parsePart)))

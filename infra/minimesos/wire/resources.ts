@@ -2,7 +2,7 @@
  * Resources: amounts by name and reservation, scalars (cpus, mem, disk) and ranges (ports), in the order they were named.
  *
  *   R1. Scalars are kept to three decimals, as Mesos keeps them, so that 0.1 + 0.2 = 0.3.
- *   R2. Nothing is kept of what is zero or empty.
+ *   R2. Amounts of zero and empty ranges are dropped.
  * @module
  */
 import type { ResourceInfo } from './messages.ts'
@@ -16,7 +16,7 @@ import {
   reservationsOf,
 } from './reservations.ts'
 
-/** Both ends are within. */
+/** Both ends included. */
 export interface Range {
   readonly begin: number
   readonly end: number
