@@ -1,5 +1,5 @@
 /**
- * SegmentBook: which segment holds the newest copy of each page of a slot; so, which are worth keeping.
+ * SegmentBook: which segment holds the newest copy of each page of a slot, and so which segments are still needed.
  *
  *   B1. `live` of a segment is how many pages have their newest copy there.
  *   B2. A segment leaves the book when nothing in it is live; it may be deleted when no manifest names it any more.
@@ -9,7 +9,7 @@
 import type { LoadedSegment } from './load.ts'
 import type { SegmentInfo } from './manifest.ts'
 
-/** More stored than this many times what is live, and a little: the emptiest segment is written again. */
+/** If more pages are stored than this many times the live ones, and a few, the emptiest segment's are written again. */
 const storedPerLive = 2
 const slackPages = 4096
 const segmentsMax = 64
@@ -27,7 +27,7 @@ export class SegmentBook {
   #livePages = 0
   #storedPages = 0
 
-  /** Those with something live, oldest first. */
+  /** Segments with live pages, oldest first. */
   get segments(): SegmentInfo[] {
     return [...this.#rows.values()].map(({ info }) => info)
   }
@@ -40,7 +40,7 @@ export class SegmentBook {
     return this.#storedPages
   }
 
-  /** Takes a segment that is newer than all others. @returns Segments of which nothing is live any more (B2). */
+  /** Adds a segment that is newer than all others. @returns Segments that have no live pages any more (B2). */
   add(segment: LoadedSegment, pages: Iterable<Uint32Array>): LoadedSegment[] {
     const row: Row = { ...segment, key: ++this.#keys, live: 0 }
     this.#rows.set(row.key, row)
@@ -49,7 +49,7 @@ export class SegmentBook {
     return this.#dropDead()
   }
 
-  /** Pages to be written again, so that their segment falls away; none while what is stored is in proportion. */
+  /** Pages to be written again so that their segment can be deleted; none while the stored pages are in proportion. */
   pagesToMove(): number[] {
     const bound = storedPerLive * this.#livePages + slackPages
     if (this.#storedPages <= bound && this.#rows.size <= segmentsMax) return []

@@ -1,5 +1,5 @@
 /**
- * Load: reads a checkpoint part by part, and finds out whether all of it is there.
+ * Load: reads a checkpoint part by part, and checks that it is complete.
  * @module
  */
 import { infraError } from '../errors.ts'
@@ -7,7 +7,7 @@ import type { Checkpoint, SegmentInfo } from './manifest.ts'
 import { decodePart, joinCrc } from './part.ts'
 import type { CheckpointStore } from './store.ts'
 
-/** Parts asked for at once: the way to the server and back is longer than sending a part. */
+/** Parts requested at once: a round trip takes longer than sending a part. */
 const partsAhead = 8
 
 /** A segment as it was read. */

@@ -1,5 +1,5 @@
 /**
- * Manifest: what names the checkpoints of a slot, the present one and the one before. JSON, `schema` first.
+ * Manifest: the message that names the last two checkpoints of a slot. JSON, `schema` first.
  * @module
  */
 import { z } from 'zod'
@@ -15,11 +15,11 @@ const positionSchema = z.object({
   epoch: uint32,
   /** Behind the last record whose effects the state contains. */
   through: count,
-  /** How many before it were set aside; builds that do not know of them count them as contained. */
+  /** How many records before it were set aside; earlier builds ignore this and count them as contained. */
   aside: count.exactOptional(),
 })
 
-/** Of what is contained: records whose effects are in a format that may go again; builds that know of none count them as contained. */
+/** Contained records whose effects are only in an open format; earlier builds ignore this and count them as contained. */
 export const openSchema = z.object({ format: count, records: count })
 
 const segmentSchema = z.object({
@@ -27,25 +27,25 @@ const segmentSchema = z.object({
   number: uint32,
   parts: z.int().min(1),
   pages: z.int().min(1),
-  /** Over the checksums of its parts. */
+  /** The checksum over those of its parts. */
   crc: uint32,
 })
 
 const checkpointSchema = z.object({
-  /** Of the owner that made it, and how many cuts it had made before. */
+  /** The epoch of the owner that made it, and the number of its cut. */
   epoch: uint32,
   number: uint32,
   /** When it was cut. */
   timeMs: count,
-  /** The version that ran. */
+  /** The version that was at work. */
   version: count,
-  /** Its owner processed nothing behind it. */
+  /** Whether its owner processed nothing afterwards. */
   clean: z.boolean(),
-  /** Bytes of the slabs of its arena, in order; none: there is no state yet. */
+  /** The sizes of the arena's slabs, in order; empty: there is no state yet. */
   slabs: z.array(count),
-  /** Of an owner that was ended inside a record: what the next one undoes by. */
+  /** If the owner was ended inside a record: the commit word by which the next one undoes the unfinished changes. */
   commitWord: z.int().optional(),
-  /** A page in a later one wins. */
+  /** In order: a page in a later segment replaces one in an earlier. */
   segments: z.array(segmentSchema),
   /** By input stream: what the state contains, and how many records it lacks for good. */
   inputs: z.record(
@@ -55,16 +55,16 @@ const checkpointSchema = z.object({
 })
 
 /**
- * A timer that has ended its owner, or that was being called by itself when its owner ended without a word
- * (docs/design/0012-failure-reactions.md). Builds that know of none pass over it.
+ * A timer that has ended its owner, or was being called alone when its owner ended without a report
+ * (docs/design/0012-failure-reactions.md). Earlier builds ignore it.
  */
 const triedTimerSchema = z.object({
   key: z.string(),
   timeMs: z.int(),
-  /** Of `version`, the one that is under way included. */
+  /** Calls by `version`, with the one under way. */
   attempts: count,
   version: count,
-  /** What it ended in; absent: nobody could say. */
+  /** The error of the last call; absent if it is not known. */
   error: z
     .object({
       name: z.string(),
@@ -74,13 +74,13 @@ const triedTimerSchema = z.object({
       timeMs: z.number(),
     })
     .exactOptional(),
-  /** Its process had no CPU. */
+  /** The call ran out of time because its process had no CPU. */
   starved: z.literal(true).exactOptional(),
 })
 
 const manifestSchema = z.object({
   schema: z.literal(1),
-  /** The highest of an owner that has claimed it. */
+  /** The highest epoch that has claimed the slot. */
   epoch: uint32,
   current: checkpointSchema.optional(),
   previous: checkpointSchema.optional(),

@@ -1,9 +1,9 @@
 /**
- * Mark: which store the functions of a namespace are in whose state JetStream keeps: a message beside the checkpoints, with the
- * store's id. A gateway deletes what belongs to functions that its store does not know; so it has to be that store.
+ * Mark: which store the checkpoints of a namespace belong to: a message beside them with the store's id. A gateway deletes the
+ * checkpoints of functions that its store does not know, so it must be sure that they belong to that store.
  *
- *   MK1. Of several that claim a namespace at once one succeeds.
- *   MK2. What is another store's changes hands only where that one is named.
+ *   MK1. Of several stores that claim a namespace at once, one succeeds.
+ *   MK2. A namespace passes from one store to another only if the claim names the former one.
  * Design: docs/design/0003-processes-and-store.md
  * @module
  */
@@ -28,12 +28,12 @@ const markSchema = z.object({ schema: z.literal(1), store: z.string() })
 export interface Claimant {
   /** Of the store. */
   readonly id: string
-  /** That of the store whose place it takes: what that one knew is given up. */
+  /** The id of the store that it replaces; the checkpoints of that one are given up. */
   readonly replaces?: string | undefined
 }
 
 /**
- * Says that the state of a namespace is of this store, unless another one has said so. The stream is there.
+ * Claims the checkpoints of a namespace for this store, unless another store has. The stream must exist.
  * @throws {CodedError} ERR_OTHER_STORE, ERR_CHECKPOINT_STORE
  */
 export async function claimState(
@@ -66,7 +66,7 @@ export async function claimState(
   if (owner !== id) throw otherStoreError(namespace, owner, id)
 }
 
-/** The namespaces of which JetStream keeps something for other stores. */
+/** The namespaces whose checkpoints belong to other stores. */
 export async function namespacesOfOthers(nc: NatsConnection, id: string): Promise<string[]> {
   const manager = await jetstream(nc, { timeout: requestTimeoutMs }).jetstreamManager(false)
   const { state } = await manager.streams.info(checkpointStream, {

@@ -2,9 +2,9 @@
  * CheckpointStore: the parts and manifests of a function's checkpoints, in the JetStream stream `concord-checkpoints`.
  *
  * Invariants:
- *  C1. A manifest replaces the one that its writer has read, or nothing: who writes on an older one is refused.
- *  C2. `putPart` and `writeManifest` have answered: the server has acknowledged the message.
- *  C3. Every call ends within its time, whatever the store does.
+ *  C1. Compare-and-set: a manifest replaces the one that its writer has read, or none; otherwise the write is refused.
+ *  C2. When `putPart` or `writeManifest` has resolved, the server has acknowledged the message.
+ *  C3. Every call ends within its time limit, whatever the store does.
  * Give it a connection of its own: on a full disk JetStream freezes each connection that asks it for something.
  * Design: docs/design/0008-checkpoints.md
  * @module
@@ -49,7 +49,7 @@ export interface StoredPart {
 }
 
 export interface CheckpointStore {
-  /** @throws {CodedError} ERR_CHECKPOINT_CORRUPT, ERR_CHECKPOINT_FORMAT, ERR_CHECKPOINT_STORE, as all of them. */
+  /** @throws {CodedError} ERR_CHECKPOINT_CORRUPT, ERR_CHECKPOINT_FORMAT; as all calls ERR_CHECKPOINT_STORE. */
   readManifest(slot: string): Promise<StoredManifest | undefined>
   /**
    * @param revision Of the manifest that is replaced; 0: there is none.
@@ -57,7 +57,7 @@ export interface CheckpointStore {
    * @throws {CodedError} ERR_CHECKPOINT_SUPERSEDED if another was written meanwhile.
    */
   writeManifest(slot: string, manifest: CheckpointManifest, revision: number): Promise<number>
-  /** Whoever writes the same part again replaces it. @returns Its sequence, for `remove`. */
+  /** Stores a part; one with the same name is replaced. @returns Its sequence, for `remove`. */
   putPart(slot: string, segment: SegmentId, index: number, message: Uint8Array): Promise<number>
   getPart(slot: string, segment: SegmentId, index: number): Promise<StoredPart | undefined>
   /** Deletes parts by their sequences. */
@@ -160,7 +160,7 @@ export async function ensureCheckpointStream(
   return await patiently({ call, timeoutMs, failed })
 }
 
-/** Deletes everything that is kept of a function. @throws {CodedError} ERR_CHECKPOINT_STORE */
+/** Deletes all checkpoints of a function. @throws {CodedError} ERR_CHECKPOINT_STORE */
 export async function removeCheckpoints(
   nc: NatsConnection,
   namespace: string,
@@ -175,7 +175,7 @@ export async function removeCheckpoints(
   await patiently({ call, timeoutMs, failed })
 }
 
-/** The functions of which anything is kept. @throws {CodedError} ERR_CHECKPOINT_STORE */
+/** The functions that have checkpoints. @throws {CodedError} ERR_CHECKPOINT_STORE */
 export async function functionsWithCheckpoints(
   nc: NatsConnection,
   namespace: string,
