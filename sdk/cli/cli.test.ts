@@ -199,7 +199,7 @@ test('deploy accepts the config.json of the original design', async (t) => {
   )
   const { code, stdout } = await concord(['deploy', config, '--no-wait'], { env })
   assert.equal(code, 0)
-  assert.match(stdout, /^shout v2 is stored and will run \(\d+ ms\)\.\n$/)
+  assert.match(stdout, /^shout v2 is stored and will run \([\d.]+ m?s\)\.\n$/)
   assert.match(received[0]!.body.toString(), /\{"name":"shout","resources":\{"memMib":128\},"restarts":2\}/)
 })
 
