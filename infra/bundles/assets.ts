@@ -16,8 +16,8 @@
 import { createHash } from 'node:crypto'
 import type { NatsConnection } from '../bus/wire/connect.ts'
 import { infraError } from '../errors.ts'
-import { patienceMs, patiently } from '../jetstream.ts'
-import { type Found, isWhole, newNuid, newObject, Objects, partBytesMax, storeTrouble } from './objects.ts'
+import { patienceMs } from '../jetstream.ts'
+import { type Found, isWhole, newNuid, newObject, Objects, partBytesMax } from './objects.ts'
 
 export interface Assets {
   /**
@@ -42,12 +42,9 @@ export async function openAssets(
 ): Promise<Assets> {
   const objects = await Objects.open(nc, nowMs)
 
-  /** AS3. */
-  async function bounded<T>(what: string, call: () => Promise<T>): Promise<T> {
-    const again = (): void => objects.forgetStore()
-    const failed = (cause: unknown): Error =>
-      infraError('ERR_BUNDLE_STORE', `Cannot ${what}: ${storeTrouble(cause)}`, { cause })
-    return await patiently({ call, timeoutMs, failed, again })
+  /** Bounds the time of a step (AS3). */
+  function bounded<T>(what: string, call: () => Promise<T>): Promise<T> {
+    return objects.patiently(what, timeoutMs, call)
   }
 
   function info(sha256: string): Promise<Found | undefined> {

@@ -14,8 +14,8 @@
  */
 import type { NatsConnection } from '../bus/wire/connect.ts'
 import { infraError } from '../errors.ts'
-import { isSilence, patienceMs, patiently } from '../jetstream.ts'
-import { type Found, hashOf, isWhole, newObject, Objects, partBytesMax, storeTrouble } from './objects.ts'
+import { isSilence, patienceMs } from '../jetstream.ts'
+import { type Found, hashOf, isWhole, newObject, Objects, partBytesMax } from './objects.ts'
 
 export interface Bundles {
   /**
@@ -154,11 +154,8 @@ export async function openBundles(
   }
 
   /** Bounds the time of a call (B3). */
-  async function bounded<T>(what: string, call: () => Promise<T>): Promise<T> {
-    const again = (): void => objects.forgetStore()
-    const failed = (cause: unknown): Error =>
-      infraError('ERR_BUNDLE_STORE', `Cannot ${what}: ${storeTrouble(cause)}`, { cause })
-    return await patiently({ call, timeoutMs, failed, again })
+  function bounded<T>(what: string, call: () => Promise<T>): Promise<T> {
+    return objects.patiently(what, timeoutMs, call)
   }
 
   return {

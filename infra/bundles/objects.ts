@@ -9,7 +9,16 @@ import { createHash, randomUUID } from 'node:crypto'
 import { DiscardPolicy, type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io/jetstream'
 import { headers } from '@nats-io/transport-node'
 import type { NatsConnection } from '../bus/wire/connect.ts'
-import { apiCode, apiCodes, readLatest, readMessage, requestTimeoutMs, storeReason } from '../jetstream.ts'
+import { infraError } from '../errors.ts'
+import {
+  apiCode,
+  apiCodes,
+  patiently,
+  readLatest,
+  readMessage,
+  requestTimeoutMs,
+  storeReason,
+} from '../jetstream.ts'
 import { ensureStream, makeStream, type Replicas } from '../streams.ts'
 
 const bucket = 'concord-bundles'
@@ -76,9 +85,18 @@ export class Objects {
     return this.#opening
   }
 
-  /** Makes the next call check that the store still exists. */
-  forgetStore(): void {
-    this.#opening = undefined
+  /**
+   * Makes a call, again until the store answers, for `timeoutMs` at most.
+   * @param what The attempt, for the message.
+   * @throws {CodedError} ERR_BUNDLE_STORE
+   */
+  async patiently<T>(what: string, timeoutMs: number, call: () => Promise<T>): Promise<T> {
+    const failed = (cause: unknown): Error =>
+      infraError('ERR_BUNDLE_STORE', `Cannot ${what}: ${storeReason(cause, 'the bundle store')}`, { cause })
+    const again = (): void => {
+      this.#opening = undefined // the store may have been lost
+    }
+    return await patiently({ call, timeoutMs, failed, again })
   }
 
   async info(sha256: string): Promise<Found | undefined> {
@@ -205,11 +223,6 @@ export function isWhole(found: ObjectInfo | undefined, sha256: string): boolean 
 
 export function hashOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
-}
-
-/** What a failed call of the store means, in words. */
-export function storeTrouble(cause: unknown): string {
-  return storeReason(cause, 'the bundle store')
 }
 
 /** Creates the store, or updates its settings. Only a gateway may. @returns As ensureStream. */
