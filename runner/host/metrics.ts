@@ -84,10 +84,17 @@ export function runnerRegistry(
   memory: () => MemoryReport,
 ): Registry {
   const registry = new Registry()
+  addInstances(registry, reports)
+  addMemory(registry, memory)
+  addUserMetrics(registry, reports)
+  return registry
+}
+
+function addInstances(registry: Registry, reports: () => readonly InstanceReport[]): void {
   const registers = [registry]
-  for (const [metric, [help, read]] of Object.entries(counters)) {
+  for (const [name, [help, read]] of Object.entries(counters)) {
     new Counter({
-      ...{ name: metric, help, labelNames, registers },
+      ...{ name, help, labelNames, registers },
       collect() {
         this.reset()
         for (const report of reports())
@@ -95,15 +102,19 @@ export function runnerRegistry(
       },
     })
   }
-  for (const [metric, [help, read]] of Object.entries(gauges)) {
+  for (const [name, [help, read]] of Object.entries(gauges)) {
     new Gauge({
-      ...{ name: metric, help, labelNames, registers },
+      ...{ name, help, labelNames, registers },
       collect() {
         for (const report of reports())
           this.set({ function: report.function, instance: report.id }, read(report))
       },
     })
   }
+}
+
+function addMemory(registry: Registry, memory: () => MemoryReport): void {
+  const registers = [registry]
   new Gauge({
     name: 'concord_runner_memory_bytes',
     help: 'Memory of the runner by account; the sum is the resident memory.',
@@ -121,19 +132,21 @@ export function runnerRegistry(
       this.set(memory().boundBytes)
     },
   })
+}
+
+/** Adds the metrics of functions (`ctx.metrics`), one of each kind, with their name as a label. */
+function addUserMetrics(registry: Registry, reports: () => readonly InstanceReport[]): void {
   const own = (kind: 'count' | 'observe') =>
     reports().flatMap(({ function: name, id, metrics = [] }) =>
-      metrics.flatMap((metric) =>
-        metric.kind === kind
-          ? [{ metric, labels: { function: name, instance: id, metric: metric.name } }]
-          : [],
-      ),
+      metrics
+        .filter((metric) => metric.kind === kind)
+        .map((metric) => ({ metric, labels: { function: name, instance: id, metric: metric.name } })),
     )
   new Counter({
     name: 'concord_function_count_total',
     help: 'Counts of ctx.metrics.count.',
     labelNames: [...labelNames, 'metric'],
-    registers,
+    registers: [registry],
     collect() {
       this.reset()
       for (const { metric, labels } of own('count')) this.inc(labels, metric.sum)
@@ -151,7 +164,6 @@ export function runnerRegistry(
     }),
   }
   registry.registerMetric(observed as unknown as Metric)
-  return registry
 }
 
 /** A metric whose values were counted elsewhere, in prom-client's form. */
