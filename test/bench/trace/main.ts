@@ -3,7 +3,7 @@
  * Stamps cost a little, so its figures are not those of the benchmark.
  * @module
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -13,7 +13,7 @@ import { runChain } from '../stage/chain.ts'
 import { Place } from '../stage/place.ts'
 import { startCount } from '../throughput.ts'
 import { stagesOf, tableOf } from './stages.ts'
-import type { Trace } from './stamps.ts'
+import { readTrace, type Trace } from './stamps.ts'
 
 const records = Number(process.argv[2] ?? 600_000)
 const dir = mkdtempSync(join(tmpdir(), 'concord-trace-'))
@@ -33,9 +33,12 @@ try {
       const pids = [...producers, runner!, ...sink]
       for (const pid of pids) process.kill(pid, 'SIGUSR2')
       for (const pid of pids) {
-        const file = join(dir, `${pid}.json`)
-        while (!existsSync(file)) await delay(20)
-        traces.push(JSON.parse(readFileSync(file, 'utf8')) as Trace)
+        const file = join(dir, `${pid}.trace`)
+        while (!existsSync(file)) {
+          process.kill(pid, 0) // throws if it has ended
+          await delay(20)
+        }
+        traces.push(readTrace(file))
       }
     },
   })

@@ -91,7 +91,7 @@ function waysOf(traces: readonly Trace[]): Way[] {
   )
 }
 
-function* stampsIn(numbers: readonly number[] = []) {
+function* stampsIn(numbers: ArrayLike<number> = []) {
   for (let at = 0; at < numbers.length; at += 4)
     yield [numbers[at]!, numbers[at + 1]!, numbers[at + 2]!, numbers[at + 3]!] as const
 }

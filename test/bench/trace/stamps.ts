@@ -3,13 +3,15 @@
  * trace. It wraps methods of the classes that frames go through, so nothing of a trace is in the product.
  *
  *   ST1. A stamp makes no object: what grows old would be collected, and be most of what the trace then finds.
+ *   ST2. Writing them takes milliseconds, not seconds: the watchdog ends a runner that seems frozen.
  *
- * A signal (SIGUSR2) has it written to CONCORD_TRACE/PID.json.
+ * A signal (SIGUSR2) has it written to CONCORD_TRACE/PID.trace, as `readTrace` reads it.
  * @module
  */
-import { renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { PerformanceObserver } from 'node:perf_hooks'
+import { deserialize, serialize } from 'node:v8'
 import { headerBytesV1, recordHeaderBytes } from '../../../sdk/wire/frame.ts'
 import { monotonicUs } from '../load/monotonic.ts'
 import { dueAt, keyBytes, recordStride } from '../load/workload.ts'
@@ -23,7 +25,7 @@ export type Pause = readonly [what: string, us: number, tookUs: number]
 export interface Trace {
   readonly role: Role
   /** By stage, four numbers a stamp: the partition, the first record, how many, and when they were there (microseconds). */
-  readonly stamps: Readonly<Record<string, readonly number[]>>
+  readonly stamps: Readonly<Record<string, ArrayLike<number>>>
   readonly pauses: readonly Pause[]
 }
 
@@ -59,11 +61,15 @@ class StampLog {
     this.#used = at + 4
   }
 
-  toJSON(): number[] {
+  get numbers(): Float64Array {
     if (this.#used > this.#numbers.length)
       throw new RangeError('There were more stamps than there is room for')
-    return [...this.#numbers.subarray(0, this.#used)]
+    return this.#numbers.slice(0, this.#used)
   }
+}
+
+export function readTrace(file: string): Trace {
+  return deserialize(readFileSync(file)) as Trace
 }
 
 async function trace(dir: string, role: Role): Promise<void> {
@@ -120,8 +126,9 @@ async function trace(dir: string, role: Role): Promise<void> {
   }).observe({ entryTypes: ['gc'] })
 
   process.on('SIGUSR2', () => {
-    const file = join(dir, `${process.pid}.json`)
-    writeFileSync(`${file}.part`, JSON.stringify({ role, stamps: logs, pauses }))
+    const file = join(dir, `${process.pid}.trace`)
+    const stamps = Object.fromEntries(Object.entries(logs).map(([stage, log]) => [stage, log.numbers]))
+    writeFileSync(`${file}.part`, serialize({ role, stamps, pauses } satisfies Trace))
     renameSync(`${file}.part`, file)
   })
 }
