@@ -44,6 +44,12 @@ const youngMib = packed ? 2 : 4
  * into the old generation, which needs full collections (docs/benchmarks/engine.md, latency). Isolates get the flag too, at no cost.
  */
 const pretenuring = '--no-allocation-site-pretenuring'
+/**
+ * Bytes of bytecode that V8 may join into one function that it compiles; 920 by default. A callback reaches state and outputs through
+ * small methods of the runtime, which are more than that together: what was not joined was called for each record
+ * (docs/benchmarks/engine.md, throughput).
+ */
+const joined = '--max-inlined-bytecode-size-cumulative=3000'
 
 const child = spawn(
   process.execPath,
@@ -51,6 +57,7 @@ const child = spawn(
     '--no-node-snapshot', // isolated-vm needs it; we do not, and start in a third of the time
     `--max-semi-space-size=${youngMib}`,
     pretenuring,
+    joined,
     '--disable-warning=ExperimentalWarning',
     fileURLToPath(new URL(`./host-main${extname(import.meta.url)}`, import.meta.url)), // in an archive it is a .js
   ],
