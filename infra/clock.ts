@@ -21,6 +21,13 @@ export const systemClock: Clock = {
   },
 }
 
+/** Resolves after `ms`. */
+export function sleep(clock: Pick<Clock, 'after'>, ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  clock.after(ms, resolve)
+  return promise
+}
+
 interface Alarm {
   readonly dueMs: number
   readonly run: () => void

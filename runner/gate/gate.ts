@@ -12,7 +12,7 @@
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
-import type { Clock } from '../../infra/clock.ts'
+import { type Clock, sleep } from '../../infra/clock.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import {
   type GateError,
@@ -61,8 +61,7 @@ export interface GateOptions {
 /** GT5. @param workShare The part of the time in which it works; 1: it never rests. */
 export function resting(clock: Clock, workShare: number): GateOptions['rest'] {
   if (workShare >= 1) return async () => undefined
-  return (workedMs) =>
-    new Promise((resolve) => void clock.after(workedMs * (1 / workShare - 1), () => resolve()))
+  return (workedMs) => sleep(clock, workedMs * (1 / workShare - 1))
 }
 
 /** @returns Never rejects: a failure of the judgement is part of the evidence. */

@@ -10,7 +10,7 @@
  * @module
  */
 import type { Heritage, NextOwner } from '../../infra/bus/index.ts'
-import type { Clock } from '../../infra/clock.ts'
+import { type Clock, sleep } from '../../infra/clock.ts'
 import type { Awaited, Giving } from '../../infra/control/messages.ts'
 
 export interface MoveAsk {
@@ -258,7 +258,7 @@ export class Taker<State> {
           if (ready) endTurn ??= await this.#turn(task)
           if (ready) continue
         }
-        await new Promise<void>((resolve) => void clock.after(pauseMs, resolve))
+        await sleep(clock, pauseMs)
       }
     } finally {
       endTurn?.()

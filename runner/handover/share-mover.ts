@@ -18,7 +18,7 @@ import {
   type Producer,
   unlessAborted,
 } from '../../infra/bus/index.ts'
-import type { Clock } from '../../infra/clock.ts'
+import { type Clock, sleep } from '../../infra/clock.ts'
 import type { Awaited, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
 import {
   arenasOf,
@@ -260,8 +260,7 @@ export class ShareMover {
 
   async #storeLater(): Promise<void> {
     const { clock, stopping } = this.#options
-    const later = new Promise<void>((resolve) => void clock.after(storeAgainMs, resolve))
-    await unlessAborted(later, stopping)
+    await unlessAborted(sleep(clock, storeAgainMs), stopping)
   }
 
   async #take({ share, epoch }: Awaited, given: Given<MovedState> | undefined): Promise<void> {

@@ -11,7 +11,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { type BusOptions, connectBus, heard, type NatsConnection, type Wire } from '../../infra/bus/index.ts'
-import type { Clock } from '../../infra/clock.ts'
+import { type Clock, sleep } from '../../infra/clock.ts'
 import type { Assignment, Heartbeat, InstanceAssignment } from '../../infra/control/messages.ts'
 import { SpillStore } from '../../infra/spill/index.ts'
 import type { LogLine } from '../../sdk/api/index.ts'
@@ -264,7 +264,7 @@ export class Host {
       this.#brokenBy = ending.instance
       await Promise.race([
         this.#instances.stopNeighbours(ending.instance),
-        new Promise((resolve) => this.#options.clock.after(neighboursWaitMs, () => resolve(undefined))),
+        sleep(this.#options.clock, neighboursWaitMs),
       ])
     }
     await this.#end(ending)
@@ -286,7 +286,7 @@ export class Host {
     this.#control.end()
     await Promise.race([
       Promise.all([this.#options.nc.flush().catch(() => undefined), this.#others.close()]),
-      new Promise((resolve) => this.#options.clock.after(flushWaitMs, () => resolve(undefined))),
+      sleep(this.#options.clock, flushWaitMs),
     ])
     this.#options.end(ending)
   }

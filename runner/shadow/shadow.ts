@@ -9,7 +9,7 @@
  * Design: docs/design/0030-shadow.md
  * @module
  */
-import type { Clock } from '../../infra/clock.ts'
+import { type Clock, sleep } from '../../infra/clock.ts'
 import type { ShadowRules } from '../../sdk/manifest/manifest.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import type { ShadowEvidence } from '../../sdk/versions/shadow.ts'
@@ -234,10 +234,7 @@ export class Shadow implements Audience {
   }
 
   async #wait(ms: number): Promise<void> {
-    if (ms <= 0) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#options.clock.after(ms, resolve)
-    await promise
+    if (ms > 0) await sleep(this.#options.clock, ms)
   }
 
   #end(why: string): void {

@@ -10,7 +10,7 @@
  * @module
  */
 import type { NatsConnection } from '../../infra/bus/index.ts'
-import type { Clock } from '../../infra/clock.ts'
+import { type Clock, sleep } from '../../infra/clock.ts'
 import type { FunctionAssignment, ShadowAssignment } from '../../infra/control/messages.ts'
 import type { ShadowReport } from '../../sdk/versions/shadow.ts'
 import type { Worker } from '../instance/worker.ts'
@@ -145,9 +145,7 @@ export class Shadows {
       } catch (error) {
         if (left === 0 || !isWanted()) throw error
       }
-      const { promise, resolve } = Promise.withResolvers<void>()
-      clock.after(attemptMs, resolve)
-      await promise
+      await sleep(clock, attemptMs)
     }
   }
 

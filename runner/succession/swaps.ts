@@ -9,7 +9,7 @@
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
-import type { Clock } from '../../infra/clock.ts'
+import { type Clock, sleep } from '../../infra/clock.ts'
 import type { FunctionAssignment, InstanceReport, SwapReport } from '../../infra/control/messages.ts'
 import type { Worker } from '../instance/worker.ts'
 import type { Instance } from '../isolate/index.ts'
@@ -132,7 +132,7 @@ export class Swaps {
           'info',
           `version ${fn.version} waits until ${crowded} partitions have room for its format of state`,
         )
-      await new Promise<void>((resolve) => clock.after(crowdedLookMs, resolve))
+      await sleep(clock, crowdedLookMs)
     }
   }
 
