@@ -20,9 +20,16 @@ export class LostInChangeOver extends Error {}
 
 /** @throws Why `to` has ended, with `from` back in its place; or `LostInChangeOver`. */
 export async function changeOver(from: Isolate, to: Isolate): Promise<void> {
+  const { state } = from
   try {
     if (to !== from.holder) await to.takeOver(from.holder)
   } catch (error) {
+    if (from.state === state) {
+      // `to` has had nothing of it: what that one has is empty.
+      const { holder } = from
+      if (!from.isEnded && (!holder.isEnded || (await holder.ended()))) throw error
+      throw new LostInChangeOver((error as Error).message, { cause: error })
+    }
     try {
       await from.takeOver(to.holder)
     } catch (lost) {
