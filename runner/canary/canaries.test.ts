@@ -11,7 +11,7 @@ test('Canaries: what a canary has in restored state counts no more when it goes,
   const failed = Promise.withResolvers<void>()
   const worker = {
     report: () => ({ state: 'running' }),
-    running: { isolate: { isEnded: false } },
+    running: { isolate: { isEnded: false }, assignment: {} },
     succession: { settle: async () => gone.resolve() },
   } as unknown as Worker
   const canaries = new Canaries({
@@ -29,4 +29,32 @@ test('Canaries: what a canary has in restored state counts no more when it goes,
   assert.equal(canaries.report('f-0').canary?.state, 'failed')
   canaries.want('f-0', worker, fn)
   await gone.promise
+})
+
+test('Canaries: what a canary has in restored state counts no more when it is taken away while its instance starts', async () => {
+  const manifest = manifestSchema.parse({ name: 'f', istreams: { in: { grouping: 'groupBy' } } })
+  const fn = { function: 'f', version: 1, manifest, streams: {} } as unknown as FunctionAssignment
+  const canary = { version: 2, manifest, step: 0, percent: 10, rules: { steps: [10], maxSlowdown: 2 } }
+  const made = { ...fn, canary } as unknown as FunctionAssignment
+  const settled: string[] = []
+  const want = (version: number, newest: Partial<FunctionAssignment>): void => {
+    const worker = {
+      report: () => ({ state: 'running' }),
+      running: { isolate: {}, assignment: made },
+      succession: { settle: async () => void settled.push(`v${version}`) },
+    } as unknown as Worker
+    const canaries = new Canaries({
+      clock: new ManualClock(),
+      make: () => new Promise(() => undefined),
+      compare: () => assert.fail('there is nothing to compare'),
+      onChange: () => undefined,
+      log: () => undefined,
+    })
+    canaries.want('f-0', worker, { ...fn, version, ...newest })
+  }
+  want(1, { canary: made.canary! })
+  want(2, {}) // promoted meanwhile: it continues with what it has
+  want(1, {})
+  await Promise.resolve()
+  assert.deepEqual(settled, ['v1'])
 })

@@ -4,7 +4,7 @@
  *     preparing → working → ended: it has taken over (swaps.ts), or is wanted no more
  *         └──────────┴────→ failed, until the assignment names no canary, or another one
  *
- *   CN1. What the newest assignment names is there; what an earlier one named goes.
+ *   CN1. What the newest assignment names is there; what an earlier one named goes, also the one with which the instance was made.
  *   CN2. What is measured is of the step that is reported with it.
  * Design: docs/design/0026-rollouts.md
  * @module
@@ -63,7 +63,8 @@ export class Canaries {
       if (present.wanted.step !== wanted.step) this.#step(id, worker, present, wanted, fn)
       return
     }
-    if (present !== undefined) {
+    if (present === undefined) this.#settle(id, worker, fn)
+    else {
       // What is promoted takes over by itself (swaps.ts); until then its keys stay, and on trial both stand by.
       if (wanted === undefined && fn.version === present.wanted.version) {
         present.state = 'ended'
@@ -77,6 +78,13 @@ export class Canaries {
     const canary: Canary = { wanted, state: 'preparing', measures: this.#measuresOf(wanted, fn) }
     this.#canaries.set(id, canary)
     this.#then(id, () => this.#begin(id, worker, fn, canary))
+  }
+
+  /** One that the instance was made for may have gone meanwhile: it was at work when the state was stored, and is nowhere now. */
+  #settle(id: string, worker: Worker, { version, canary }: FunctionAssignment): void {
+    const { canary: awaited } = worker.running.assignment
+    if (awaited === undefined || awaited.version === canary?.version || awaited.version === version) return
+    this.#then(id, () => worker.succession.settle().catch(() => undefined)) // it has ended
   }
 
   /** The instance has gone. */

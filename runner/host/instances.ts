@@ -173,6 +173,12 @@ export class Instances {
   #begin(id: string, worker: Worker): void {
     this.#workers.set(id, worker)
     worker.start()
+    const instance = this.#assignment?.instances.find((one) => one.id === id)
+    // Its format may have been settled while it was made.
+    if (instance !== undefined)
+      void worker.succession
+        .describeFormat(assignedVersion(this.#assignment!, instance))
+        .catch(() => undefined) // it has ended
     this.#wantOthers()
   }
 }

@@ -93,3 +93,20 @@ test('Succession tells again in which format state is used when a version has go
   await gone
   assert.deepEqual(settled, ['isolate', [1, 1]], 'of both, at one moment')
 })
+
+test('Succession awaits no canary any more when the one with which its instance was made has gone', async () => {
+  const { isolate, assignment } = version(1)
+  const canary = { version: 2 } as FunctionAssignment['canary'] & object
+  const succession = new Succession(
+    { isolate, assignment: { ...assignment, canary } },
+    { ...quiet(), destroy: async () => undefined },
+  )
+  const gone = succession.settle()
+  await succession.advance()
+  await gone
+  assert.equal(
+    succession.running.assignment.canary,
+    undefined,
+    'so its code and assets are not held any longer',
+  )
+})

@@ -238,9 +238,11 @@ export class Succession {
     void this.#options.destroy(isolate.isEnded ? isolate : trial.before.isolate)
   }
 
-  /** Declares that only the running version, and the one to go back to, still need the state. */
+  /** Declares that only the running version, and the one to go back to, still need the state: no canary is awaited any more. */
   async #settle(): Promise<void> {
     const { isolate, assignment } = this.#running
+    const { canary: _, ...alone } = assignment
+    this.#running = { isolate, assignment: alone }
     await isolate.settleFormat(assignment.format?.kept)
     this.#options.onFormat(isolate.format)
   }
