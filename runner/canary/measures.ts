@@ -79,7 +79,7 @@ export class Measures {
     counts[3] += values
   }
 
-  /** The canary threw at it for good: it has had it, and `record` is told of it only as one of the version before (SP2 of split.ts). */
+  /** The canary threw at it for good: it has had it, and `record` is told of it only as one of the version before (SB3 of shared-batch.ts). */
   regression(example: string): void {
     this.#canary.records += 1
     this.#canary.errors += 1

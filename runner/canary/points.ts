@@ -5,8 +5,8 @@
 
 import { lineOf } from '../../sdk/runtime/index.ts'
 import { recordBytes, recordHeaderBytes, recordsOf } from '../../sdk/wire/frame.ts'
-import { pointOf } from '../../sdk/wire/key-share.ts'
-import type { InputFrame, RecordFailure } from '../isolate/index.ts'
+import { type KeyShare, pointOf } from '../../sdk/wire/key-share.ts'
+import type { BatchResult, InputFrame, RecordFailure } from '../isolate/index.ts'
 
 export function pointsOf(frames: readonly InputFrame[], salt: number): Uint16Array {
   let count = 0
@@ -23,6 +23,22 @@ export function pointsOf(frames: readonly InputFrame[], salt: number): Uint16Arr
     }
   }
   return points
+}
+
+export function isOf({ from, to }: KeyShare, point: number): boolean {
+  return point >= from && point < to
+}
+
+export function hasPointOf(share: KeyShare, points: Uint16Array): boolean {
+  return points.some((point) => isOf(share, point))
+}
+
+/** How many records of other shares were done, without those that come again. */
+export function othersIn(points: Uint16Array, share: KeyShare, { records, failures }: BatchResult): number {
+  const again = failures.filter(({ action }) => action === 'setAside' || action === 'behind')
+  const putOff = new Set(again.map(({ index }) => index))
+  return points.subarray(0, records).filter((point, index) => !isOf(share, point) && !putOff.has(index))
+    .length
 }
 
 /** Of records that were set aside, or wait behind one that was: what those behind them wait for. */

@@ -315,8 +315,30 @@ test('Split finishes a batch in which the version before has ended at a timer, a
   const result = await split.run([keyed(pairs)], nowMs + 20, undefined)
   assert.deepEqual([result.fatal?.code, result.records, result.timerAtHand?.key], ['ERR_DEADLINE', 3, stuck])
   assert.deepEqual(result.failures, [])
-  const records = outs(result).filter(({ count }) => count !== undefined)
-  assert.deepEqual(records.map(({ key }) => key).toSorted(), [his, his, mine].toSorted())
+  assert.deepEqual(
+    outs(result)
+      .map(({ key }) => key)
+      .toSorted(),
+    [his, his, mine].toSorted(),
+    'and the timer is called by nobody else: it is still set',
+  )
+})
+
+test('Split ends as an instance, with what was done, when the new version has ended and cannot be stopped', async (t) => {
+  const { split, old, canary, ended } = await rigOf(t)
+  const his = keys.find(isCanarys)!
+  canary.ended = async () => false // its thread may be at work still
+  const pairs = [
+    [his, ''],
+    [his, 'loop2'],
+  ] as const
+  const result = await split.run([keyed(pairs)], nowMs, undefined)
+  assert.deepEqual([result.fatal?.code, result.records, outs(result).length], ['ERR_DEADLINE', 1, 1])
+  assert.deepEqual(
+    [old.isEnded, ended],
+    [true, []],
+    'nobody can have the state, and the old one goes on with none of its own',
+  )
 })
 
 test('Split ends as an instance when both have ended, the version before as it takes the state back: what was done stays done', async (t) => {
@@ -379,6 +401,26 @@ test('Split calls a timer in the version that has its key, and if that throws in
   assert.ok(regressions.length > 0)
 })
 
+test('Split gives the version before the one timer at which the new one threw, and no other', async (t) => {
+  const { split, regressions } = await rigOf(t)
+  const names = [
+    ...keys
+      .map((key) => `bad-${key}`)
+      .filter(isCanarys)
+      .slice(0, 1),
+    ...keys.filter(isCanarys),
+  ]
+  await runAll(split, [keyed(names.map((key) => [key, 'timer'] as const))])
+  const fired: Out[] = []
+  for (let i = 0; i < 100 && fired.length < names.length; i++)
+    fired.push(...outs(await split.run([], nowMs + 1000, undefined)))
+  assert.deepEqual(
+    fired.map(({ timer, version }) => `${timer} ${version}`).toSorted(),
+    names.map((name, i) => `${name} ${i === 0 ? 1 : 2}`).toSorted(),
+  )
+  assert.equal(regressions.length, 1)
+})
+
 test('Split keeps a batch without keys of the new version in one isolate', async (t) => {
   const { split, calls } = await rigOf(t)
   const [mine] = keys.filter((key) => !isCanarys(key))
@@ -409,7 +451,7 @@ test('Split finishes a batch under the step with which it began, whatever step i
   assert.deepEqual(heard, ['canary'])
 })
 
-test('Split counts the time that a version takes in its isolate, not the wait before it (SP6)', async (t) => {
+test('Split counts the time that a version takes in its isolate, not the wait before it (TM1)', async (t) => {
   const { split, canary, step } = await rigOf(t)
   const took: [string, number][] = []
   split.step({ ...step, onCalled: (side, _, records, ms) => records > 0 && took.push([side, ms]) })

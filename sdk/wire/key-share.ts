@@ -21,6 +21,8 @@ export interface KeyShare {
   readonly to: number
   /** The number of records of the batch, of any share, after which it ends; default: none. */
   readonly records?: number
+  /** No timer is called, though some are due. */
+  readonly withoutTimers?: boolean
 }
 
 /** The point of the key of `length` bytes from `offset` on. */

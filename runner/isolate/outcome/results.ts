@@ -3,9 +3,7 @@
  * @module
  */
 import type { ErrorReport } from '../../../infra/control/messages.ts'
-import type { StateFormat } from '../../../sdk/function.ts'
 import type { OutputFrame, Timer } from '../../../sdk/runtime/index.ts'
-import type { KeyShare } from '../../../sdk/wire/key-share.ts'
 import type { BatchResult, InputFrame, RecordFailure } from '../types.ts'
 
 export class Results {
@@ -14,13 +12,6 @@ export class Results {
   #timersFired = 0
   #recordsOut = 0
   #retries = 0
-  #isCanarys: Uint8Array | undefined
-  #gone: StateFormat | undefined
-
-  /** How many failures there are so far. */
-  get failures(): number {
-    return this.#failures.length
-  }
 
   /** @param from The index in the batch of the call's first record. */
   add({ outputs, failures, timersFired, recordsOut, retries }: BatchResult, from: number): void {
@@ -29,17 +20,6 @@ export class Results {
     this.#recordsOut += recordsOut
     this.#retries += retries
     for (const failure of failures) this.#failures.push(new Moved(failure, failure.index + from))
-  }
-
-  /** The canary has done the records of its share, or all, from one on. */
-  byCanary(points: Uint16Array, share: KeyShare | undefined, from: number, to: number): void {
-    this.#isCanarys ??= new Uint8Array(points.length)
-    for (let at = from; at < to; at++) if (isOf(share, points[at]!)) this.#isCanarys[at] = 1
-  }
-
-  /** The canary has ended, and what it has done to state in its format is gone. */
-  goes(format: StateFormat): void {
-    this.#gone = format
   }
 
   /** Marks a record that cannot be processed any more as failed. */
@@ -53,11 +33,9 @@ export class Results {
     else this.#failures.push(lost(at, fatal?.message ?? 'its instance ended', told?.error.timeMs ?? 0))
   }
 
-  /** Marks records of a share as lost with the instance that had not processed them. */
-  dropOpen(points: Uint16Array, share: KeyShare | undefined, from: number, to: number): void {
-    for (let at = from; at < to; at++) {
-      if (isOf(share, points[at]!)) this.#failures.push(lost(at, 'both versions ended in its batch', 0))
-    }
+  /** Marks a record as lost with its instance, which had not processed it. */
+  lose(at: number, why: string): void {
+    this.#failures.push(lost(at, why, 0))
   }
 
   /**
@@ -75,8 +53,6 @@ export class Results {
       retries: this.#retries,
       elsewhere: 0,
       pending: false,
-      ...(this.#isCanarys && { isCanarys: this.#isCanarys }),
-      ...(this.#gone && { gone: this.#gone }),
       ...(fatal === undefined ? {} : { fatal, recordAtHand: isAtHand && broken?.recordAtHand === true }),
       ...(broken?.timerAtHand && { timerAtHand: broken.timerAtHand }),
     }
@@ -92,10 +68,6 @@ export function behind(frames: readonly InputFrame[], records: number): readonly
     left -= done
     return frame.skip + done < frame.header.count ? [{ ...frame, skip: frame.skip + done }] : []
   })
-}
-
-function isOf(share: KeyShare | undefined, point: number): boolean {
-  return share === undefined || (point >= share.from && point < share.to)
 }
 
 /** A failure at another place of a larger batch. Its error is read when it is asked for. */

@@ -225,7 +225,10 @@ export class Engine {
   /** @returns Whether there is another timer or record. */
   #takeUp(): boolean {
     if (this.#phase === phase.timers) {
-      const timer = this.#workshop.timers.takeDue(this.#seam.nowMs, this.#timersEnd, this.#intake.share)
+      const { share } = this.#intake
+      const timer = share.takesTimers
+        ? this.#workshop.timers.takeDue(this.#seam.nowMs, this.#timersEnd, share)
+        : undefined
       this.#scope.take(timer)
       if (timer !== undefined) return true
       this.#enter(phase.records)

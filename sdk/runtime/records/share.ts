@@ -22,6 +22,10 @@ export class Share {
     return this.#share === undefined
   }
 
+  get takesTimers(): boolean {
+    return this.#share?.withoutTimers !== true
+  }
+
   /** The batch ends before the next record. */
   get isOver(): boolean {
     return this.#left === 0

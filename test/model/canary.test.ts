@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type Bug, bugs, plant } from './canary/bugs.ts'
+import { histories, live } from './canary/histories.ts'
+
+const runs = Number(process.env['CONCORD_CANARY_HISTORIES'] ?? 3_000)
+const seed = 7
+
+test('a canary and the old version do each record once between them, whoever ends, and whatever is told meanwhile', {
+  timeout: 600_000,
+}, async (t) => {
+  const all: Record<string, number> = {}
+  await fc.assert(
+    fc.asyncProperty(histories, async (history) => {
+      for (const [what, count] of Object.entries(await live(history))) all[what] = (all[what] ?? 0) + count
+    }),
+    { numRuns: runs },
+  )
+  t.diagnostic(JSON.stringify(all))
+  for (const [what, count] of Object.entries(all)) assert.ok(count > 0, `${what}: never`)
+})
+
+for (const [bug, { what }] of Object.entries(bugs)) {
+  test(`the model finds that ${what}`, { timeout: 600_000 }, async (t) => {
+    const mend = plant(bug as Bug)
+    const found = await fc
+      .check(
+        fc.asyncProperty(histories, async (history) => void (await live(history))),
+        { numRuns: 20_000, endOnFailure: true, seed },
+      )
+      .finally(mend)
+    assert.ok(found.failed, `${bug} was not found in ${found.numRuns} histories`)
+    t.diagnostic(`found in history ${found.numRuns}`)
+  })
+}

@@ -1,0 +1,145 @@
+/**
+ * Account: what became of each record and timer, judged after every batch.
+ * @module
+ */
+import assert from 'node:assert/strict'
+import type { StatePositions } from '../../../infra/bus/receiving/contained.ts'
+import type { Split } from '../../../runner/canary/split.ts'
+import type { BatchResult } from '../../../runner/isolate/index.ts'
+import { lineOf as asideLine } from '../../../sdk/runtime/index.ts'
+import type { Done, Role, SetTimer, SimStore, Spec } from './state.ts'
+
+export class Account {
+  /** What waits for records that were set aside. */
+  readonly aside = new Set<string>()
+  /** What became of each record. */
+  readonly #ends = new Map<number, string>()
+  readonly #timers = new Map<number, string>()
+  /** What the canary threw at, and has not been done since. */
+  readonly #thrown = new Set<string>()
+  /** What the old version has ended at: nobody is to try it again in that batch. */
+  readonly #broke = new Set<number>()
+
+  isOver({ id }: Pick<Spec, 'id'>): boolean {
+    return this.#ends.has(id)
+  }
+
+  threw(what: string, by: Role): void {
+    if (by === 'canary') this.#thrown.add(what)
+  }
+
+  ended(id: number, by: Role): void {
+    if (by === 'old') this.#broke.add(id)
+  }
+
+  /** Another instance begins: it knows nothing of this one's batches. */
+  again(): void {
+    this.#thrown.clear()
+    this.#broke.clear()
+    this.aside.clear()
+  }
+
+  /** It has ended its instance. */
+  giveUp({ id }: Spec): void {
+    this.#ends.set(id, 'given up')
+  }
+
+  /** @param split Absent: there is no canary. @param isCanarys Whose a key is. */
+  judge(
+    given: readonly Spec[],
+    result: BatchResult,
+    split: Split | undefined,
+    isCanarys: (key: string) => boolean,
+  ): void {
+    const { records, failures, fatal } = result
+    const done = result.outputs() as unknown as Done[]
+    assert.ok(records <= given.length && !result.pending, 'a batch ends once, within itself')
+    const ends = new Map<number, string[]>(given.map(({ id }) => [id, []]))
+    for (const { id, by } of done) {
+      ends.get(id)!.push(by)
+      assert.ok(!this.#broke.has(id), `record ${id} is tried again`)
+    }
+    for (const { index, action, isDone } of failures) {
+      if (!Number.isFinite(index)) continue
+      const isAtEnd = action === 'fail' && isDone !== true
+      assert.ok(
+        isAtEnd ? index === records && fatal !== undefined : index < records,
+        `${action} of ${index} of ${records}`,
+      )
+      ends.get(given[index]!.id)!.push(action)
+      if (action === 'setAside') this.aside.add(lineOf(given[index]!.key))
+    }
+    for (const [index, { id, key }] of given.entries()) {
+      const what = ends.get(id)!
+      const isDone = index < records || (what[0] === 'fail' && index === records)
+      assert.equal(
+        what.length,
+        isDone ? 1 : 0,
+        `record ${id}: ${what.join(', ') || 'nothing'}; ${records} of ${given.length} are done`,
+      )
+      if (!isDone) continue
+      this.#ends.set(id, what[0]!)
+      const isTold = result.isCanarys?.[index] === 1
+      if (split !== undefined && done.some((one) => one.id === id))
+        assert.equal(isTold, what[0] === 'canary', `who has done record ${id}`)
+      if (split !== undefined && fatal === undefined) this.#judgeWho(id, what[0]!, split, isCanarys(key))
+      if (what[0] === 'behind')
+        assert.ok(this.aside.has(lineOf(key)), `record ${id} waits for one that is set aside`)
+    }
+    for (const key of new Set(done.map(({ key: each }) => each))) {
+      const ids = done.filter((one) => one.key === key).map(({ id }) => id)
+      assert.deepEqual(
+        ids,
+        ids.toSorted((a, b) => a - b),
+        `the order of ${key}`,
+      )
+    }
+    if (fatal !== undefined && result.timerAtHand === undefined) return
+    for (const failed of failures.filter(({ timer }) => timer !== undefined))
+      this.timerEnds(failed.timer as SetTimer, failed.action)
+  }
+
+  /** Records and timers that the canary threw at, and the old one has done since. */
+  regressionsIn(result: BatchResult): number {
+    const done = (result.outputs() as unknown as Done[])
+      .filter(({ by }) => by === 'old')
+      .map(({ id }) => `record ${id}`)
+    const fired = [...this.#timers].filter(([, how]) => how === 'fired by old').map(([id]) => `timer ${id}`)
+    return [...done, ...fired].filter((what) => this.#thrown.delete(what)).length
+  }
+
+  #judgeWho(id: number, who: string, split: Split, isCanarys: boolean): void {
+    if (who === 'canary') assert.ok(isCanarys, `record ${id} is the canary's`)
+    else if (isCanarys && !split.canary.isEnded)
+      assert.ok(this.#thrown.has(`record ${id}`) || who === 'behind', `record ${id} is not the old one's`)
+  }
+
+  /** Nothing is lost of state, and nothing is counted but what is. */
+  judgeState(state: SimStore, { lost, open }: StatePositions): void {
+    const has = [...state.done.map(({ id }) => id), ...state.voided].toSorted((a, b) => a - b)
+    const done = [...this.#ends].filter(([, end]) => end === 'old' || end === 'canary').map(([id]) => id)
+    assert.deepEqual(
+      has,
+      done.toSorted((a, b) => a - b),
+      'state has what was done',
+    )
+    assert.equal(lost, state.voided.length, 'what went with a canary is counted')
+    const inOpen = state.done.filter((one) =>
+      state.rows.some((row) => row?.state === 'open' && row.format === one.format),
+    )
+    assert.equal(open?.records ?? 0, inOpen.length, 'what would go with a canary is counted')
+  }
+
+  timerEnds(timer: SetTimer, how: string): void {
+    assert.equal(this.#timers.get(timer.id), undefined, `the timer of ${timer.id} ends once: ${how}`)
+    this.#timers.set(timer.id, how)
+  }
+}
+
+export function partitionOf(key: string): number {
+  return Number(key.at(-1)) % 2
+}
+
+function lineOf(key: string): string {
+  return asideLine(partitionOf(key), new TextEncoder().encode(key))
+}
