@@ -1,4 +1,4 @@
-/** What goes with the messages of the control plane (messages.ts, a door itself). */
+/** The front door of control/: codecs and helpers for the messages of the control plane, whose shapes are in messages.ts. */
 export { decodeCommand, encodeCommand } from './command.ts'
 export {
   consumerName,
