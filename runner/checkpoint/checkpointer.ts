@@ -12,6 +12,8 @@
  *        in its state that is neither counted nor put out, and none whose dead letter is nowhere.
  *   CP6. Only state replaces stored state: a slot whose state is not in memory keeps its stored checkpoint. At a stop that is
  *        usual, since it may come while a share is being taken; at any other time it is a fault, and is logged.
+ *   CP7. Nothing of a slot is acknowledged after its first state came to be, until the store knows that it began, or has not
+ *        answered: so its effects are counted if its owner is killed before the first checkpoint.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -22,6 +24,7 @@ import type { CheckpointReport, InstanceAssignment } from '../../infra/control/m
 import type { CodedError } from '../../sdk/errors.ts'
 import { Capture, dirtyPages, finishRestore, hasArena, type Slabs } from '../../sdk/runtime/index.ts'
 import { firstArena, isOwnArena, partitionOfArena } from '../../sdk/wire/arenas.ts'
+import type { StateStore } from '../isolate/index.ts'
 import type { Base } from './bases.ts'
 import { type CutSlot, type CutSource, isSame, shipSlot, sizesOf } from './cut.ts'
 import { arenasOf, type Groupings } from './partitions.ts'
@@ -72,6 +75,8 @@ export class Checkpointer {
   #ended = false
   /** Slots about to be given away (CP4). */
   readonly #held = new Set<number>()
+  /** Slots that have no state yet, nor ever had (CP7). */
+  readonly #blank = new Set<number>()
   /** Slots about to be taken. */
   readonly #coming = new Map<number, Slot>()
   /** Promised slots whose stored state could not be read at the last attempt. */
@@ -136,9 +141,8 @@ export class Checkpointer {
         slot.setEpoch(this.#coming.get(arena)?.epoch ?? 0) // the giver's, if it is known
         const found = await slot.restore(newCommitWord)
         this.#coming.delete(arena)
-        this.#slots.set(arena, slot)
-        this.tried.add(slot)
-        if (found !== undefined && found.slabs.length > 0) restored.set(arena, found)
+        this.#add(arena, slot)
+        if (found !== undefined) restored.set(arena, found)
       }),
     )
     return restored
@@ -147,6 +151,21 @@ export class Checkpointer {
   /** Plans the first cut, soon: what is done for the first time takes longer, and there is little to store yet. */
   start(): void {
     this.#plan(Math.min(this.#options.everyMs, firstMs))
+  }
+
+  /**
+   * After a batch, before anything of it is acknowledged: tells the store which slots have their first state (CP7).
+   * @param positions Of what is acknowledged: the state has no effects of it.
+   * @returns Resolves when the store knows, or has not answered; undefined: there is nothing to tell.
+   */
+  begin(
+    state: Pick<StateStore, 'hasArena'>,
+    positions: CutSource['positions'],
+  ): Promise<unknown> | undefined {
+    if (this.#blank.size === 0) return undefined
+    const told: Promise<void>[] = []
+    for (const arena of this.#blank) if (state.hasArena(arena)) told.push(this.#begin(arena, positions))
+    return told.length === 0 ? undefined : Promise.all(told)
   }
 
   /** Makes a cut (CP1), and ships it while the instance works. @returns Whether all of it was stored. */
@@ -190,15 +209,15 @@ export class Checkpointer {
 
   /**
    * The state of a held partition, to be given away; between two batches.
-   * @returns Undefined if more has changed since the last cut than fits an image, or a cut is being shipped.
+   * @returns Undefined if more has changed since the last cut than fits an image, or something of it is being stored.
    */
   imageOf(
     partition: number,
     slabs: Slabs | undefined,
     positions: CutSource['positions'],
   ): ShareImage | undefined {
-    if (this.#shippingSlots.some(({ slot }) => slot.partition === partition)) return undefined
     const slot = this.#slots.get(partition)
+    if (slot?.isBeginning || this.#shippingSlots.some((cut) => cut.slot === slot)) return undefined
     const [base, revision] = [slot?.current, slot?.revision]
     const changed = slabs === undefined ? noPages : dirtyPages(slabs, imagePagesMax)
     if (changed === undefined) return undefined
@@ -216,6 +235,7 @@ export class Checkpointer {
   letGo(partition: number): void {
     this.#held.delete(partition)
     this.#slots.delete(partition)
+    this.#blank.delete(partition)
     this.tried.forget(partition)
   }
 
@@ -253,8 +273,7 @@ export class Checkpointer {
     const slabs = await slot.take(image)
     if (slabs === undefined) return undefined // `own` needs its epoch
     this.#coming.delete(partition)
-    this.#slots.set(partition, slot)
-    this.tried.add(slot)
+    this.#add(partition, slot)
     slot.claim().catch((error: CodedError) => {
       if (this.#slots.get(partition) !== slot) return // it has gone on to the next owner
       if (error.code === 'ERR_CHECKPOINT_SUPERSEDED' && !this.#ended) this.#options.onSuperseded(error)
@@ -292,6 +311,29 @@ export class Checkpointer {
     this.#ended = true
     this.#cancel()
     for (const resolve of this.#wanted.splice(0)) resolve(false)
+  }
+
+  #add(arena: number, slot: Slot): void {
+    this.#slots.set(arena, slot)
+    this.tried.add(slot)
+    if (slot.current === undefined) this.#blank.add(arena)
+  }
+
+  async #begin(arena: number, positions: CutSource['positions']): Promise<void> {
+    const { onSuperseded, warn } = this.#options
+    this.#blank.delete(arena)
+    const slot = this.#slots.get(arena)!
+    try {
+      await slot.begin({ ...this.#made(), slabs: [], inputs: this.#positionsOf(arena, positions) })
+    } catch (error) {
+      const { code, message } = error as CodedError
+      if (this.#slots.get(arena) !== slot) return // it has gone on to the next owner
+      if (code === 'ERR_CHECKPOINT_SUPERSEDED' && !this.#ended) onSuperseded(error as Error)
+      else
+        warn(
+          `a loss of the first state of partition ${slot.name} would not be counted before its first checkpoint: ${message}`,
+        )
+    }
   }
 
   #newSlot(name: string, partition: number): Slot {
@@ -348,10 +390,7 @@ export class Checkpointer {
   #cutSlots({ arenas, positions, clean, commitWord, whole }: CutSource, capture: Capture): CutSlot[] {
     const lying = new Map(arenas)
     const made = {
-      epoch: this.#instance.epoch,
-      number: this.#number++,
-      timeMs: this.#options.clock.nowMs(),
-      version: this.#options.version,
+      ...this.#made(),
       clean: clean === true,
       ...(commitWord === undefined ? {} : { commitWord }),
     }
@@ -367,6 +406,7 @@ export class Checkpointer {
           warn(`the state of partition ${partition} is missing here: its stored checkpoint stays as it is`)
         continue // CP6
       }
+      this.#blank.delete(partition)
       slots.push({
         slot,
         slabs: hasState ? slabs : undefined,
@@ -382,6 +422,11 @@ export class Checkpointer {
     )
     capture.cut(captured, commitWord !== undefined)
     return slots
+  }
+
+  #made(): Omit<Checkpoint, 'slabs' | 'segments' | 'inputs'> {
+    const [{ epoch }, { clock, version }] = [this.#instance, this.#options]
+    return { epoch, number: this.#number++, timeMs: clock.nowMs(), version, clean: false }
   }
 
   #positionsOf(arena: number, positions: CutSource['positions']): Checkpoint['inputs'] {

@@ -1,104 +1,17 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { connectBus } from '../../infra/bus/index.ts'
-import {
-  type CheckpointManifest,
-  type CheckpointStore,
-  ensureCheckpointStream,
-  openCheckpoints,
-} from '../../infra/checkpoints/index.ts'
-import { ManualClock } from '../../infra/clock.ts'
+import { test } from 'node:test'
+import type { CheckpointManifest } from '../../infra/checkpoints/index.ts'
 import { infraError } from '../../infra/errors.ts'
-import { endNatsServer, startNatsServer } from '../../infra/nats/index.ts'
-import { OwnSlabs, openArena, Shadow, shadowBytes } from '../../sdk/runtime/arena/index.ts'
+import { openArena } from '../../sdk/runtime/arena/index.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import type { Isolate } from '../isolate/index.ts'
-import { Checkpointer } from './checkpointer.ts'
-import type { CutSource } from './cut.ts'
 import { slabsOf } from './reader.ts'
 import { StateKeeper, type StateKeeperOptions } from './state-keeper.ts'
 
-async function setUp(t: TestContext) {
-  const dir = await mkdtemp(join(tmpdir(), 'concord-slot-'))
-  const server = await startNatsServer({ dir, port: 0 })
-  const nc = await connectBus({ url: server.url, name: 'test' })
-  t.after(async () => {
-    await nc.close()
-    await endNatsServer(dir)
-    await rm(dir, { recursive: true })
-  })
-  await ensureCheckpointStream(nc)
-  const store = await openCheckpoints(nc, 'default', 'count')
-  const warnings: string[] = []
-  const clock = new ManualClock(1_000)
-  const instance = (epoch: number) => ({
-    id: 'count-0',
-    function: 'count',
-    index: 0,
-    epoch,
-    partitions: { in: [3] },
-  })
-  const given: SharedArrayBuffer[] = []
-  const owner = (
-    epoch: number,
-    baseEveryMs?: number,
-    more: { readonly store?: CheckpointStore; readonly bytesPerSecond?: number } = {},
-  ): Checkpointer =>
-    new Checkpointer(
-      {
-        ...{ store, clock, everyMs: 1000, bytesPerSecond: 1e9, version: 1, groupings: {}, baseEveryMs },
-        ...more,
-        warn: (message) => warnings.push(message),
-        onDue: () => undefined,
-        slabOf: (bytes) => {
-          given.push(new SharedArrayBuffer(bytes))
-          return given.at(-1)!
-        },
-        onSuperseded: (error) => warnings.push(error.message),
-      },
-      instance(epoch),
-    )
-  const shadow = new SharedArrayBuffer(shadowBytes(1000))
-  const slabs = new OwnSlabs({ make: (bytes) => new SharedArrayBuffer(bytes) })
-  const arena = openArena(slabs, { keeper: new Shadow(shadow).of(3) })
-  const positions = () => ({ lost: 0, positions: [] })
-  /** @param through How many records were processed. */
-  const saveAt = async (
-    by: Checkpointer,
-    value: string,
-    through?: number,
-    more: Partial<CutSource> = {},
-  ): Promise<boolean> => {
-    return await by.cut(sourceOf(value, through, more))
-  }
-  const sourceOf = (value: string, through?: number, more: Partial<CutSource> = {}): CutSource => {
-    arena.set('key', value)
-    arena.commit()
-    const ids = { producer: '1'.padStart(16, '0'), origin: '1'.padStart(16, '0'), epoch: 1 }
-    const some = () => ({ lost: 0, positions: [{ ...ids, through: through! }] })
-    const arenas = [[3, slabs]] as const
-    const settled = Promise.resolve()
-    return { arenas, shadow, positions: through === undefined ? positions : some, settled, ...more }
-  }
-  const save = (by: Checkpointer, value: string): Promise<boolean> => saveAt(by, value)
-  const restored = async (by: Checkpointer, epoch: number): Promise<string | undefined> => {
-    const found = (await by.own(instance(epoch), 0)).get(3)
-    return found && openArena(slabsOf(found.slabs)).getText('key')
-  }
-  const image = (by: Checkpointer, value: string) => {
-    arena.set('key', value)
-    arena.commit()
-    by.hold(3)
-    return by.imageOf(3, slabs, positions)!
-  }
-  return { store, owner, save, saveAt, sourceOf, clock, restored, warnings, instance, image, given }
-}
+import { setUpOwners } from './testing.ts'
 
 test('Checkpointer: the next owner restores the last checkpoint; the one before if that is torn; it refuses if both are', async (t) => {
-  const { store, owner, save, restored, warnings, instance } = await setUp(t)
+  const { store, owner, save, restored, warnings, instance } = await setUpOwners(t)
   const first = owner(1)
   assert.equal(await restored(first, 1), undefined)
   for (const value of ['one', 'two', 'three']) assert.equal(await save(first, value), true)
@@ -116,7 +29,7 @@ test('Checkpointer: the next owner restores the last checkpoint; the one before 
 })
 
 test('Checkpointer: a superseded owner writes nothing more and is told so; an owner with a lower epoch is refused', async (t) => {
-  const { owner, save, restored, warnings, instance } = await setUp(t)
+  const { owner, save, restored, warnings, instance } = await setUpOwners(t)
   const old = owner(1)
   await old.own(instance(1), 0)
   assert.equal(await save(old, 'one'), true)
@@ -130,7 +43,7 @@ test('Checkpointer: a superseded owner writes nothing more and is told so; an ow
 })
 
 test('Checkpointer: a share moves as its stored checkpoint and the pages changed since; the claim follows', async (t) => {
-  const { owner, save, restored, warnings, instance, image, given: memory } = await setUp(t)
+  const { owner, save, restored, warnings, instance, image, given: memory } = await setUpOwners(t)
   const giver = owner(1)
   assert.equal(await restored(giver, 1), undefined)
   assert.equal(await save(giver, 'one'), true)
@@ -155,7 +68,7 @@ test('Checkpointer: a share moves as its stored checkpoint and the pages changed
 })
 
 test('Checkpointer: a share can move from an owner that knows a later epoch than its taker', async (t) => {
-  const { owner, save, restored, warnings, instance, image } = await setUp(t)
+  const { owner, save, restored, warnings, instance, image } = await setUpOwners(t)
   const giver = owner(5)
   await giver.own(instance(5), 0)
   assert.equal(await save(giver, 'one'), true)
@@ -171,7 +84,7 @@ test('Checkpointer: a share can move from an owner that knows a later epoch than
 })
 
 test('Checkpointer: a checkpoint that the giver stored after the image is restored, whatever its epoch; one by a later owner is refused', async (t) => {
-  const { owner, save, restored, instance, image, warnings } = await setUp(t)
+  const { owner, save, restored, instance, image, warnings } = await setUpOwners(t)
   const giver = owner(5)
   await giver.own(instance(5), 0)
   assert.equal(await save(giver, 'one'), true)
@@ -192,7 +105,7 @@ test('Checkpointer: a checkpoint that the giver stored after the image is restor
 })
 
 test('Checkpointer: a late taker does not get a share that its giver has taken back', async (t) => {
-  const { owner, save, restored, instance, image, warnings } = await setUp(t)
+  const { owner, save, restored, instance, image, warnings } = await setUpOwners(t)
   const giver = owner(5)
   await giver.own(instance(5), 0)
   assert.equal(await save(giver, 'one'), true)
@@ -210,7 +123,7 @@ test('Checkpointer: a late taker does not get a share that its giver has taken b
 })
 
 test('Checkpointer writes a manifest only when its announcements and dead letters are settled, else none (CP5)', async (t) => {
-  const { store, owner, save, saveAt, restored, warnings } = await setUp(t)
+  const { store, owner, save, saveAt, restored, warnings } = await setUpOwners(t)
   const by = owner(1)
   await restored(by, 1)
   assert.equal(await save(by, 'one'), true)
@@ -230,7 +143,7 @@ test('Checkpointer writes a manifest only when its announcements and dead letter
 })
 
 test('StateKeeper stores a share that changed after it was prepared again before it is given', async (t) => {
-  const { store, owner, saveAt, restored, clock } = await setUp(t)
+  const { store, owner, saveAt, restored, clock } = await setUpOwners(t)
   const by = owner(1)
   await restored(by, 1)
   const keeper = new StateKeeper(by, {} as Isolate, new Map(), {} as StateKeeperOptions)
@@ -245,7 +158,7 @@ test('StateKeeper stores a share that changed after it was prepared again before
 })
 
 test('Checkpointer stores held slots too when everything must be stored; the image then builds on that (CP4)', async (t) => {
-  const { owner, save, saveAt, restored, instance, image, warnings } = await setUp(t)
+  const { owner, save, saveAt, restored, instance, image, warnings } = await setUpOwners(t)
   const giver = owner(1)
   await restored(giver, 1)
   assert.equal(await save(giver, 'one'), true)
@@ -265,7 +178,7 @@ for (const [what, isMade] of [
   ['was made with the answer lost', true],
 ] as const)
   test(`Checkpointer stores a share after the store did not answer its claim, which ${what} (S3)`, async (t) => {
-    const { store, owner, save, restored, instance, image, warnings } = await setUp(t)
+    const { store, owner, save, restored, instance, image, warnings } = await setUpOwners(t)
     const giver = owner(1)
     await restored(giver, 1)
     assert.equal(await save(giver, 'one'), true)
@@ -292,7 +205,7 @@ for (const [what, isMade] of [
   })
 
 test('Checkpointer refuses to store a share that its giver stored again before the claim was made (S3)', async (t) => {
-  const { store, owner, save, restored, instance, image, warnings } = await setUp(t)
+  const { store, owner, save, restored, instance, image, warnings } = await setUpOwners(t)
   const giver = owner(1)
   await restored(giver, 1)
   assert.equal(await save(giver, 'one'), true)
@@ -316,7 +229,7 @@ test('Checkpointer refuses to store a share that its giver stored again before t
 test('Checkpointer makes the last checkpoint without the byte limit, even behind a cut that had it', {
   timeout: 60_000,
 }, async (t) => {
-  const { owner, saveAt, sourceOf, restored } = await setUp(t)
+  const { owner, saveAt, sourceOf, restored } = await setUpOwners(t)
   const by = owner(1, undefined, { bytesPerSecond: 1 }) // the clock stands: it never gets anything
   await restored(by, 1)
   const first = saveAt(by, 'one', 1)
@@ -326,7 +239,7 @@ test('Checkpointer makes the last checkpoint without the byte limit, even behind
 })
 
 test('Checkpointer.flush ends with a stop while the store does not answer; the last checkpoint has everything', async (t) => {
-  const { owner, save, sourceOf, restored } = await setUp(t)
+  const { owner, save, sourceOf, restored } = await setUpOwners(t)
   const by = owner(1)
   await restored(by, 1)
   assert.equal(await save(by, 'one'), true)
@@ -344,7 +257,7 @@ test('Checkpointer.flush ends with a stop while the store does not answer; the l
 })
 
 test('Checkpointer keeps the stored checkpoint of a partition whose state is missing, which is no fault at a stop (CP6)', async (t) => {
-  const { owner, save, saveAt, sourceOf, restored, warnings } = await setUp(t)
+  const { owner, save, saveAt, sourceOf, restored, warnings } = await setUpOwners(t)
   const by = owner(1)
   await restored(by, 1)
   assert.equal(await save(by, 'one'), true)
@@ -359,7 +272,7 @@ test('Checkpointer keeps the stored checkpoint of a partition whose state is mis
 })
 
 test('Checkpointer does not touch the stored checkpoint of a share whose memory was released, since the share may stay after all (CP4)', async (t) => {
-  const { owner, save, saveAt, restored, image, warnings } = await setUp(t)
+  const { owner, save, saveAt, restored, image, warnings } = await setUpOwners(t)
   const giver = owner(1)
   await restored(giver, 1)
   assert.equal(await save(giver, 'one'), true)
@@ -371,7 +284,7 @@ test('Checkpointer does not touch the stored checkpoint of a share whose memory 
 })
 
 test('Checkpointer keeps readable bases beside the last checkpoints, half a tape apart, and drops older ones', async (t) => {
-  const { store, owner, instance, clock, saveAt } = await setUp(t)
+  const { store, owner, instance, clock, saveAt } = await setUpOwners(t)
   const by = owner(1, 10_000)
   await by.own(instance(1), 0)
   const textOf = async (index: number): Promise<string | undefined> => {
@@ -408,7 +321,7 @@ test('Checkpointer keeps readable bases beside the last checkpoints, half a tape
 })
 
 test('Checkpointer: what is known about timers outlives their owner, with or without a checkpoint, until it is said to be over', async (t) => {
-  const { owner, save, restored } = await setUp(t)
+  const { owner, save, restored } = await setUpOwners(t)
   const [one, other] = ['a', 'b'].map((key) => ({ partition: 3, key, timeMs: 700 })) as [Timer, Timer]
   const error = { name: 'ERR_DEADLINE', message: 'too long', stack: 'at f.ts:1:1', at: 'f.ts:1:1', timeMs: 5 }
   const first = owner(1)
@@ -443,7 +356,7 @@ test('Checkpointer: what is known about timers outlives their owner, with or wit
 })
 
 test('Checkpointer: a slot whose last owner left no checkpoint is in doubt until its due timers were called', async (t) => {
-  const { owner, save, restored } = await setUp(t)
+  const { owner, save, restored } = await setUpOwners(t)
   const timer = { partition: 3, key: 'a', timeMs: 700 }
   const first = owner(1)
   await restored(first, 1)
@@ -467,7 +380,7 @@ test('Checkpointer: a slot whose last owner left no checkpoint is in doubt until
 })
 
 test('Checkpointer: a share moves with what its giver stored about timers after the taker had read ahead', async (t) => {
-  const { owner, save, restored, instance, image, warnings } = await setUp(t)
+  const { owner, save, restored, instance, image, warnings } = await setUpOwners(t)
   const [over, tried] = ['a', 'b'].map((key) => ({ partition: 3, key, timeMs: 700 })) as [Timer, Timer]
   const giver = owner(1)
   await restored(giver, 1)

@@ -5,6 +5,7 @@
  *   S2. Segments that the manifest no longer names are deleted after it was written.
  *   S3. Nothing is written of a slot that was taken over before its claim is. A claim that the store does not answer is repeated
  *        word for word, so that the store tells whether it was made, or another owner has written since.
+ *   S4. One write at a time.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -79,6 +80,8 @@ export class Slot {
   #ahead: { readonly stored: StoredManifest | undefined } | undefined
   #previous: Checkpoint | undefined
   #claimed: Promise<void> = Promise.resolve()
+  /** The write that says that its state begins. */
+  #begun: Promise<void> | undefined
   /** The claim, until it was made. */
   #claim: Written | undefined
   /** Segments that the present manifest names and the next one will not. */
@@ -141,6 +144,11 @@ export class Slot {
 
   get current(): Checkpoint | undefined {
     return this.#current
+  }
+
+  /** Whether it is being stored that its state begins. */
+  get isBeginning(): boolean {
+    return this.#begun !== undefined
   }
 
   /** Stored pages that are needed. */
@@ -218,9 +226,25 @@ export class Slot {
     return this.#claimed
   }
 
+  /** Stores that its state begins now: a checkpoint without pages, whose positions say from which records on its effects are missing. */
+  async begin(made: Omit<Checkpoint, 'segments'>): Promise<void> {
+    const next: Checkpoint = { ...made, segments: [] }
+    const write = async (): Promise<void> => {
+      await this.#isClaimed()
+      await this.#write(await this.#certainRevision(undefined), next)
+      this.#current = next
+    }
+    const begun = write()
+    this.#begun = begun.catch(() => undefined) // S4
+    await begun.finally(() => {
+      this.#begun = undefined
+    })
+  }
+
   /** Stores what is known about its timers, without a checkpoint. No cut of it may be under way. */
   async tell(): Promise<void> {
     await this.#isClaimed()
+    await this.#begun
     if (this.isTimerTold) return
     await this.#write(await this.#certainRevision(undefined), this.#current, this.#previous)
   }
@@ -237,6 +261,7 @@ export class Slot {
     slabs: Slabs | undefined,
   ): Promise<void> {
     await this.#isClaimed()
+    await this.#begun
     if (added !== undefined) this.#doomed.push(...this.#book.add(added.segment, added.pages))
     const doomed = this.#doomed.splice(0)
     const before = this.#current

@@ -79,6 +79,13 @@ export class StateKeeper {
     this.#checkpointer.start()
   }
 
+  /** See `Checkpointer.begin`. */
+  begin(consumer: Consumer): Promise<unknown> | undefined {
+    return this.#checkpointer.begin(this.#isolate.state, (stream, partition) =>
+      consumer.positions(stream, partition, 'acknowledged'),
+    )
+  }
+
   /** Makes a cut, or prepares it; between two batches, when due. A stop makes the last one instead. */
   async cut(consumer: Consumer): Promise<void> {
     if (this.#leaving.signal.aborted) return // the last one follows
@@ -156,9 +163,8 @@ export class StateKeeper {
   async receive(instance: InstanceAssignment, share: number, image: ShareImage): Promise<void> {
     const slabs = await this.#unlessLeaving(this.#checkpointer.take(instance, share, image))
     if (slabs === undefined) return await this.take(instance)
-    if (slabs.length === 0) return
-    await this.#isolate.adopt(share, slabs)
-    this.#began.set(share, image.inputs)
+    if (slabs.length > 0) await this.#isolate.adopt(share, slabs)
+    if (slabs.length > 0 || image.base !== undefined) this.#began.set(share, image.inputs)
   }
 
   /**
@@ -170,7 +176,7 @@ export class StateKeeper {
     for (const arena of this.#began.keys()) if (!owned.includes(arena)) this.#began.delete(arena)
     const restored = await this.#unlessLeaving(this.#checkpointer.own(instance, this.#isolate.commitWord))
     for (const [arena, { slabs, checkpoint }] of restored) {
-      await this.#isolate.adopt(arena, slabs)
+      if (slabs.length > 0) await this.#isolate.adopt(arena, slabs)
       this.#began.set(arena, checkpoint.inputs)
     }
   }

@@ -66,6 +66,23 @@ test('Acknowledger acknowledges what was done when it began once the outputs are
   assert.equal(log.at(-1), 'acknowledged 4', 'nothing is on its way: at once')
 })
 
+test('Acknowledger waits for what it is to hold, with what was done since, and then goes on at once', async () => {
+  const { acknowledger, batch, log, producer, waiting } = open()
+  producer.isSafe = true
+  batch()
+  assert.deepEqual(log, ['acknowledged 1'])
+  const stored = Promise.withResolvers<void>()
+  acknowledger.hold(stored.promise)
+  batch()
+  waiting.shift()!()
+  batch()
+  await turn()
+  assert.deepEqual(log, ['acknowledged 1'])
+  stored.resolve()
+  await turn()
+  assert.deepEqual(log, ['acknowledged 1', 'acknowledged 2', 'acknowledged 3'])
+})
+
 test('lettersSafe waits for letters posted before it was called, not for later ones or for outputs', async () => {
   const { acknowledger, batch, log } = open()
   const [first, second] = [Promise.withResolvers<boolean>(), Promise.withResolvers<boolean>()]

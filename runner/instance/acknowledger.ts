@@ -2,7 +2,8 @@
  * Acknowledger: tells producers which records were accepted, and which are done because their results are safe.
  *
  *   A1. A record is acknowledged only when its outputs, and those of all records before it, have been accepted by the
- *       owners downstream (or stored, if they queue), and JetStream has confirmed its dead letter (K2 of worker.ts).
+ *       owners downstream (or stored, if they queue), and JetStream has confirmed its dead letter (K2 of worker.ts) and
+ *       knows of the state that began with it (CP7 of runner/checkpoint/checkpointer.ts).
  *   A2. A record is announced before any output or dead letter of it is sent; and before it is run, if it may be what
  *       killed the previous owner.
  * @module
@@ -42,6 +43,8 @@ export class Acknowledger {
   #counting: Promise<void> | undefined
   /** Dead letters posted since the last acknowledgement began. */
   #letters: PostedLetters[] = []
+  /** What acknowledgements wait for besides. */
+  #held: Promise<unknown>[] = []
   #posted = 0
   #counted = 0
   /** Infinity: no batch has begun since partitions came. */
@@ -55,6 +58,11 @@ export class Acknowledger {
   await(letters: PostedLetters): void {
     this.#letters.push(letters)
     this.#posted += 1
+  }
+
+  /** Makes the next acknowledgement wait for this, which does not fail. */
+  hold(until: Promise<unknown>): void {
+    this.#held.push(until)
   }
 
   /** Partitions were taken over from an owner that may have been killed by a record that it could not announce. */
@@ -76,11 +84,12 @@ export class Acknowledger {
     this.#options.consumer.announce()
   }
 
-  /** Acknowledges at once if no output or dead letter is pending; otherwise when all are safe. */
+  /** Acknowledges at once if no output, dead letter or beginning is pending; otherwise when all are safe. */
   acknowledge(): void {
     const { consumer, producer } = this.#options
     if (this.#acknowledging !== undefined) return
-    if (this.#letters.length === 0 && producer.isSafe) consumer.acknowledge(consumer.mark())
+    if (this.#letters.length + this.#held.length === 0 && producer.isSafe)
+      consumer.acknowledge(consumer.mark())
     else this.#acknowledging = this.#acknowledgeWhenSafe()
   }
 
@@ -101,7 +110,9 @@ export class Acknowledger {
     const { consumer, producer, stopping, onAcknowledged } = this.#options
     const mark = consumer.mark()
     const letters = this.#letters
+    const held = Promise.all(this.#held)
     this.#letters = []
+    this.#held = []
     const safe = producer.safe(stopping).then(
       () => true,
       () => false,
@@ -109,6 +120,7 @@ export class Acknowledger {
     if (letters.length > 0) this.#counting = this.#count(letters, mark)
     await this.#counting
     this.#counting = undefined
+    await held
     const isSafe = await safe
     this.#acknowledging = undefined
     if (isSafe) consumer.acknowledge(mark)

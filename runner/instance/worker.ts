@@ -349,6 +349,8 @@ export class Worker {
     this.#counts.retries += result.retries
     this.#counts.recordsOut += result.recordsOut
     this.#counts.timersFired += result.timersFired
+    const begun = this.keeper?.begin(this.#consumer)
+    if (begun !== undefined) this.#acknowledger.hold(begun)
     this.#acknowledger.acknowledge()
   }
 

@@ -6,6 +6,7 @@ export {
   firstFormat,
   hasArena,
   isDirty,
+  isMade,
   markAllDirty,
   markDirty,
   nextSlabBytes,

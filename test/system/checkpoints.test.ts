@@ -75,6 +75,28 @@ test('a runner killed goes on from its last checkpoint; what the state lacks is 
   assert.equal(after.ledger[0]!.unaccounted, 0)
 })
 
+test('what a runner had in its state when it was killed before its first checkpoint is counted', {
+  timeout: 400_000,
+}, async (t) => {
+  const platform = started()
+  const name = 'young'
+  await platform.deployIn(t, name, count(name))
+  const out = await Reader.start(t, platform, [`${name}-out`, '--hold'])
+  const { instances } = await platform.until(name, (detail) => detail.state === 'running')
+  await produce(name)
+  await out.read(40)
+  process.kill(instances[0]!.pid!, 'SIGKILL') // mostly within the second before the first cut
+  await platform.until(name, (detail) => detail.state === 'running' && detail.instances[0]!.restarts === 1)
+  await produce(name)
+  await out.read(80)
+  const after = await platform.until(
+    name,
+    (detail) => isIdle(80)(detail) && detail.instances[0]!.recordsIn === 40,
+  )
+  const contained = [...counts(out, 40).values()].reduce((sum, total) => sum + total, 0)
+  assert.equal(contained, 80 - after.ledger[0]!.stateLost)
+})
+
 test('an orderly end loses nothing: stop, new version, failure, and the platform down and up', {
   timeout: 400_000,
 }, async (t) => {

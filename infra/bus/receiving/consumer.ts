@@ -173,10 +173,13 @@ export class Consumer {
     this.#partitions.get(`${stream}.${partition}`)?.contained.addOpen(format, records)
   }
 
-  /** What the state contains of a partition at this moment, for the next owner. */
-  positions(stream: string, partition: number): StatePositions {
+  /**
+   * What the state contains of a partition at this moment, for the next owner.
+   * @param at Of the records that are done, or only of those that are acknowledged.
+   */
+  positions(stream: string, partition: number, at: 'done' | 'acknowledged' = 'done'): StatePositions {
     const owned = this.#partitions.get(`${stream}.${partition}`)
-    return owned?.contained.with(owned.channels.values()) ?? { lost: 0, positions: [] }
+    return owned?.contained.with(owned.channels.values(), at) ?? { lost: 0, positions: [] }
   }
 
   get queuedFrames(): number {

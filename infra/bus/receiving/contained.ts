@@ -14,7 +14,7 @@
  */
 import type { StateFormat } from '../../../sdk/function.ts'
 import type { BeaconEntry } from '../messages/beacon.ts'
-import { type InChannel, positionOf } from './in-channel.ts'
+import { acknowledgedOf, type InChannel, type InPosition, positionOf } from './in-channel.ts'
 
 /** What state contains of one producer. */
 export interface Contained {
@@ -93,7 +93,8 @@ export class ContainedRecords {
 
   /** A silent channel is given up; its producer may be heard again. */
   end(channel: InChannel): void {
-    if (channel.expected !== undefined) this.#silent.set(channel.producer, containedOf(channel))
+    if (channel.expected !== undefined)
+      this.#silent.set(channel.producer, containedOf(channel, positionOf(channel)))
   }
 
   /** Forgets producers of a slot that has a higher epoch now: they will not be heard again. */
@@ -103,16 +104,21 @@ export class ContainedRecords {
   }
 
   /** Positions for the next owner. */
-  with(channels: Iterable<InChannel>): StatePositions {
+  with(channels: Iterable<InChannel>, at: 'done' | 'acknowledged' = 'done'): StatePositions {
     const positions = new Map(this.#silent)
-    for (const channel of channels)
-      if (channel.expected !== undefined) positions.set(channel.producer, containedOf(channel))
+    for (const channel of channels) {
+      if (channel.expected === undefined) continue
+      const position = at === 'done' ? positionOf(channel) : acknowledgedOf(channel)
+      positions.set(channel.producer, containedOf(channel, position))
+    }
     return { lost: this.#lost, ...(this.#open && { open: this.#open }), positions: [...positions.values()] }
   }
 }
 
-function containedOf(channel: InChannel): Contained {
+function containedOf(
+  channel: InChannel,
+  { through, aside }: Pick<InPosition, 'through' | 'aside'>,
+): Contained {
   const { producer, origin, epoch } = channel
-  const { through, aside } = positionOf(channel)
   return { producer, origin, epoch, through, ...(aside > 0 && { aside }) }
 }

@@ -122,6 +122,11 @@ export function positionOf({ open, expected, through, dropped, aside }: InChanne
   return { through: open === 0 ? (expected ?? 0) : through, dropped, aside }
 }
 
+/** How far a channel is acknowledged. */
+export function acknowledgedOf(channel: InChannel): Pick<InPosition, 'through' | 'aside'> {
+  return { through: channel.acknowledged, aside: channel.acknowledgedAside }
+}
+
 /** How far channels were at one moment. */
 export type Mark = Map<InChannel, InPosition>
 

@@ -12,7 +12,7 @@
  * Design: docs/design/0007-state-outlives-code.md
  * @module
  */
-import { nextSlabBytes, roomOf, type Slabs, slabBytesDefault } from '../../../sdk/runtime/index.ts'
+import { isMade, nextSlabBytes, roomOf, type Slabs, slabBytesDefault } from '../../../sdk/runtime/index.ts'
 import { isolateError } from '../errors.ts'
 
 /** Spare room besides what a partition's frames may add: for its index, and for a single record. */
@@ -56,6 +56,11 @@ export class StateStore {
   /** Partitions that have an arena. */
   partitions(): number[] {
     return [...this.#arenas.keys()]
+  }
+
+  /** Whether a partition's arena was ever used. */
+  hasArena(partition: number): boolean {
+    return this.#arenas.get(partition)?.isUsed === true
   }
 
   /** The slabs of a partition's arena, in their order; none if it has none. */
@@ -224,8 +229,18 @@ class PartitionSlabs implements Slabs {
 
   /** The free room, as its isolate has left it. */
   get room(): number {
+    return roomOf(this, this.#firstWords)
+  }
+
+  get isUsed(): boolean {
+    const words = this.#firstWords
+    return words !== undefined && isMade(words)
+  }
+
+  /** Of the first slab, if there is one. */
+  get #firstWords(): Int32Array | undefined {
     this.#words ??= this.slabs[0] && new Int32Array(this.slabs[0])
-    return roomOf(this, this.#words)
+    return this.#words
   }
 
   get count(): number {

@@ -9,13 +9,18 @@ import { contentWords } from './pages.ts'
 import { rootAt } from './roots.ts'
 import type { Slabs } from './slabs.ts'
 
+/** Whether there is an arena. @param words Of its first slab. */
+export function isMade(words: Int32Array): boolean {
+  return words[head.magic] === magic
+}
+
 /**
  * Bytes behind the top of the last slab in use, and of those that wait. Blocks that are free again are not counted.
  * @param words Of the first slab, if there is one.
  */
 export function roomOf(slabs: Slabs, words: Int32Array | undefined): number {
   if (words === undefined) return 0
-  const made = words[head.magic] === magic
+  const made = isMade(words)
   const used = made ? words[rootAt.slabs]! : 1
   const slabWords = slabs.slabBytes >>> 2
   const top = made ? (words[rootAt.top]! & (slabWords - 1)) * 4 : head.blocks * 4
