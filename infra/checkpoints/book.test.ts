@@ -8,19 +8,23 @@ function segmentOf(number: number, pages: readonly number[]) {
   return { info: { epoch: 1, number, parts: 1, pages: pages.length, crc: 0 }, sequences: [number] }
 }
 
-test('SegmentBook keeps exactly the segments that have the newest copy of a page', () => {
-  const cuts = fc.array(fc.uniqueArray(fc.nat({ max: 3000 }), { minLength: 1, maxLength: 200 }), {
-    maxLength: 30,
+test('SegmentBook keeps exactly the segments that have the newest copy of a page that is needed', () => {
+  const cut = fc.record({
+    pages: fc.uniqueArray(fc.nat({ max: 3000 }), { minLength: 1, maxLength: 200 }),
+    end: fc.oneof({ weight: 4, arbitrary: fc.constant(5000) }, fc.nat({ max: 3000 })),
   })
   fc.assert(
-    fc.property(cuts, (lists) => {
+    fc.property(fc.array(cut, { maxLength: 30 }), (cuts) => {
       const book = new SegmentBook()
+      const lists = cuts.map(({ pages }) => pages)
       const newest = new Map<number, number>()
       const left = new Set<number>()
-      for (const [number, pages] of lists.entries()) {
+      for (const [number, { pages, end }] of cuts.entries()) {
         for (const page of pages) newest.set(page, number)
-        for (const { info } of book.add(segmentOf(number, pages), [Uint32Array.from(pages)]))
-          left.add(info.number)
+        for (const page of newest.keys()) if (page >= end) newest.delete(page)
+        const added = book.add(segmentOf(number, pages), [Uint32Array.from(pages)])
+        for (const { info } of [...added, ...book.forget(end)]) left.add(info.number)
+        assert.ok([...newest.keys()].every((page) => page < book.end) && book.end <= end)
         const needed = new Set(newest.values())
         assert.deepEqual(new Set(book.segments.map((segment) => segment.number)), needed)
         assert.equal(book.livePages, newest.size)

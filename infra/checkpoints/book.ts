@@ -23,6 +23,8 @@ export class SegmentBook {
   /** By page number: the key of its segment, 0 if it has none. */
   #homes = new Uint32Array(256)
   readonly #rows = new Map<number, Row>()
+  /** Behind the last page that has one. */
+  #end = 0
   #keys = 0
   #livePages = 0
   #storedPages = 0
@@ -38,6 +40,25 @@ export class SegmentBook {
 
   get storedPages(): number {
     return this.#storedPages
+  }
+
+  /** Behind the last page that is stored. */
+  get end(): number {
+    return this.#end
+  }
+
+  /** Forgets pages that are not needed any more, from `page` on. @returns Segments that have no live pages any more (B2). */
+  forget(page: number): LoadedSegment[] {
+    if (page >= this.#end) return []
+    for (let at = page; at < this.#end; at++) {
+      const row = this.#rows.get(this.#homes[at]!)
+      this.#homes[at] = 0
+      if (row === undefined) continue
+      row.live -= 1
+      this.#livePages -= 1
+    }
+    this.#end = page
+    return this.#dropDead()
   }
 
   /** Adds a segment that is newer than all others. @returns Segments that have no live pages any more (B2). */
@@ -69,6 +90,7 @@ export class SegmentBook {
       longer.set(this.#homes)
       this.#homes = longer
     }
+    this.#end = Math.max(this.#end, page + 1)
     const before = this.#homes[page]!
     if (before === row.key) return
     const old = this.#rows.get(before)

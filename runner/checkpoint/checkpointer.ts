@@ -22,7 +22,15 @@ import { type Checkpoint, type CheckpointStore, partPageBytes } from '../../infr
 import type { Clock } from '../../infra/clock.ts'
 import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
 import type { CodedError } from '../../sdk/errors.ts'
-import { Capture, dirtyPages, finishRestore, hasArena, type Slabs } from '../../sdk/runtime/index.ts'
+import {
+  Capture,
+  dirtyPages,
+  finishRestore,
+  hasArena,
+  markAllDirty,
+  type Slabs,
+  usedSlabs,
+} from '../../sdk/runtime/index.ts'
 import { firstArena, isOwnArena, partitionOfArena } from '../../sdk/wire/arenas.ts'
 import type { StateStore } from '../isolate/index.ts'
 import type { Base } from './bases.ts'
@@ -219,13 +227,14 @@ export class Checkpointer {
     const slot = this.#slots.get(partition)
     if (slot?.isBeginning || this.#shippingSlots.some((cut) => cut.slot === slot)) return undefined
     const [base, revision] = [slot?.current, slot?.revision]
-    const changed = slabs === undefined ? noPages : dirtyPages(slabs, imagePagesMax)
+    const used = slabs !== undefined && hasArena(slabs) ? usedSlabs(slabs) : undefined
+    const changed = used === undefined ? noPages : dirtyPages(used, imagePagesMax)
     if (changed === undefined) return undefined
     return {
       ...(base === undefined ? {} : { base: { epoch: base.epoch, number: base.number } }),
       epoch: slot?.epoch ?? 0,
       ...(revision !== undefined && { revision }),
-      slabs: slabs === undefined || !hasArena(slabs) ? [] : sizesOf(slabs),
+      slabs: used === undefined ? [] : sizesOf(used),
       inputs: this.#positionsOf(partition, positions),
       ...changed,
     }
@@ -397,8 +406,8 @@ export class Checkpointer {
     const { warn } = this.#options
     const slots: CutSlot[] = []
     for (const [partition, slot] of this.#slots) {
-      const slabs = lying.get(partition)
-      const hasState = slabs !== undefined && hasArena(slabs)
+      const all = lying.get(partition)
+      const hasState = all !== undefined && hasArena(all)
       if (this.#held.has(partition) && !(whole && hasState)) continue // CP4
       if (!hasState && slot.current === undefined) continue // it never had state
       if (!hasState && slot.current!.slabs.length > 0) {
@@ -407,12 +416,14 @@ export class Checkpointer {
         continue // CP6
       }
       this.#blank.delete(partition)
+      const slabs = hasState ? usedSlabs(all, commitWord) : undefined
+      if (slabs !== undefined && slot.storesBeyond(slabs.count)) markAllDirty(slabs)
       slots.push({
         slot,
-        slabs: hasState ? slabs : undefined,
+        slabs,
         made: {
           ...made,
-          slabs: hasState ? sizesOf(slabs) : [],
+          slabs: slabs === undefined ? [] : sizesOf(slabs),
           inputs: this.#positionsOf(partition, positions),
         },
       })

@@ -25,12 +25,17 @@ import {
   markAllDirty,
   markDirty,
   PagedSlabs,
+  pageBytes,
   restorePages,
   type Slabs,
+  slabBytesDefault,
 } from '../../sdk/runtime/index.ts'
 import { type Base, Bases } from './bases.ts'
 import { keyOf, type SlabOf, SlotReader, slabsOf } from './reader.ts'
 import { isBase, type ShareImage } from './share-image.ts'
+
+/** How many pages each slab is counted as. */
+const slabPages = slabBytesDefault / pageBytes
 
 /** Restored state. */
 export interface Restored {
@@ -156,6 +161,11 @@ export class Slot {
     return this.#book.livePages
   }
 
+  /** Whether pages of more slabs than `count` are stored: all others have to be stored anew, so that those can go. */
+  storesBeyond(count: number): boolean {
+    return this.#book.end > count * slabPages
+  }
+
   /** Never lower than before: the giver may have been told a later epoch first. */
   setEpoch(epoch: number): void {
     this.#epoch = Math.max(this.#epoch, epoch)
@@ -263,6 +273,7 @@ export class Slot {
     await this.#isClaimed()
     await this.#begun
     if (added !== undefined) this.#doomed.push(...this.#book.add(added.segment, added.pages))
+    this.#doomed.push(...this.#book.forget(made.slabs.length * slabPages))
     const doomed = this.#doomed.splice(0)
     const before = this.#current
     const named = new Set(before?.segments.map(keyOf))

@@ -146,7 +146,11 @@ export class Instance {
     const text = regions.textWanted && size.frames > 0 ? regions.inputText(size.bytes) : undefined
     const waiting = lines && JSON.stringify(lines)
     const own = share && JSON.stringify(share)
-    return await this.#caller.call('run', [size.frames, size.bytes, nowMs, text, waiting, batch, own])
+    const args = [size.frames, size.bytes, nowMs, text, waiting, batch, own]
+    const result = await this.#caller.call('run', args)
+    const takenBack = this.#held.takeBack()
+    if (takenBack !== undefined) await takenBack
+    return result
   }
 
   /** Between two batches: access to single timers. */
@@ -165,7 +169,9 @@ export class Instance {
     this.#checkIdle('resume a batch', true)
     for (;;) {
       const result = await this.#caller.wake()
-      if (!result.pending || result.records > 0 || result.timersFired > 0) return result
+      if (result.pending && result.records + result.timersFired === 0) continue
+      await this.#held.takeBack()
+      return result
     }
   }
 

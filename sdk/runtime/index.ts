@@ -17,7 +17,9 @@ export {
   type Slabs,
   shadowBytes,
   slabBytesDefault,
+  slabsUsed,
   slabUnitBytes,
+  usedSlabs,
 } from './arena/index.ts'
 export type { BootConfig, OutputConfig } from './isolate-main.ts'
 export {

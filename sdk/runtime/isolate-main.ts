@@ -140,6 +140,14 @@ export function giveSlabs(json: string, ...slabs: SharedArrayBuffer[]): number {
   })
 }
 
+/** Between two batches: gives back slabs that arenas do not use. @param json Partitions, each with how many slabs it keeps. */
+export function giveBackSlabs(json: string): number {
+  return guarded(() => {
+    const kept = fromJson(json) as [number, number][]
+    for (let i = 0; i < kept.length; i++) stateMemory.shorten(kept[i]![0], kept[i]![1])
+  })
+}
+
 /** Takes what pages are kept in that a checkpoint under way still needs. */
 export function giveShadow(memory: SharedArrayBuffer): number {
   return guarded(() => stateMemory.setShadow(memory))

@@ -32,6 +32,7 @@ const entries = [
   'boot',
   'giveAssets',
   'giveSlabs',
+  'giveBackSlabs',
   'giveShadow',
   'define',
   'lifecycle',

@@ -16,6 +16,11 @@ export class GivenSlabs {
     }
   }
 
+  /** The isolate has forgotten all slabs of a partition but the first `count`. */
+  shorten(partition: number, count: number): void {
+    this.#slabs.get(partition)?.splice(count)
+  }
+
   /** The isolate has forgotten all partitions but these. */
   keep(partitions: readonly number[]): void {
     for (const partition of this.#slabs.keys())

@@ -3,6 +3,7 @@
  * passes the state in place to another isolate between two batches.
  *
  *   HS1. The isolate has what the store holds: if it has had a partition before, it gets only the slabs added since.
+ *   HS2. What a record was given and does not use, since it was undone, is taken back after the batch.
  * Design: docs/design/0007-state-outlives-code.md, 0023-hot-swap.md
  * @module
  */
@@ -43,6 +44,11 @@ export class HeldState {
   readonly #options: HeldStateOptions
   #kept: number
   #given = new GivenSlabs()
+  /**
+   * Partitions that may have memory to be taken back, and what each used before: those of which a record has asked for some,
+   * and those of an isolate that has ended.
+   */
+  readonly #loose = new Map<number, number>()
   #freed: Promise<boolean> | undefined
   #shadow = new SharedArrayBuffer(shadowBytes(0))
 
@@ -52,6 +58,7 @@ export class HeldState {
     this.#options = options
     this.#kept = options.kept
     this.#given.add(store.all())
+    this.#loosen(store.partitions())
   }
 
   /** Bytes handed in. */
@@ -78,6 +85,8 @@ export class HeldState {
     const { guest, regions, name, istreams } = this.#options
     if (guest.ended !== undefined) return undefined
     const { wanted } = regions
+    if (wanted !== undefined && !this.#loose.has(wanted.partition))
+      this.#loose.set(wanted.partition, this.store.usedBytes(wanted.partition))
     const added =
       wanted === undefined
         ? []
@@ -92,11 +101,29 @@ export class HeldState {
     return added.length > 0 ? this.#giveSlabs(added) : undefined
   }
 
+  /**
+   * After a batch: takes back memory that records were given and do not use. An eighth of what a partition uses stays with it,
+   * or as much as it grew, so that one that grows does not ask for each record.
+   */
+  takeBack(): Promise<void> | undefined {
+    const { guest, regions } = this.#options
+    if (this.#loose.size === 0 || regions.pending || regions.wanted !== undefined) return undefined
+    const kept: [partition: number, count: number][] = []
+    for (const [partition, before] of this.#loose) {
+      const used = this.store.usedBytes(partition)
+      const count = this.store.slabsKept(partition, Math.max(used / 8, used - before))
+      if (count < this.store.slabsOf(partition).length) kept.push([partition, count])
+    }
+    this.#loose.clear()
+    return kept.length === 0 || guest.ended !== undefined ? undefined : this.#shorten(kept)
+  }
+
   /** Between two batches: adds state and timers of a partition that it does not have. */
   async adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
     this.store.adopt(partition, slabs)
     const added = slabs.map((slab) => ({ partition, slab }))
     this.#given.add(added)
+    this.#loosen([partition])
     const { give, guest } = this.#options
     const taken = { keep: undefined, adopt: [partition], slabs: added, shadow: undefined }
     if (guest.ended === undefined) await give((limits) => guest.takeOver(taken, limits))
@@ -161,6 +188,9 @@ export class HeldState {
     store.lend()
     from.store = nothing()
     this.store = store
+    if (from.#options.guest.ended !== undefined) this.#loosen(store.partitions())
+    for (const [partition, before] of from.#loose) this.#loose.set(partition, before)
+    from.#loose.clear()
     this.#options.regions.setCommitWord(store.commitWord)
     const fresh = this.#given.fresh(store)
     const keep = this.#given.isOf(fresh) ? undefined : fresh
@@ -172,6 +202,20 @@ export class HeldState {
     const { give, guest } = this.#options
     if (guest.ended !== undefined) return
     await give((limits) => guest.takeOver({ keep, adopt: store.partitions(), slabs, shadow }, limits))
+  }
+
+  /** Says of partitions that they may have slabs which they do not use. */
+  #loosen(partitions: readonly number[]): void {
+    for (const partition of partitions) this.#loose.set(partition, Number.POSITIVE_INFINITY)
+  }
+
+  async #shorten(kept: readonly (readonly [partition: number, count: number])[]): Promise<void> {
+    await this.#order('giveBackSlabs', [JSON.stringify(kept)], true)
+    if (this.#options.guest.ended !== undefined) return
+    for (const [partition, count] of kept) {
+      this.#given.shorten(partition, count)
+      this.store.shorten(partition, count)
+    }
   }
 
   async #giveSlabs(added: readonly AddedSlab[]): Promise<void> {

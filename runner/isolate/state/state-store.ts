@@ -5,14 +5,22 @@
  *
  *   SS1. At most one isolate has it. It is lent again only when the earlier isolate's thread is known to have ended;
  *        then `commitWord` decides whether the last record counts. Otherwise it is lost.
- *   SS2. Slabs are added, but never removed or reordered, while their partition is held.
+ *   SS2. Slabs are never reordered while their partition is held, and removed only from the end, between two calls, where the
+ *        arena does not use them.
  *   SS3. Between two calls into the isolate, and while it is free and was never lent, all arenas are consistent.
  *   SS4. Slabs in use and spare slabs together never exceed the most that was ever in use, however partitions come
  *        and go.
  * Design: docs/design/0007-state-outlives-code.md
  * @module
  */
-import { isMade, nextSlabBytes, roomOf, type Slabs, slabBytesDefault } from '../../../sdk/runtime/index.ts'
+import {
+  isMade,
+  nextSlabBytes,
+  roomOf,
+  type Slabs,
+  slabBytesDefault,
+  slabsUsed,
+} from '../../../sdk/runtime/index.ts'
 import { isolateError } from '../errors.ts'
 
 /** Spare room besides what a partition's frames may add: for its index, and for a single record. */
@@ -56,6 +64,27 @@ export class StateStore {
   /** Partitions that have an arena. */
   partitions(): number[] {
     return [...this.#arenas.keys()]
+  }
+
+  /** Bytes of the slabs that a partition's arena uses; the others wait for it. */
+  usedBytes(partition: number): number {
+    return this.#arenas.get(partition)?.usedBytes ?? 0
+  }
+
+  /** How many slabs a partition has if no more than `bytes` of those that it does not use stay with it. */
+  slabsKept(partition: number, bytes: number): number {
+    return this.#arenas.get(partition)?.kept(bytes) ?? 0
+  }
+
+  /** Takes back the slabs of a partition from `count` on; after the isolate has given them back. */
+  shorten(partition: number, count: number): void {
+    const taken = this.#arenas.get(partition)?.shorten(count) ?? []
+    for (const slab of taken) {
+      this.#heldBytes -= slab.byteLength
+      this.#spareBytes += slab.byteLength
+    }
+    this.#spare.push(...taken)
+    this.#trim()
   }
 
   /** Whether a partition's arena was ever used. */
@@ -235,6 +264,27 @@ class PartitionSlabs implements Slabs {
   get isUsed(): boolean {
     const words = this.#firstWords
     return words !== undefined && isMade(words)
+  }
+
+  get usedBytes(): number {
+    let bytes = 0
+    for (let index = slabsUsed(this, this.#firstWords); index > 0; ) bytes += this.slabs[--index]!.byteLength
+    return bytes
+  }
+
+  kept(bytes: number): number {
+    let count = slabsUsed(this, this.#firstWords)
+    for (let left = bytes; count < this.count; count++) {
+      left -= this.slabs[count]!.byteLength
+      if (left < 0) break
+    }
+    return count
+  }
+
+  shorten(count: number): SharedArrayBuffer[] {
+    const taken = this.slabs.splice(count)
+    for (const { byteLength } of taken) this.heldBytes -= byteLength
+    return taken
   }
 
   /** Of the first slab, if there is one. */

@@ -122,6 +122,47 @@ test('Instance adds more memory each time for a record that needs much, and trea
   assert.equal(instance.stats().stateEntries, 20_000)
 })
 
+/** A record `fill` sets keys until there is no memory for more, and is undone; any other sets one. */
+const filling = fn(`
+  if (record.text() === 'fill') for (let i = 0; ; i++) ctx.setState('key ' + i, new Uint8Array(10_000))
+  if (record.text() === 'loop') for (let i = 0; ; i++) if (i < 300) ctx.setState('key ' + i, new Uint8Array(10_000))
+  ctx.setState(record.text(), new Uint8Array(50_000))`)
+
+test('memory that a record has taken is given back when the record is undone, and another partition may have it (HS2)', async (t) => {
+  const state = new StateStore(8 * mib)
+  const options = { state, manifest: { limits: { stateMib: 8 }, onError: 'skip' as const } }
+  const { instance } = await start(filling, options)
+  t.after(() => instance.destroy())
+  for (const round of [1, 2]) {
+    const [failed] = (await runAll(instance, [frameOfTexts('fill')])).flatMap(({ failures }) => failures)
+    assert.equal(failed!.error.name, 'ERR_STATE_FULL')
+    assert.ok(state.heldBytes < mib, `${state.heldBytes} bytes with ${round} records undone`)
+  }
+  const names = Array.from({ length: 100 }, (_, i) => record(`name ${i}`))
+  const results = await runAll(instance, [frame(names, 1)])
+  assert.deepEqual(
+    results.flatMap(({ failures }) => failures),
+    [],
+  )
+  assert.equal(instance.stats().stateEntries, 100)
+  assert.ok(state.heldBytes + state.spareBytes <= 8 * mib)
+})
+
+test('the next isolate gives back what a record had taken in which the one before was ended', async () => {
+  const state = new StateStore(8 * mib)
+  const options = { state, manifest: { limits: { stateMib: 8, callbackMs: 500 } } }
+  const one = await start(filling, options)
+  const results = await runAll(one.instance, [frameOfTexts('a', 'loop')])
+  assert.equal(results.at(-1)!.fatal?.code, 'ERR_DEADLINE')
+  assert.equal(await one.instance.ended(), true)
+  assert.ok(state.heldBytes > 2 * mib)
+  const two = await start(filling, options)
+  await two.instance.run([frameOfTexts('b')], nowMs)
+  assert.equal(two.instance.stats().stateEntries, 2)
+  assert.ok(state.heldBytes < mib, `${state.heldBytes}`)
+  await two.instance.destroy()
+})
+
 test('setState throws ERR_STATE_FULL at limits.stateMib, says what uses the memory, and changes nothing', async (t) => {
   const source = fn(`
     try { ctx.setState(record.text(), new Uint8Array(20_000)) }

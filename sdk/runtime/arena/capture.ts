@@ -12,8 +12,9 @@
  * @module
  */
 import { head, journalWords } from './layout.ts'
-import { foreign, PagedSlabs } from './paged-slabs.ts'
-import { clean, firstAge, otherAge, pageBytes, pageWords } from './pages.ts'
+import { foreign, isCutShort, PagedSlabs } from './paged-slabs.ts'
+import { clean, firstAge, marksIn, otherAge, pageBytes, pageWords } from './pages.ts'
+import { slabsUsed } from './room.ts'
 import { ShadowReader } from './shadow.ts'
 import type { Slabs } from './slabs.ts'
 
@@ -127,6 +128,23 @@ export class Capture {
       this.#arenas.get(this.#shadow.owner(row))?.rows.push(row) // late ones of an arena that has ended are repeats
     }
   }
+}
+
+/**
+ * Between two batches: the slabs that an arena uses, for a cut or an image. The pages of those that it does not use mean
+ * nothing, and are made clean: a record that was undone may have changed them.
+ * @param commitWord That of a writer that was ended: if it has left a transaction to be undone, all slabs are used.
+ */
+export function usedSlabs(slabs: Slabs, commitWord?: number): Slabs {
+  const words = new Int32Array(slabs.get(0), 0, head.blocks)
+  if (commitWord !== undefined && isCutShort(words, commitWord)) return slabs
+  const count = slabsUsed(slabs, words)
+  for (let index = count; index < slabs.count; index++) {
+    const slab = slabs.get(index)
+    marksIn(slab, slab.byteLength >>> 2).fill(clean)
+  }
+  const { slabBytes, limitBytes, heldBytes } = slabs
+  return { slabBytes, limitBytes, heldBytes, count, get: (index) => slabs.get(index), grow: () => false }
 }
 
 /** Marks pages of an arena as changed, so that they are in the next cut whether they are or not. At any time. */

@@ -1,7 +1,7 @@
 /** The door of the room: state outside the heap. */
 export { Arena, type ArenaOptions } from './arena.ts'
 export type { ArenaTimer } from './arena-timers.ts'
-export { Capture, dirtyPages, hasArena, isDirty, markAllDirty, markDirty } from './capture.ts'
+export { Capture, dirtyPages, hasArena, isDirty, markAllDirty, markDirty, usedSlabs } from './capture.ts'
 export { faultsOf } from './check.ts'
 export { type Part, partKind } from './entry.ts'
 export { type ArenaErrorCode, arenaErrors } from './errors.ts'
@@ -10,7 +10,7 @@ export { Memory } from './memory.ts'
 export { openArena } from './open-arena.ts'
 export { finishRestore, PagedSlabs, restorePages } from './paged-slabs.ts'
 export { type PageKeeper, pageBytes } from './pages.ts'
-export { isMade, roomOf } from './room.ts'
+export { isMade, roomOf, slabsUsed } from './room.ts'
 export { Shadow, shadowBytes } from './shadow.ts'
 export {
   nextSlabBytes,

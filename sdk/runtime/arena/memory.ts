@@ -66,6 +66,11 @@ export class Memory {
     }
   }
 
+  /** Between transactions: forgets slabs that the arena does not use, from `index` on. */
+  detach(index: number): void {
+    this.words.length = this.sizes.length = this.marks.length = this.#slabWords.length = index
+  }
+
   /** The largest block: a full slab without its marks and its sentinel. */
   get blockWordsMax(): number {
     return contentWords(this.mask + 1) - 1

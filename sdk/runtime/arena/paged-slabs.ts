@@ -11,6 +11,8 @@ import { head } from './layout.ts'
 import { clean, firstAge, marksIn, pageBytes, pagesOf } from './pages.ts'
 import type { Slabs } from './slabs.ts'
 
+const emptyJournalTop = head.journal + imageEndWords
+
 class PagedSlab {
   /** Number of its first page. */
   readonly base: number
@@ -67,6 +69,11 @@ export function restorePages(slabs: PagedSlabs, pages: ArrayLike<number>, bytes:
   }
 }
 
+/** Whether the writer was ended in a transaction. @param words Of the first slab. @param commitWord Its last. */
+export function isCutShort(words: Int32Array, commitWord: number): boolean {
+  return words[head.journalMark] === commitWord && words[head.journalTop] !== emptyJournalTop
+}
+
 /**
  * After the last page: nothing is dirty, and there is nothing to undo; or everything, and one transaction.
  * @param interrupted The commit word at the cut, if a transaction may have been cut short, and that which the arena will
@@ -77,16 +84,16 @@ export function finishRestore(
   interrupted?: { readonly commitWord: number; readonly newCommitWord: number },
 ): void {
   const words = new Int32Array(slabs.get(0), 0, head.blocks)
-  const isCutShort = interrupted !== undefined && words[head.journalMark] === interrupted.commitWord
+  const isUndone = interrupted !== undefined && isCutShort(words, interrupted.commitWord)
   // What the undoing stores is not touched page by page: the next checkpoint takes all of it.
-  for (const { marks } of new PagedSlabs(slabs).slabs) marks.fill(isCutShort ? firstAge : clean)
+  for (const { marks } of new PagedSlabs(slabs).slabs) marks.fill(isUndone ? firstAge : clean)
   words[head.age] = firstAge
-  if (isCutShort) {
+  if (isUndone) {
     words[head.journalMark] = interrupted.newCommitWord
     return
   }
   words[head.journal] = words[head.journal + 1] = 0
-  words[head.journalTop] = head.journal + imageEndWords
+  words[head.journalTop] = emptyJournalTop
 }
 
 export function foreign(found: string): Error {

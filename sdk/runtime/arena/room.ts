@@ -1,5 +1,6 @@
 /**
- * Room: how much an arena can take before it needs another slab, as read by the host between two calls.
+ * Room: which of its slabs an arena uses, and how much it can take before it needs another, as read by the host between
+ * two calls. What lies in slabs that it does not use yet, or that were taken by a record that was undone, means nothing.
  *
  * What is read may be anything (the isolate has written it): at worst the host adds a slab too many or too few.
  * @module
@@ -14,18 +15,22 @@ export function isMade(words: Int32Array): boolean {
   return words[head.magic] === magic
 }
 
+/** How many slabs the arena uses. @param words Of the first of them, if there is one. */
+export function slabsUsed(slabs: Slabs, words: Int32Array | undefined): number {
+  if (words === undefined) return 0
+  return Math.min(Math.max(isMade(words) ? words[rootAt.slabs]! : 1, 1), slabs.count)
+}
+
 /**
  * Bytes behind the top of the last slab in use, and of those that wait. Blocks that are free again are not counted.
  * @param words Of the first slab, if there is one.
  */
 export function roomOf(slabs: Slabs, words: Int32Array | undefined): number {
   if (words === undefined) return 0
-  const made = isMade(words)
-  const used = made ? words[rootAt.slabs]! : 1
   const slabWords = slabs.slabBytes >>> 2
-  const top = made ? (words[rootAt.top]! & (slabWords - 1)) * 4 : head.blocks * 4
+  const top = isMade(words) ? (words[rootAt.top]! & (slabWords - 1)) * 4 : head.blocks * 4
   let room = -top
-  for (let slab = Math.max(used - 1, 0); slab < slabs.count; slab++)
+  for (let slab = slabsUsed(slabs, words) - 1; slab < slabs.count; slab++)
     room += contentWords(slabs.get(slab).byteLength >>> 2) * 4
   return Math.max(room, 0)
 }

@@ -49,6 +49,11 @@ export class StateMemory {
     this.#slabsOf(partition).add(slab)
   }
 
+  /** Gives slabs of a partition back, which its arena does not use: those from `count` on. */
+  shorten(partition: number, count: number): void {
+    this.#partitions[partition]?.shorten(count)
+  }
+
   /**
    * The state of a partition.
    * @throws {CodedError} ERR_STATE_GROWING or ERR_STATE_FULL, if there is no memory for it.
@@ -166,6 +171,13 @@ class GivenSlabs implements Slabs {
     append(this.#slabs, slab)
     this.#ownBytes += slab.byteLength
     this.memory.attach(this.#slabs.length - 1)
+  }
+
+  shorten(count: number): void {
+    for (let index = count; index < this.#slabs.length; index++)
+      this.#ownBytes -= this.#slabs[index]!.byteLength
+    this.#slabs.length = count
+    this.memory.detach(count)
   }
 
   /** Says what is lacking; the host works out the same `nextSlabBytes`. */
