@@ -31,6 +31,11 @@ export function apiCode(error: unknown): number | undefined {
   return (error as { code?: number }).code
 }
 
+/** What answers lacks what was stored before anything else: a copy that is empty leads, or all of it is gone. */
+export class LostError extends Error {}
+
+class LateError extends Error {}
+
 export interface PatientCall<T> {
   readonly call: () => Promise<T>
   readonly timeoutMs: number
@@ -46,13 +51,15 @@ export interface PatientCall<T> {
  */
 export async function patiently<T>({ call, timeoutMs, failed, again }: PatientCall<T>): Promise<T> {
   const deadlineMs = performance.now() + timeoutMs
-  for (;;) {
+  for (let before: unknown; ; ) {
     try {
       return await within(deadlineMs - performance.now(), call())
-    } catch (cause) {
-      if (cause instanceof CodedError) throw cause
+    } catch (error) {
+      if (error instanceof CodedError) throw error
       again?.()
+      const cause = error instanceof LateError ? (before ?? error) : error // the last attempt had less time than the others
       if (!isSilence(cause) || performance.now() >= deadlineMs) throw failed(cause)
+      before = cause
       await delay(pauseMs) // 'no responders' comes back at once
     } // otherwise nats-server may have been restarted, and the request was lost
   }
@@ -60,7 +67,7 @@ export async function patiently<T>({ call, timeoutMs, failed, again }: PatientCa
 
 /** Whether the store did not answer, or said that it cannot at the moment: it may be back soon. */
 export function isSilence(cause: unknown): boolean {
-  if (apiCode(cause) === apiCodes.noQuorum) return true
+  if (apiCode(cause) === apiCodes.noQuorum || cause instanceof LostError) return true
   return /timeout|no responders|no answer|jetstream is not enabled/i.test((cause as Error).message)
 }
 
@@ -71,6 +78,7 @@ export function storeReason(cause: unknown, store = 'the store'): string {
     return 'the disk of nats-server is full: make room for it'
   if (apiCode(cause) === apiCodes.noQuorum)
     return `${store} has no quorum (${text}): more than half of the NATS servers must be up; records go on meanwhile`
+  if (cause instanceof LostError) return text
   if (isSilence(cause))
     return `${store} does not answer (${text}): is nats-server up, more than half of them where there are several, and is there room on its disk?`
   return `${store} refused (${text})`
@@ -115,7 +123,7 @@ export async function findSent(
 
 async function within<T>(timeoutMs: number, call: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+  const timer = setTimeout(() => late.reject(new LateError(`no answer within ${timeoutMs} ms`)), timeoutMs)
   try {
     return await Promise.race([call, late.promise])
   } finally {

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { jetstream } from '@nats-io/jetstream'
+import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { subjects } from '../../infra/bus/index.ts'
 import { functionsWithCheckpoints, namespacesOfOthers } from '../../infra/checkpoints/index.ts'
 import { openStore, storeIdOf } from '../../infra/store/index.ts'
@@ -66,4 +66,17 @@ test('a gateway of another store is refused and deletes nothing, unless it is to
   await assert.rejects(platform.another(), new RegExp(`belongs to the store ${other.id}`))
   await platform.another({ namespace: 'elsewhere' })
   assert.deepEqual(await namespacesOfOthers(platform.nc, other.id), ['elsewhere'])
+})
+
+test('a gateway does not mark a namespace again whose mark is gone, until it is told that the state is given up', async (t) => {
+  const { platform } = await setUp(t)
+  const id = await storeIdOf(platform.store)
+  const marks = async (): Promise<string[]> => await namespacesOfOthers(platform.nc, 'nobody')
+  assert.deepEqual(await marks(), [namespace])
+  await platform.gateway.close()
+  await (await jetstreamManager(platform.nc)).streams.purge('concord-checkpoints')
+  await platform.another() // it serves
+  assert.deepEqual(await marks(), [])
+  await platform.another({ replacesStore: id })
+  assert.deepEqual(await marks(), [namespace])
 })

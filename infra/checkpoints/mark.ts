@@ -4,6 +4,8 @@
  *
  *   MK1. Of several stores that claim a namespace at once, one succeeds.
  *   MK2. A namespace passes from one store to another only if the claim names the former one.
+ *   MK3. A mark that is gone is written again only if the claim names its own store as the one that it replaces: the checkpoints
+ *        are gone with it, or an empty copy leads for a while.
  * Design: docs/design/0003-processes-and-store.md
  * @module
  */
@@ -15,13 +17,14 @@ import { infraError } from '../errors.ts'
 import {
   apiCode,
   apiCodes,
+  LostError,
   patienceMs,
   patiently,
   readLatest,
   requestTimeoutMs,
   storeReason,
 } from '../jetstream.ts'
-import { checkpointStream } from './store.ts'
+import { checkpointStream, lostText } from './store.ts'
 
 const markSchema = z.object({ schema: z.literal(1), store: z.string() })
 
@@ -30,6 +33,8 @@ export interface Claimant {
   readonly id: string
   /** The id of the store that it replaces; the checkpoints of that one are given up. */
   readonly replaces?: string | undefined
+  /** Whether this store has marked the namespace before. */
+  readonly wasThere?: boolean
 }
 
 /**
@@ -39,7 +44,7 @@ export interface Claimant {
 export async function claimState(
   nc: NatsConnection,
   namespace: string,
-  { id, replaces }: Claimant,
+  { id, replaces, wasThere = false }: Claimant,
   timeoutMs = patienceMs,
 ): Promise<void> {
   const subject = checkpointMarkSubject(namespace)
@@ -49,6 +54,8 @@ export async function claimState(
     for (;;) {
       const found = await markOf(manager, subject)
       if (found !== undefined && (found.store === id || found.store !== replaces)) return found.store
+      if (found === undefined && wasThere && replaces !== id)
+        throw new LostError(`${lostText(namespace)}. To give up its state, set CONCORD_STORE_REPLACES=${id}`)
       const expect = { lastSubjectSequence: found?.sequence ?? 0 }
       try {
         await js.publish(subject, JSON.stringify({ schema: 1, store: id }), { expect })

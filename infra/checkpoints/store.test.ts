@@ -17,6 +17,7 @@ import {
 } from '../nats/index.ts'
 import { loadCheckpoint } from './load.ts'
 import type { Checkpoint, SegmentInfo } from './manifest.ts'
+import { claimState } from './mark.ts'
 import { encodePart, joinCrc, partPageBytes, type SegmentId } from './part.ts'
 import {
   type CheckpointStore,
@@ -38,8 +39,43 @@ async function setUp(t: TestContext, options: Partial<NatsServerOptions> = {}, t
   })
   await ensureCheckpointStream(nc)
   await ensureCheckpointStream(nc)
+  await claimState(nc, 'default', { id: 'a store' })
   return { dir, server, nc, store: await openCheckpoints(nc, 'default', 'score', timeoutMs) }
 }
+
+/** What readers find while a server leads that has an empty copy. */
+async function empty(nc: NatsConnection): Promise<void> {
+  await (await jetstreamManager(nc)).streams.purge(checkpointStream)
+}
+
+test('an empty copy is no answer: whoever finds no manifest beside no mark waits for it, then fails with the reason (C4)', async (t) => {
+  const { nc, store } = await setUp(t)
+  assert.equal(await store.readManifest('3'), undefined)
+  await empty(nc)
+  const impatient = await openCheckpoints(nc, 'default', 'score', 300)
+  await assert.rejects(impatient.readManifest('3'), {
+    code: 'ERR_CHECKPOINT_STORE',
+    message:
+      /^Cannot read the checkpoint of 3: of the checkpoints of namespace 'default' NATS has nothing, not even the mark/,
+  })
+  const read = store.readManifest('3')
+  await impatient.readManifest('3').catch(() => undefined)
+  await claimState(nc, 'default', { id: 'a store' })
+  assert.equal(await read, undefined)
+})
+
+test('a mark that was there is not made anew, unless its store is named as given up (MK3)', async (t) => {
+  const { nc, store } = await setUp(t)
+  await empty(nc)
+  const claim = (replaces?: string) =>
+    claimState(nc, 'default', { id: 'a store', wasThere: true, replaces }, 300)
+  await assert.rejects(claim(), {
+    code: 'ERR_CHECKPOINT_STORE',
+    message: /NATS has nothing.*CONCORD_STORE_REPLACES=a store$/,
+  })
+  await claim('a store')
+  assert.equal(await store.readManifest('3'), undefined)
+})
 
 async function stateOf(nc: NatsConnection) {
   return (await (await jetstreamManager(nc)).streams.info(checkpointStream)).state
@@ -173,7 +209,7 @@ test('removeCheckpoints deletes all checkpoints of a function, and none of other
   await removeCheckpoints(nc, 'default', 'score')
   assert.deepEqual(await functionsWithCheckpoints(nc, 'default'), ['score-2'])
   assert.equal(await store.readManifest('3'), undefined)
-  assert.equal((await stateOf(nc)).messages, 4)
+  assert.equal((await stateOf(nc)).messages, 5, 'the mark too')
   assert.notEqual(await other.readManifest('3'), undefined)
 })
 

@@ -5,6 +5,8 @@
  *  C1. Compare-and-set: a manifest replaces the one that its writer has read, or none; otherwise the write is refused.
  *  C2. When `putPart` or `writeManifest` has resolved, the server has acknowledged the message.
  *  C3. Every call ends within its time limit, whatever the store does.
+ *  C4. `readManifest` resolves to undefined only if the namespace has its mark, which is older than any manifest (mark.ts). So
+ *      an empty copy of the stream that leads is not taken for an answer.
  * Give it a connection of its own: on a full disk JetStream freezes each connection that asks it for something.
  * Design: docs/design/0008-checkpoints.md
  * @module
@@ -23,6 +25,7 @@ import {
   apiCode,
   apiCodes,
   isSilence,
+  LostError,
   patienceMs,
   patiently,
   readLatest,
@@ -85,7 +88,13 @@ export async function openCheckpoints(
 
   async function readManifest(slot: string): Promise<StoredManifest | undefined> {
     const message = await readLatest(manager, checkpointStream, { last_by_subj: manifestSubject(slot) })
-    if (message === null) return undefined
+    if (message === null) {
+      const mark = await readLatest(manager, checkpointStream, {
+        last_by_subj: checkpointMarkSubject(namespace),
+      })
+      if (mark === null) throw new LostError(lostText(namespace))
+      return undefined
+    }
     return { manifest: decodeManifest(message.data, slot), revision: message.seq }
   }
 
@@ -190,6 +199,11 @@ export async function functionsWithCheckpoints(
   }
   const failed = (cause: unknown): Error => storeError('list checkpoints', cause)
   return await patiently({ call, timeoutMs, failed })
+}
+
+/** Says that checkpoints are not where they were, and what may be done. */
+export function lostText(namespace: string): string {
+  return `of the checkpoints of namespace '${namespace}' NATS has nothing, not even the mark that its gateways write first: no gateway has reached NATS yet, or a server leads that has no copy (wait for the others), or the data of JetStream is gone`
 }
 
 export function segmentName({ epoch, number }: SegmentId): string {

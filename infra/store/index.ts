@@ -42,4 +42,4 @@ export {
   statusOf,
 } from './status-pages.ts'
 export { type Leadership, type Store, type StoredDocument, upsert } from './store.ts'
-export { storeIdOf } from './store-id.ts'
+export { hasMarked, noteMarked, storeIdOf } from './store-id.ts'

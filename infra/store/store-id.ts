@@ -11,6 +11,8 @@ interface SchemaDocument {
   readonly schema: number
   /** Absent if an earlier build wrote it. */
   readonly id?: string
+  /** Namespaces of which JetStream has this store's mark (infra/checkpoints/mark.ts); absent: none, or an earlier build wrote it. */
+  readonly marked?: readonly string[]
 }
 
 /** 16 hex digits. */
@@ -23,4 +25,19 @@ export async function storeIdOf(store: Store): Promise<string> {
     ...before,
   }))
   return id
+}
+
+/** Whether JetStream had the store's mark for a namespace. */
+export async function hasMarked(store: Store, namespace: string): Promise<boolean> {
+  const found = await store.get<SchemaDocument>(paths.schema)
+  return found?.value.marked?.includes(namespace) === true
+}
+
+/** Notes that JetStream has it. */
+export async function noteMarked(store: Store, namespace: string): Promise<void> {
+  if (await hasMarked(store, namespace)) return
+  await upsert<SchemaDocument>(store, paths.schema, (before) => ({
+    ...{ schema: storeSchema, ...before },
+    marked: [...new Set([...(before?.marked ?? []), namespace])].sort(),
+  }))
 }

@@ -9,6 +9,7 @@ import type { TestContext } from 'node:test'
 import { connectBus } from '../../infra/bus/index.ts'
 import {
   type CheckpointStore,
+  claimState,
   ensureCheckpointStream,
   openCheckpoints,
 } from '../../infra/checkpoints/index.ts'
@@ -29,6 +30,7 @@ export async function setUpOwners(t: TestContext) {
     await rm(dir, { recursive: true })
   })
   await ensureCheckpointStream(nc)
+  await claimState(nc, 'default', { id: 'a store' })
   const store = await openCheckpoints(nc, 'default', 'count')
   const warnings: string[] = []
   const clock = new ManualClock(1_000)

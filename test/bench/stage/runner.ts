@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import { openBundles } from '../../../infra/bundles/index.ts'
 import { type NatsConnection, subjects } from '../../../infra/bus/index.ts'
-import { ensureCheckpointStream } from '../../../infra/checkpoints/index.ts'
+import { claimState, ensureCheckpointStream } from '../../../infra/checkpoints/index.ts'
 import type {
   Assignment,
   FunctionAssignment,
@@ -117,6 +117,7 @@ async function bundle(
 ): Promise<string> {
   const code = await deployedCode(join(root, file), define)
   await ensureCheckpointStream(nc) // a gateway does
+  await claimState(nc, namespace, { id: 'bench' })
   const bundles = await openBundles(nc)
   return bundles.put(Buffer.from(code))
 }
