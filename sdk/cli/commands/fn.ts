@@ -60,7 +60,10 @@ export function addFunctions(program: CliCommand, installation: Installation): v
     .talksToServer()
     .action(list)
   fn.command('inspect')
-    .description('Show a function: its instances, state, memory, and the ledger of every input.')
+    .summary('Show a function: its instances, state, memory, and the ledger of every input.')
+    .description(
+      'Show a function: its instances, state, memory, and the ledger of every input. Instances report each second, so their counters may be that far behind the ledger.',
+    )
     .argument('<name>', 'the function')
     .printsData()
     .talksToServer()
