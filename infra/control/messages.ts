@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { MemoryReport } from '../../sdk/api/memory.ts'
+import type { MemoryReport } from '../../sdk/api/memory-schema.ts'
 import type { BackPressure, Grouping, StateFormat } from '../../sdk/index.ts'
 import type { AssetRefs } from '../../sdk/manifest/assets.ts'
 import type { CanaryRules, Manifest, ShadowRules } from '../../sdk/manifest/manifest.ts'

@@ -7,7 +7,7 @@
  */
 import type { InstanceReport } from '../../infra/control/messages.ts'
 import { Counter, Gauge, type Metric, Registry, startMetricsServer } from '../../infra/metrics.ts'
-import type { MemoryReport } from '../../sdk/api/memory.ts'
+import type { MemoryReport } from '../../sdk/api/memory-schema.ts'
 import { bounds, type Observed } from '../../sdk/wire/user-metrics.ts'
 
 const labelNames = ['function', 'instance'] as const

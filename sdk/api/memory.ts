@@ -2,7 +2,6 @@
  * Memory: the memory account of a runner, as operators see it.
  * @module
  */
-import type { MemoryReport } from './memory-schema.ts'
 
 /**
  * Where the memory of a runner goes, in this order:
@@ -17,10 +16,10 @@ import type { MemoryReport } from './memory-schema.ts'
 export const memoryAccounts = ['process', 'isolates', 'state', 'tape', 'assets', 'buffers', 'rest'] as const
 export type MemoryAccount = (typeof memoryAccounts)[number]
 
-export type { MemoryReport }
+type Accounts = Readonly<Record<MemoryAccount, number>>
 
 /** The accounts for people, as in `process 98, state 12 MiB`; less than a MiB is left out. */
-export function accountsText({ accounts }: Pick<MemoryReport, 'accounts'>): string {
+export function accountsText({ accounts }: { readonly accounts: Accounts }): string {
   const said = memoryAccounts.flatMap((account) => {
     const mib = Math.round(accounts[account] / 2 ** 20)
     return mib === 0 ? [] : [`${account} ${mib}`]
