@@ -12,16 +12,15 @@
 import type { Clock } from '../../infra/clock.ts'
 import type { CanaryAssignment, FunctionAssignment } from '../../infra/control/messages.ts'
 import { policyOf } from '../../sdk/manifest/policy.ts'
-import { verdict } from '../../sdk/runtime/index.ts'
-import { type CanaryReport, noEvidence, sharesOf } from '../../sdk/versions/canary.ts'
+import { type CanaryReport, noEvidence } from '../../sdk/versions/canary.ts'
 import type { Worker } from '../instance/worker.ts'
 import type { Instance } from '../isolate/index.ts'
 import type { Shadow } from '../shadow/shadow.ts'
 import { rehearse } from '../succession/rehearsal.ts'
 import { Divergence, type DivergenceOptions } from './divergence.ts'
-import { bucketOf, Measures } from './measures.ts'
-import { Split, type Step } from './split.ts'
-import { tally } from './tally.ts'
+import { Measures } from './measures.ts'
+import { Split } from './split.ts'
+import { measuredStep, type Step } from './step.ts'
 
 /** How long a batch is waited for, to rehearse on. */
 const sampleMs = 100
@@ -146,7 +145,7 @@ export class Canaries {
 
   async #begin(id: string, worker: Worker, fn: FunctionAssignment, canary: Canary): Promise<void> {
     const { make, clock, log } = this.#options
-    const isWanted = (): boolean => this.#canaries.get(id) === canary
+    const isWanted = (): boolean => this.#canaries.get(id) === canary && canary.state !== 'ended'
     if (!isWanted()) return
     const its = canaryOf(fn, canary.wanted)
     let isolate: Instance | undefined
@@ -157,15 +156,19 @@ export class Canaries {
       await isolate.expect(worker.running.isolate.holder)
       if (!isWanted()) return isolate.kill()
       const fresh = isolate
-      canary.split = await worker.succession.split((old) => this.#splitOf(id, fn, canary, old, fresh))
-      canary.state = canary.state === 'failed' ? 'failed' : 'working'
+      canary.split = await worker.succession.split((old) => {
+        if (!isWanted()) throw new Error('it has been promoted, or taken away')
+        return this.#splitOf(id, fn, canary, old, fresh)
+      })
+      if (canary.state === 'preparing') canary.state = 'working'
       this.#compare(id, worker, canary, fn)
       canary.split.step(this.#stepOf(canary))
       log(its, id, 'info', `version ${its.version} has ${canary.wanted.percent} % of the keys`)
     } catch (error) {
       isolate?.kill()
-      if (worker.report().state === 'running') this.#failed(id, its, canary, (error as Error).message)
-      else canary.state = 'ended' // it ends, and nobody's fault is in that
+      if (isWanted() && worker.report().state === 'running')
+        this.#failed(id, its, canary, (error as Error).message)
+      else canary.state = 'ended' // and nobody's fault is in that
     }
   }
 
@@ -202,35 +205,7 @@ export class Canaries {
 
   /** The step that is wanted now, with the measures that are reported now (CN2). */
   #stepOf({ wanted, measures, divergence }: Canary): Step {
-    const { metric } = wanted.rules
-    const witness = divergence?.witness
-    const shares = sharesOf(wanted.percent, wanted.version)
-    return {
-      ...{ shares, witness },
-      onCall: (side, isolate, points, from) => {
-        const own = side === 'rest' ? undefined : shares[side]
-        if (side === 'rest' || own === undefined) return isolate.watch(undefined)
-        let at = from
-        const isMetric = (number: number): boolean =>
-          metric !== undefined && isolate.metricName(number) === metric.name
-        isolate.watch((log) => {
-          if (side === 'control') witness?.add(log)
-          tally(log, isMetric, (done) => {
-            const point = points[at++]!
-            if (done.verdict === verdict.elsewhere) return
-            measures.record(side, bucketOf(point, own), done)
-          })
-        })
-      },
-      onCalled: (side, isolate, records, ms) => {
-        isolate.watch(undefined)
-        measures.call(side, records, ms)
-      },
-      onRegression: (error) => measures.regression(error),
-      onControlFailed: (records) => {
-        for (let i = 0; i < records; i++) measures.controlFailed()
-      },
-    }
+    return measuredStep(wanted, measures, divergence?.witness)
   }
 
   #failed(id: string, fn: FunctionAssignment, canary: Canary, reason: string): void {

@@ -12,7 +12,8 @@ import { roomOf } from '../process/test-memory.ts'
 import { Mirror } from '../shadow/mirror.ts'
 import { Shadow } from '../shadow/shadow.ts'
 import { Divergence } from './divergence.ts'
-import { Split, type Step } from './split.ts'
+import { Split } from './split.ts'
+import type { Step } from './step.ts'
 
 /** Counts records by key, and puts a count out; version 2 says something else of a record that asks for it. */
 const counting = (version: number): string =>

@@ -8,7 +8,8 @@ import { pointOf, pointsMax } from '../../sdk/wire/key-share.ts'
 import { type BatchResult, behind, type InputFrame, type Instance } from '../isolate/index.ts'
 import { fn, frame, nowMs, record, recordsIn, start } from '../isolate/testing/harness.ts'
 import { tellOpen } from '../succession/open-records.ts'
-import { Split, type Step } from './split.ts'
+import { Split } from './split.ts'
+import type { Step } from './step.ts'
 
 /** Counts records by key; what it puts out names the version. A record says who throws at it, and whether it is asynchronous. */
 const counting = (version: number): string =>

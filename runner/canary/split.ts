@@ -9,7 +9,6 @@
  * Design: docs/design/0026-rollouts.md
  * @module
  */
-import type { CanaryShares } from '../../sdk/versions/canary.ts'
 import {
   type BatchResult,
   behind,
@@ -17,13 +16,13 @@ import {
   type Instance,
   type Isolate,
   inOneLine,
+  isolateError,
   Results,
   type TimerCalls,
 } from '../isolate/index.ts'
-import type { Witness } from '../shadow/witness.ts'
-import type { Side } from './measures.ts'
 import { hasPointOf, linesOf, othersIn, pointsOf } from './points.ts'
 import { type Call, SharedBatch } from './shared-batch.ts'
+import type { Step } from './step.ts'
 import { timedCall } from './timed-call.ts'
 
 export interface SplitOptions {
@@ -36,21 +35,6 @@ export interface SplitOptions {
   readonly keepsOrder: boolean
   /** It has ended. */
   readonly onCanaryEnded: (why: string) => void
-}
-
-/** Who has which keys, and who hears of what came of them. */
-export interface Step {
-  readonly shares: CanaryShares
-  /** A call of a side is about to be made, on a batch whose keys have these points, from that record on. */
-  readonly onCall: (side: Side, isolate: Instance, points: Uint16Array, from: number) => void
-  /** @param ms See timed-call.ts. */
-  readonly onCalled: (side: Side, isolate: Instance, records: number, ms: number) => void
-  /** The new version threw where the one before did not. */
-  readonly onRegression: (error: string) => void
-  /** The control failed so often. */
-  readonly onControlFailed: (records: number) => void
-  /** Sees the control's calls. */
-  readonly witness?: Witness | undefined
 }
 
 /** What the calls on a batch are given. */
@@ -71,8 +55,6 @@ export class Split implements Isolate {
   #state: Instance['state']
   /** The canary has ended, and nothing of it is in the state. */
   #isAlone = false
-  /** Why the state could not be passed on. */
-  #lost: BatchResult['fatal']
 
   constructor(options: SplitOptions) {
     this.#options = options
@@ -140,24 +122,23 @@ export class Split implements Isolate {
     const lost = await this.#give(this.old)
     if (lost !== undefined) return endedBy(lost)
     const { format } = this.canary
-    await this.old.settleFormat()
+    await this.old.settleFormat() // if it ends over that, its next call says so
     this.#isAlone = true
     this.#options.onCanaryEnded(why)
     return { ...nothing, gone: format }
   }
 
-  /** The state goes to who runs next (SP1). @returns Why that one has ended over it. */
+  /** The state goes to who runs next (SP1). @returns Why that one cannot. */
   async #give(next: Instance): Promise<BatchResult['fatal']> {
     const { holder } = this
-    if (holder === next) return next.isEnded ? this.#lost : undefined
     try {
-      await next.takeOver(holder)
-      return undefined
+      if (holder !== next) await next.takeOver(holder)
     } catch (error) {
       next.kill() // where the one before may be at work still, nobody can have the state
-      this.#lost = error as NonNullable<BatchResult['fatal']>
-      return this.#lost
+      return error as NonNullable<BatchResult['fatal']>
     }
+    if (!next.isEnded) return undefined
+    return isolateError('ERR_ISOLATE_LOST', 'Cannot go on: the isolate that has the state has ended')
   }
 
   async resume(): Promise<BatchResult> {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Bug, bugs, plant } from './canary/bugs.ts'
 import { histories, live } from './canary/histories.ts'
+import { metOnce } from './canary/met-once.ts'
 
 const runs = Number(process.env['CONCORD_CANARY_HISTORIES'] ?? 3_000)
 const seed = 7
@@ -20,6 +21,9 @@ test('a canary and the old version do each record once between them, whoever end
   t.diagnostic(JSON.stringify(all))
   for (const [what, count] of Object.entries(all)) assert.ok(count > 0, `${what}: never`)
 })
+
+for (const { what, history } of metOnce)
+  test(`a history that was not sound once is: ${what}`, async () => void (await live(history)))
 
 for (const [bug, { what }] of Object.entries(bugs)) {
   test(`the model finds that ${what}`, { timeout: 600_000 }, async (t) => {

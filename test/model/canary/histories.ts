@@ -5,6 +5,7 @@
 import fc from 'fast-check'
 import { Life } from './life.ts'
 import { fates, type Spec } from './state.ts'
+import type { Policy } from './wanted.ts'
 
 const role = fc.constantFrom('old' as const, 'canary' as const)
 const key = fc.nat(11).map((i) => `key-${i}`)
@@ -20,6 +21,7 @@ const spec: fc.Arbitrary<Omit<Spec, 'id'>> = fc.record({
 })
 const mishap = fc.constantFrom(
   'refuses' as const,
+  'settles and ends' as const,
   'takes and ends' as const,
   'ends as it lets go' as const,
   'does not stop' as const,
@@ -54,14 +56,13 @@ export const histories = fc.record({
   steps: fc.array(step, { minLength: 1, maxLength: 25 }),
 })
 
+export interface History {
+  readonly policy: Policy
+  readonly steps: readonly Step[]
+}
+
 /** @throws What was not sound. @returns What was seen. */
-export async function live({
-  policy,
-  steps,
-}: {
-  policy: 'fail' | 'skip' | 'setAside'
-  steps: readonly Step[]
-}): Promise<Life['seen']> {
+export async function live({ policy, steps }: History): Promise<Life['seen']> {
   const life = new Life(policy)
   for (const each of steps) await take(life, each)
   await life.rest()

@@ -80,6 +80,7 @@ export class SimIsolate {
   async settleFormat(kept = this.#kept): Promise<void> {
     this.#kept = kept
     if (!this.isEnded) this.state.use(this.format, true)
+    if (this.fortune.mishaps[this.role] === 'settles and ends') this.#meets(this.role)
   }
 
   async takeOver(from: SimIsolate): Promise<void> {

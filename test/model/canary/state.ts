@@ -57,7 +57,12 @@ export class SimStore {
 }
 
 /** What befalls an isolate that takes the state, or lets go of it. */
-export type Mishap = 'refuses' | 'takes and ends' | 'ends as it lets go' | 'does not stop'
+export type Mishap =
+  | 'settles and ends'
+  | 'refuses'
+  | 'takes and ends'
+  | 'ends as it lets go'
+  | 'does not stop'
 
 /** What all isolates of a life meet. */
 export interface Fortune {
