@@ -98,7 +98,7 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
   ])
   const urls = { nats: nats.url, mesos: masters.url, gateway: gateway.process.url }
   const standbys = await startStandbys(options, urls).catch(async (error: unknown) => {
-    for (const part of [gateway, scheduler, masters, nats]) await part.stop() // U1
+    for (const part of [gateway, scheduler, masters, nats]) await stopStarted(part)
     throw error
   })
   const watch = new JetStreamWatch({
@@ -152,11 +152,15 @@ async function allOrNone<Parts extends Part[]>(
   const results: PromiseSettledResult<Part>[] = await Promise.allSettled(starts)
   const failed = results.find((result) => result.status === 'rejected')
   for (const result of results) {
-    if (failed === undefined || result.status === 'rejected') continue
-    if (!('adopted' in result.value && result.value.adopted)) await result.value.stop()
+    if (failed !== undefined && result.status === 'fulfilled') await stopStarted(result.value)
   }
   if (failed !== undefined) throw failed.reason
   return (await Promise.all(starts)) as Parts
+}
+
+/** U1. */
+async function stopStarted(part: Part): Promise<void> {
+  if (!('adopted' in part && part.adopted)) await part.stop()
 }
 
 interface Masters {
