@@ -42,8 +42,28 @@ export async function readUpFile(home: Home): Promise<UpFile | undefined> {
   }
 }
 
-export async function writeUpFile(home: Home, file: UpFile): Promise<void> {
-  await writePrivate(home.up, JSON.stringify(file, null, 2))
+/** The file of the running `up`; changes are written one after another. */
+export class UpRecord {
+  readonly #home: Home
+  #file: UpFile
+  #written: Promise<void> = Promise.resolve()
+
+  constructor(home: Home, file: UpFile) {
+    this.#home = home
+    this.#file = file
+  }
+
+  get file(): UpFile {
+    return this.#file
+  }
+
+  /** @throws if the file cannot be written; the next change then writes this one too. */
+  async change(changes: Partial<UpFile>): Promise<void> {
+    this.#file = { ...this.#file, ...changes }
+    const writes = this.#written.then(() => writePrivate(this.#home.up, JSON.stringify(this.#file, null, 2)))
+    this.#written = writes.catch(() => undefined)
+    await writes
+  }
 }
 
 /** The error for an attempt to start a second `up`. */

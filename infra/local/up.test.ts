@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -136,28 +136,41 @@ test(
   },
 )
 
-test('up restarts processes that die, on the same ports', limits, async (t) => {
-  const home = await makeHome(t)
-  const { ready } = await up(home)
-  const before = await running(home)
-  for (const { pid } of Object.values(before)) process.kill(pid, 'SIGKILL')
-  await until(async () => {
-    const now = await running(home)
-    return Object.keys(before).every((name) => now[name]!.pid !== before[name]!.pid && isAlive(now[name]!))
-  })
-  await until(() => answers(ready.url))
-  const { nats } = JSON.parse(await readFile(join(home, 'credentials.json'), 'utf8'))
-  const nc = await connectBus({ url: ready.natsUrl, name: 'test', ...nats.gateway })
-  await nc.close()
-  assert.deepEqual(await down(home), {
-    stopped: true,
-    up: true,
-    tasks: 0,
-    natsServer: false,
-    givenUpRecords: 0,
-  })
-  for (const id of Object.values(await running(home))) assert.equal(isAlive(id), false)
-})
+test(
+  'up restarts processes that die, on the same ports, also while it cannot write which ones run',
+  limits,
+  async (t) => {
+    const home = await makeHome(t)
+    const { child, ready } = await up(home)
+    const before = await running(home)
+    for (const { pid } of Object.values(before)) process.kill(pid, 'SIGKILL')
+    await until(async () => {
+      const now = await running(home)
+      return Object.keys(before).every((name) => now[name]!.pid !== before[name]!.pid && isAlive(now[name]!))
+    })
+    await until(() => answers(ready.url))
+    const { nats } = JSON.parse(await readFile(join(home, 'credentials.json'), 'utf8'))
+    const nc = await connectBus({ url: ready.natsUrl, name: 'test', ...nats.gateway })
+    await nc.close()
+    const inTheWay = join(home, `up.json.${child.pid}.tmp`) // as a full disk would be
+    await mkdir(inTheWay)
+    const { gateway } = await running(home)
+    process.kill(gateway!.pid, 'SIGKILL')
+    await until(async () => {
+      assert.equal(child.exitCode, null)
+      return !isAlive(gateway!) && (await answers(ready.url))
+    })
+    await rmdir(inTheWay)
+    assert.deepEqual(await down(home), {
+      stopped: true,
+      up: true,
+      tasks: 0,
+      natsServer: false,
+      givenUpRecords: 0,
+    })
+    for (const id of Object.values(await running(home))) assert.equal(isAlive(id), false)
+  },
+)
 
 test(
   'up that is killed leaves nats-server running, and the next one adopts it and keeps the ports',

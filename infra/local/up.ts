@@ -23,7 +23,7 @@ import { endOrphans } from './leftovers.ts'
 import { type Platform, startPlatform } from './platform.ts'
 import type { ClusterSize } from './platform-options.ts'
 import type { PortChoice } from './ports.ts'
-import { type PortName, readUpFile, type UpFile, upRunning, writeUpFile } from './up-file.ts'
+import { type PortName, readUpFile, type UpFile, UpRecord, upRunning } from './up-file.ts'
 
 /** More are useless on one machine. */
 const agentsMax = 16
@@ -54,42 +54,26 @@ async function main(): Promise<void> {
   const credentials = await loadCredentials(home.credentials)
   const token = await tokenIn(config.gateway.tokenFile, credentials.gatewayToken)
   const ports = choosePorts(loaded, flags.ports === 'free', before)
-  const file: { -readonly [K in keyof UpFile]: UpFile[K] } = {
-    schema: 1,
-    up: processId(process.pid)!,
-    processes: {},
-    freePorts: before?.freePorts ?? {},
-  }
-  await writeUpFile(home, file)
-  let writing = Promise.resolve()
-  const write = () => {
-    writing = writing.then(() => writeUpFile(home, file))
-  }
+  const freePorts = before?.freePorts ?? {}
+  const record = new UpRecord(home, { schema: 1, up: processId(process.pid)!, processes: {}, freePorts })
+  await record.change({})
+  /** While the platform runs, a full disk must not end it. */
+  const note = (changes: Partial<UpFile>): Promise<void> =>
+    record.change(changes).catch((error) => log.warn({ error: String(error) }, `cannot write ${home.up}`))
   const platform = await startPlatform({
     ...{ home, config, credentials, ports, log, clock: systemClock },
     ...clusterOf(flags),
-    leads(name) {
-      file.leader = name
-      write()
-    },
-    started(name, id) {
-      file.processes = { ...file.processes, [name]: id }
-      write()
-    },
+    leads: (leader) => void note({ leader }),
+    started: (name, id) => void note({ processes: { ...record.file.processes, [name]: id } }),
   })
-  file.freePorts = freeOnes(platform, ports)
-  file.masters = platform.masters
-  file.settings = platform.settings
-  write()
-  await writing
+  const { masters, settings } = platform
+  await record.change({ freePorts: freeOnes(platform, ports), masters, settings })
   await writePrivate(home.client, JSON.stringify({ url: platform.url, token }))
   const { url, natsUrl } = platform
   await say({ ready: true, url, natsUrl, home: home.root, tokenFile: config.gateway.tokenFile })
   log.info({ why: await asked }, 'stops')
   const { givenUpRecords } = await platform.stop()
-  if (givenUpRecords !== undefined) file.givenUpRecords = givenUpRecords
-  write()
-  await writing
+  await note(givenUpRecords === undefined ? {} : { givenUpRecords })
   await say({ stopped: true, givenUpRecords })
   lock.release()
 }
