@@ -12,8 +12,6 @@
  *        in its state that is neither counted nor put out, and none whose dead letter is nowhere.
  *   CP6. Only state replaces stored state: a slot whose state is not in memory keeps its stored checkpoint. At a stop that is
  *        usual, since it may come while a share is being taken; at any other time it is a fault, and is logged.
- *   CP7. Nothing of a slot is acknowledged after its first state came to be, until the store knows that it began, or has not
- *        answered: so its effects are counted if its owner is killed before the first checkpoint.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -34,6 +32,7 @@ import {
 import { firstArena, isOwnArena, partitionOfArena } from '../../sdk/wire/arenas.ts'
 import type { StateStore } from '../isolate/index.ts'
 import type { Base } from './bases.ts'
+import { Beginnings } from './beginnings.ts'
 import { type CutSlot, type CutSource, isSame, shipSlot, sizesOf } from './cut.ts'
 import { arenasOf, type Groupings } from './partitions.ts'
 import { type SlabOf, SlotReader, slabsOf } from './reader.ts'
@@ -70,6 +69,7 @@ export class Checkpointer {
   readonly #options: CheckpointerOptions
   readonly #budget: TokenBucket
   readonly #slots = new Map<number, Slot>()
+  readonly #beginnings: Beginnings
   /** Timers that are called alone. */
   readonly tried = new TriedTimers(() => this.#shipping)
   #instance: InstanceAssignment
@@ -83,8 +83,6 @@ export class Checkpointer {
   #ended = false
   /** Slots about to be given away (CP4). */
   readonly #held = new Set<number>()
-  /** Slots that have no state yet, nor ever had (CP7). */
-  readonly #blank = new Set<number>()
   /** Slots about to be taken. */
   readonly #coming = new Map<number, Slot>()
   /** Promised slots whose stored state could not be read at the last attempt. */
@@ -107,6 +105,10 @@ export class Checkpointer {
     this.#options = options
     this.#instance = instance
     this.#budget = new TokenBucket(options.clock, options.bytesPerSecond)
+    const onSuperseded = (error: Error): void => {
+      if (!this.#ended) options.onSuperseded(error)
+    }
+    this.#beginnings = new Beginnings({ warn: options.warn, onSuperseded })
   }
 
   /** True when a cut, or its preparation, is due before the next batch. */
@@ -162,18 +164,19 @@ export class Checkpointer {
   }
 
   /**
-   * After a batch, before anything of it is acknowledged: tells the store which slots have their first state (CP7).
-   * @param positions Of what is acknowledged: the state has no effects of it.
-   * @returns Resolves when the store knows, or has not answered; undefined: there is nothing to tell.
+   * After a batch, before anything of it is acknowledged (FS1).
+   * @param positions Of what is acknowledged: none of it has effects on state that has just begun.
+   * @returns See `Beginnings.tell`.
    */
   begin(
     state: Pick<StateStore, 'hasArena'>,
     positions: CutSource['positions'],
   ): Promise<unknown> | undefined {
-    if (this.#blank.size === 0) return undefined
-    const told: Promise<void>[] = []
-    for (const arena of this.#blank) if (state.hasArena(arena)) told.push(this.#begin(arena, positions))
-    return told.length === 0 ? undefined : Promise.all(told)
+    return this.#beginnings.tell(state, ({ partition }) => ({
+      ...this.#made(),
+      slabs: [],
+      inputs: this.#positionsOf(partition, positions),
+    }))
   }
 
   /** Makes a cut (CP1), and ships it while the instance works. @returns Whether all of it was stored. */
@@ -243,8 +246,9 @@ export class Checkpointer {
   /** Releases a slot that was given away. */
   letGo(partition: number): void {
     this.#held.delete(partition)
+    const slot = this.#slots.get(partition)
+    if (slot !== undefined) this.#beginnings.forget(slot)
     this.#slots.delete(partition)
-    this.#blank.delete(partition)
     this.tried.forget(partition)
   }
 
@@ -293,26 +297,34 @@ export class Checkpointer {
 
   /**
    * Makes a cut after the one being shipped, and waits until it is stored, without the byte limit.
+   * @param make Says what is to be stored, when nothing is being shipped any more; undefined: nothing can be.
    * @param leaving Ends the wait: a cut being shipped continues beside what follows, and one not made yet is not made.
    */
-  async flush(source: CutSource, leaving?: AbortSignal): Promise<boolean> {
+  async flush(make: () => Promise<CutSource | undefined>, leaving?: AbortSignal): Promise<boolean> {
     this.#cancel()
     this.#budget.open()
-    do await unlessAborted(this.#shipping, leaving)
-    while (this.#isShipping && leaving?.aborted !== true) // CP2
-    if (leaving?.aborted) return false
+    let source: CutSource | undefined
+    do {
+      await unlessAborted(this.#shipping, leaving)
+      if (leaving?.aborted) return false
+      if (!this.#isShipping) source = await make()
+      if (!this.#isShipping && source === undefined) return false
+    } while (source === undefined || this.#isShipping) // CP2
     this.#budget.open() // the end of the one before has closed it
     const stored = await unlessAborted(this.cut(source), leaving)
     if (stored !== undefined) this.#budget.open(false)
     return stored === true
   }
 
-  /** The last cut (CP3). @returns Whether it was stored. */
-  async last(source: CutSource): Promise<boolean> {
+  /** The last cut (CP3). @param make See `flush`. @returns Whether it was stored. */
+  async last(make: () => Promise<CutSource | undefined>): Promise<boolean> {
     this.#ended = true
     this.#budget.open()
     await this.tried.tell().catch(() => undefined) // it is small, and helps if the cut is not stored in time
-    return await this.flush({ ...source, whole: true, clean: true })
+    return await this.flush(async () => {
+      const source = await make()
+      return source && { ...source, whole: true, clean: true }
+    })
   }
 
   /** Makes no more cuts, and does not wait for a running one. */
@@ -325,24 +337,7 @@ export class Checkpointer {
   #add(arena: number, slot: Slot): void {
     this.#slots.set(arena, slot)
     this.tried.add(slot)
-    if (slot.current === undefined) this.#blank.add(arena)
-  }
-
-  async #begin(arena: number, positions: CutSource['positions']): Promise<void> {
-    const { onSuperseded, warn } = this.#options
-    this.#blank.delete(arena)
-    const slot = this.#slots.get(arena)!
-    try {
-      await slot.begin({ ...this.#made(), slabs: [], inputs: this.#positionsOf(arena, positions) })
-    } catch (error) {
-      const { code, message } = error as CodedError
-      if (this.#slots.get(arena) !== slot) return // it has gone on to the next owner
-      if (code === 'ERR_CHECKPOINT_SUPERSEDED' && !this.#ended) onSuperseded(error as Error)
-      else
-        warn(
-          `a loss of the first state of partition ${slot.name} would not be counted before its first checkpoint: ${message}`,
-        )
-    }
+    this.#beginnings.add(slot)
   }
 
   #newSlot(name: string, partition: number): Slot {
@@ -415,7 +410,7 @@ export class Checkpointer {
           warn(`the state of partition ${partition} is missing here: its stored checkpoint stays as it is`)
         continue // CP6
       }
-      this.#blank.delete(partition)
+      this.#beginnings.forget(slot)
       const slabs = hasState ? usedSlabs(all, commitWord) : undefined
       if (slabs !== undefined && slot.storesBeyond(slabs.count)) markAllDirty(slabs)
       slots.push({

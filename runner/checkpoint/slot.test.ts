@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Consumer } from '../../infra/bus/index.ts'
 import type { CheckpointManifest } from '../../infra/checkpoints/index.ts'
 import { infraError } from '../../infra/errors.ts'
 import { openArena } from '../../sdk/runtime/arena/index.ts'
@@ -7,7 +8,6 @@ import type { Timer } from '../../sdk/runtime/index.ts'
 import type { Isolate } from '../isolate/index.ts'
 import { slabsOf } from './reader.ts'
 import { StateKeeper, type StateKeeperOptions } from './state-keeper.ts'
-
 import { setUpOwners } from './testing.ts'
 
 test('Checkpointer: the next owner restores the last checkpoint; the one before if that is torn; it refuses if both are', async (t) => {
@@ -233,7 +233,7 @@ test('Checkpointer makes the last checkpoint without the byte limit, even behind
   const by = owner(1, undefined, { bytesPerSecond: 1 }) // the clock stands: it never gets anything
   await restored(by, 1)
   const first = saveAt(by, 'one', 1)
-  assert.equal(await by.last(sourceOf('two', 2)), true)
+  assert.equal(await by.last(async () => sourceOf('two', 2)), true)
   assert.equal(await first, true)
   assert.equal(await restored(owner(2), 2), 'two')
 })
@@ -246,14 +246,40 @@ test('Checkpointer.flush ends with a stop while the store does not answer; the l
   const { promise: settled, reject } = Promise.withResolvers<void>()
   settled.catch(() => undefined) // it is thrown when its pages are stored
   const stop = new AbortController()
-  const stored = by.flush(sourceOf('two', 2, { settled }), stop.signal)
-  const waits = by.flush(sourceOf('three', 3), stop.signal)
+  const stored = by.flush(async () => sourceOf('two', 2, { settled }), stop.signal)
+  const waits = by.flush(async () => sourceOf('three', 3), stop.signal)
   stop.abort()
   assert.deepEqual(await Promise.all([stored, waits]), [false, false])
   reject(new Error('its instance ends'))
-  assert.equal(await by.last(sourceOf('four', 4)), true)
+  assert.equal(await by.last(async () => sourceOf('four', 4)), true)
   assert.equal(by.report().made, 2, 'the waiting cut was not made')
   assert.equal(await restored(owner(2), 2), 'four')
+})
+
+test('StateKeeper hands no memory in while a cut is shipped, before everything is stored or at the end', async (t) => {
+  const { owner, instance, saveAt, sourceOf } = await setUpOwners(t)
+  const by = owner(1)
+  await by.own(instance(1), 0)
+  const { promise: settled, resolve } = Promise.withResolvers<void>()
+  const shipped = saveAt(by, 'one', 1, { settled })
+  const { arenas, shadow, positions } = sourceOf('two')
+  let handedIn = 0
+  const provideShadow = async () => {
+    handedIn++
+    return shadow
+  }
+  const isolate = { provideShadow, state: { arenas: () => arenas } }
+  const keeper = new StateKeeper(by, isolate as unknown as Isolate, new Map(), {
+    wire: { connected: true, flush: async () => undefined, onReconnect: () => () => undefined },
+    letters: { answered: async () => undefined },
+  } as unknown as StateKeeperOptions)
+  const stored = keeper.store({ positions } as unknown as Consumer)
+  await new Promise(setImmediate)
+  assert.equal(handedIn, 0)
+  resolve()
+  assert.equal(await shipped, true)
+  assert.equal(await stored, true)
+  assert.equal(handedIn, 1)
 })
 
 test('Checkpointer keeps the stored checkpoint of a partition whose state is missing, which is no fault at a stop (CP6)', async (t) => {
@@ -266,7 +292,7 @@ test('Checkpointer keeps the stored checkpoint of a partition whose state is mis
   assert.match(warnings.splice(0).join(), /the state of partition 3 is missing here/)
   const leaves = owner(3) // stopped before its isolate has the state
   assert.equal(await restored(leaves, 3), 'one')
-  assert.equal(await leaves.last(sourceOf('three', 3, { arenas: [] })), true)
+  assert.equal(await leaves.last(async () => sourceOf('three', 3, { arenas: [] })), true)
   assert.equal(await restored(owner(4), 4), 'one')
   assert.deepEqual(warnings, [])
 })

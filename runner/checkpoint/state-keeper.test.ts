@@ -19,8 +19,8 @@ test('StateKeeper gives way to a stop: whoever stores all comes back, what waits
     keep: () => undefined,
     hold: () => undefined,
     imageOf: () => undefined,
-    flush: async (source: CutSource, leaving?: AbortSignal) => {
-      settled = source.settled
+    flush: async (make: () => Promise<CutSource>, leaving?: AbortSignal) => {
+      settled = (await make()).settled
       return (await unlessAborted(never, leaving)) === true
     },
   } as unknown as Checkpointer

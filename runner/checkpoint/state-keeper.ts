@@ -107,9 +107,8 @@ export class StateKeeper {
 
   /** Stores everything without the byte limit, between two batches. @returns Whether it was stored. */
   async store(consumer: Consumer, clean = false): Promise<boolean> {
-    const shadow = await this.#isolate.provideShadow()
-    const source = { ...this.#cutSource(consumer), shadow, clean, whole: true }
-    return await this.#checkpointer.flush(source, this.#leaving.signal)
+    const make = async () => ({ ...(await this.#wholeSource(consumer)), clean, whole: true })
+    return await this.#checkpointer.flush(make, this.#leaving.signal)
   }
 
   /** Stores the state of a working share, as the base of its image, beside the work. @returns Whether it was stored. */
@@ -137,8 +136,7 @@ export class StateKeeper {
   /** The same for any amount of changes, which are stored first. */
   async wholeImage(share: number, consumer: Consumer): Promise<ShareImage | undefined> {
     this.#checkpointer.keep(share)
-    const shadow = await this.#isolate.provideShadow()
-    await this.#checkpointer.flush({ ...this.#cutSource(consumer), shadow }, this.#leaving.signal)
+    await this.#checkpointer.flush(() => this.#wholeSource(consumer), this.#leaving.signal)
     this.#checkpointer.hold(share)
     return this.image(share, consumer)
   }
@@ -201,14 +199,14 @@ export class StateKeeper {
   async #last(consumer: Consumer, deadline: AbortSignal, lettersDeadline: AbortSignal): Promise<void> {
     this.giveWay()
     const isolate = this.#isolate
-    const shadow = await isolate.provideShadow()
     const letters = this.#options.letters.answered(lettersDeadline).catch(() => undefined)
     const settled = Promise.all([heard(this.#options.wire, deadline), letters]).then(() => undefined)
-    const source = { ...this.#cutSource(consumer, settled), shadow }
-    if (!isolate.isEnded) return void (await this.#checkpointer.last(source))
-    // If its thread may still write, its state cannot be kept.
-    if (!(await isolate.ended())) return await this.tried.tell()
-    await this.#checkpointer.last({ ...source, commitWord: isolate.state.commitWord })
+    await this.#checkpointer.last(async () => {
+      const source = await this.#wholeSource(consumer, settled)
+      if (!isolate.isEnded) return source
+      // If its thread may still write, its state cannot be kept.
+      return (await isolate.ended()) ? { ...source, commitWord: isolate.state.commitWord } : undefined
+    })
   }
 
   /** Resolves when the server has heard what was touched, so that it counts after a kill, and the dead letters posted so far are answered. */
@@ -237,6 +235,12 @@ export class StateKeeper {
   #cutSource(consumer: Consumer, settled = this.#settled()) {
     settled.catch(() => undefined) // nobody waits for it if nothing has changed
     return { ...this.#source(consumer), settled }
+  }
+
+  /** While nothing is being shipped: the isolate may get other memory for copies, and give up some of its own. */
+  async #wholeSource(consumer: Consumer, settled = this.#settled()) {
+    const shadow = await this.#isolate.provideShadow()
+    return { ...this.#cutSource(consumer, settled), shadow }
   }
 
   #source(consumer: Consumer) {

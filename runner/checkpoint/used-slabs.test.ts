@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openArena } from '../../sdk/runtime/arena/index.ts'
 import { slabsOf } from './reader.ts'
-
 import { setUpOwners } from './testing.ts'
 
 test('Checkpointer: a checkpoint has the slabs that the arena uses; what was stored of others goes with the next one', async (t) => {

@@ -3,7 +3,7 @@
  *
  *   A1. A record is acknowledged only when its outputs, and those of all records before it, have been accepted by the
  *       owners downstream (or stored, if they queue), and JetStream has confirmed its dead letter (K2 of worker.ts) and
- *       knows of the state that began with it (CP7 of runner/checkpoint/checkpointer.ts).
+ *       knows of the state that began with it (FS1 of runner/checkpoint/beginnings.ts).
  *   A2. A record is announced before any output or dead letter of it is sent; and before it is run, if it may be what
  *       killed the previous owner.
  * @module

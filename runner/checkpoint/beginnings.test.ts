@@ -3,10 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CheckpointStore } from '../../infra/checkpoints/index.ts'
 import { infraError } from '../../infra/errors.ts'
-
 import { setUpOwners } from './testing.ts'
 
-test('Checkpointer: an owner killed between its first state and its first checkpoint leaves word of where its state began (CP7)', async (t) => {
+test('Checkpointer: an owner killed between its first state and its first checkpoint leaves word of where its state began (FS1)', async (t) => {
   const { store, owner, save, instance, warnings } = await setUpOwners(t)
   const none = { hasArena: () => false }
   const some = { hasArena: () => true }
