@@ -6,6 +6,7 @@ export {
   firstFormat,
   hasArena,
   isDirty,
+  isEmpty,
   isMade,
   markAllDirty,
   markDirty,

@@ -140,6 +140,14 @@ export function giveSlabs(json: string, ...slabs: SharedArrayBuffer[]): number {
   })
 }
 
+/** Between two batches: arenas without entries use no more than a new one. @param json Their partitions. */
+export function shrinkState(json: string): number {
+  return guarded(() => {
+    const partitions = fromJson(json) as number[]
+    for (let i = 0; i < partitions.length; i++) stateMemory.shrink(partitions[i]!)
+  })
+}
+
 /** Between two batches: gives back slabs that arenas do not use. @param json Partitions, each with how many slabs it keeps. */
 export function giveBackSlabs(json: string): number {
   return guarded(() => {

@@ -32,6 +32,7 @@ const entries = [
   'boot',
   'giveAssets',
   'giveSlabs',
+  'shrinkState',
   'giveBackSlabs',
   'giveShadow',
   'define',

@@ -3,7 +3,8 @@
  * passes the state in place to another isolate between two batches.
  *
  *   HS1. The isolate has what the store holds: if it has had a partition before, it gets only the slabs added since.
- *   HS2. What a record was given and does not use, since it was undone, is taken back after the batch.
+ *   HS2. What a record was given and does not use, since it was undone, is taken back after the batch. What a partition used
+ *        that has no entries any more is taken back before a checkpoint; during one no arena gives up slabs that it has used.
  * Design: docs/design/0007-state-outlives-code.md, 0023-hot-swap.md
  * @module
  */
@@ -23,6 +24,8 @@ import { type AddedSlab, StateStore } from './state-store.ts'
 const shadowSpare = 1.25
 /** Slabs handed in at once, before they are needed. */
 const slabsAtOnce = 16
+/** A partition without entries keeps memory below this: it would fill it again soon. */
+const emptyBytesMin = 256 * 1024
 /** How long to wait for the end of an isolate's thread before its state is given up. */
 const endWaitMs = 300
 
@@ -71,8 +74,12 @@ export class HeldState {
     return this.#kept
   }
 
-  /** Hands in the memory for page copies during a checkpoint, as large as the state is now. */
+  /**
+   * Hands in the memory for page copies during a checkpoint, as large as the state is now. Before, memory of partitions that
+   * have lost all of their entries is taken back: not during a checkpoint, which reads it.
+   */
   async provideShadow(): Promise<SharedArrayBuffer> {
+    await this.#takeBackEmpty()
     const pages = this.store.heldBytes / pageBytes
     const { ended } = this.#options.guest
     if (shadowBytes(pages) > this.#shadow.byteLength && ended === undefined)
@@ -202,6 +209,14 @@ export class HeldState {
     const { give, guest } = this.#options
     if (guest.ended !== undefined) return
     await give((limits) => guest.takeOver({ keep, adopt: store.partitions(), slabs, shadow }, limits))
+  }
+
+  async #takeBackEmpty(): Promise<void> {
+    const empty = this.store.emptied(emptyBytesMin)
+    if (empty.length === 0) return
+    await this.#order('shrinkState', [JSON.stringify(empty)], true)
+    this.#loosen(empty)
+    await this.takeBack()
   }
 
   /** Says of partitions that they may have slabs which they do not use. */

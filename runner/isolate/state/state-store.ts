@@ -14,6 +14,7 @@
  * @module
  */
 import {
+  isEmpty,
   isMade,
   nextSlabBytes,
   roomOf,
@@ -74,6 +75,13 @@ export class StateStore {
   /** How many slabs a partition has if no more than `bytes` of those that it does not use stay with it. */
   slabsKept(partition: number, bytes: number): number {
     return this.#arenas.get(partition)?.kept(bytes) ?? 0
+  }
+
+  /** Partitions without entries whose arenas use `bytes` bytes or more. */
+  emptied(bytes: number): number[] {
+    return [...this.#arenas].flatMap(([partition, arena]) =>
+      arena.isEmpty && arena.usedBytes >= bytes ? [partition] : [],
+    )
   }
 
   /** Takes back the slabs of a partition from `count` on; after the isolate has given them back. */
@@ -264,6 +272,11 @@ class PartitionSlabs implements Slabs {
   get isUsed(): boolean {
     const words = this.#firstWords
     return words !== undefined && isMade(words)
+  }
+
+  get isEmpty(): boolean {
+    const words = this.#firstWords
+    return words !== undefined && isEmpty(words)
   }
 
   get usedBytes(): number {

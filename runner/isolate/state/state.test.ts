@@ -148,6 +148,31 @@ test('memory that a record has taken is given back when the record is undone, an
   assert.ok(state.heldBytes + state.spareBytes <= 8 * mib)
 })
 
+test('memory of a partition whose entries were all deleted is taken back before a checkpoint (HS2)', async (t) => {
+  const state = new StateStore(8 * mib)
+  const source = fn(
+    `
+    if (record.text() !== 'delete') return void ctx.setState(record.text(), new Uint8Array(50_000))
+    for (let i = 0; i < 60; i++) ctx.deleteState('name ' + i)
+    ctx.setTimer('timer', ctx.nowMs())`,
+    'processTimer() {},',
+  )
+  const { instance } = await start(source, { state, manifest: { limits: { stateMib: 8 } } })
+  t.after(() => instance.destroy())
+  const names = Array.from({ length: 60 }, (_, i) => record(`name ${i}`))
+  for (const round of [1, 2]) {
+    await runAll(instance, [frame(names, 1)])
+    await instance.provideShadow()
+    assert.ok(state.heldBytes > 3 * mib)
+    await runAll(instance, [frame([record('delete')], 1)])
+    await instance.run([], nowMs)
+    await instance.provideShadow()
+    assert.ok(state.heldBytes < mib / 4, `${state.heldBytes} bytes in round ${round}`)
+  }
+  await runAll(instance, [frame(names.slice(0, 10), 1)])
+  assert.equal(instance.stats().stateEntries, 10)
+})
+
 test('the next isolate gives back what a record had taken in which the one before was ended', async () => {
   const state = new StateStore(8 * mib)
   const options = { state, manifest: { limits: { stateMib: 8, callbackMs: 500 } } }

@@ -44,7 +44,7 @@ import {
   shape,
 } from './layout.ts'
 import { Lookup } from './lookup.ts'
-import { makeArena } from './make-arena.ts'
+import { emptyArena, makeArena } from './make-arena.ts'
 import type { Memory } from './memory.ts'
 import type { PageKeeper } from './pages.ts'
 import { Roots } from './roots.ts'
@@ -288,6 +288,18 @@ export class Arena implements KeyedState {
     if (removed > 0) this.#place.entry = 0
     this.#swept ||= removed > 0
     return removed
+  }
+
+  /** Between transactions: gives up the slabs of an arena without entries and timers, but for the first. */
+  shrink(): void {
+    if (this.#roots.entries > 0) return
+    const parts = { memory: this.#memory, journal: this.#journal, heap: this.#heap, roots: this.#roots }
+    if (emptyArena({ ...parts, buckets: this.#buckets })) {
+      this.commit()
+      this.#journal.clear()
+    } else this.#journal.undo()
+    this.#load()
+    this.#sweeper.startAnew()
   }
 
   /** Between transactions: whoever works on it from now on uses it like this (formats.ts). */

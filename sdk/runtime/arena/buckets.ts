@@ -64,6 +64,18 @@ export class Buckets {
     return true
   }
 
+  /**
+   * Forgets all chains but those of the first block, which are empty as there are no entries.
+   * @returns Where the blocks of a new arena end; 0 if its first ones are elsewhere.
+   */
+  empty(): number {
+    const table = head.blocks + headsBlockWords
+    if (this.#blocks[0] !== head.blocks + 1 || this.#memory.load(head.tables) !== table) return 0
+    this.#roots.buckets = headsPerBlock
+    this.#setMask()
+    return table + headsBlockWords
+  }
+
   /** Reads what is there, for the first time or after an undo. */
   reset(): void {
     const memory = this.#memory

@@ -157,3 +157,30 @@ test('Arena survives random transactions, any store of which may be the last', (
     applyToModel(before, changes)
   }
 })
+
+test('Arena.shrink leaves an empty arena, before whichever store the writer was stopped, and it can be filled again', () => {
+  const slabs = new OwnSlabs({ slabBytes: 256 * 1024 })
+  slabs.grow(0)
+  const memory = new WatchedMemory(slabs)
+  memory.every = 0
+  const arena = new Arena(memory)
+  for (const round of [1, 2]) {
+    const changes = Array.from({ length: 800 }, (_, i) => ({ key: `key ${i}`, value: new Uint8Array(100) }))
+    const timers = changes.map(({ key, value }, i) => ({ key, value, timeMs: i }))
+    applyTo(arena, [...changes, ...timers])
+    arena.commit()
+    const { heldBytes } = arena
+    assert.ok(heldBytes > 150_000)
+    arena.shrink()
+    assert.equal(arena.heldBytes, heldBytes, 'not while there is anything in it')
+    const none = [...changes, ...timers].map((change) => ({ ...change, value: undefined }))
+    applyTo(arena, none)
+    arena.commit()
+    memory.every = 3 * round
+    arena.shrink()
+    memory.verify(new Map())
+    memory.every = 0
+    assert.equal(arena.heldBytes, 65_536, `round ${round}`)
+    assert.ok(same(foundIn(copyOf(slabs)), new Map()))
+  }
+})

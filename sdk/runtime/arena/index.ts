@@ -10,7 +10,7 @@ export { Memory } from './memory.ts'
 export { openArena } from './open-arena.ts'
 export { finishRestore, PagedSlabs, restorePages } from './paged-slabs.ts'
 export { type PageKeeper, pageBytes } from './pages.ts'
-export { isMade, roomOf, slabsUsed } from './room.ts'
+export { isEmpty, isMade, roomOf, slabsUsed } from './room.ts'
 export { Shadow, shadowBytes } from './shadow.ts'
 export {
   nextSlabBytes,

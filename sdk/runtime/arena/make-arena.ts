@@ -1,13 +1,16 @@
 /**
- * How an arena begins.
+ * How an arena begins, and begins again.
  * @module
  */
 import type { Buckets } from './buckets.ts'
 import type { Heap } from './heap.ts'
 import type { Journal } from './journal.ts'
-import { head, tag, tagOf } from './layout.ts'
+import { freeLists, head, tag, tagOf } from './layout.ts'
 import type { Memory } from './memory.ts'
 import type { Roots } from './roots.ts'
+
+/** Room in the journal for emptying. */
+const emptyWords = freeLists + 8
 
 interface Parts {
   readonly memory: Memory
@@ -38,5 +41,27 @@ export function makeArena({ memory, journal, heap, buckets, roots }: Parts, comm
   if (!buckets.format()) return false
   commit()
   journal.clear()
+  return true
+}
+
+/**
+ * Makes an arena without entries as small as a new one, in a transaction: blocks beyond are not freed, but mean nothing.
+ * @returns Whether it could.
+ */
+export function emptyArena({ memory, journal, heap, buckets, roots }: Parts): boolean {
+  if (!heap.reserve(emptyWords)) return false
+  const top = buckets.empty()
+  if (top === 0) return false
+  const words = memory.words[0]!
+  const sentinel = memory.sizes[0]! - 1
+  journal.image(head.freeLists, freeLists)
+  for (let list = 0; list < freeLists; list++) words[head.freeLists + list] = 0
+  journal.note(sentinel)
+  words[sentinel] = tagOf(1, tag.used)
+  roots.top = top
+  roots.slabs = 1
+  roots.discarded = roots.timerRoot = roots.timerLevels = 0
+  roots.dirty = true
+  heap.reset()
   return true
 }

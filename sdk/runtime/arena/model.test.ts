@@ -12,7 +12,7 @@ type Step =
   | { readonly kind: 'get' | 'delete'; readonly key: number }
   | { readonly kind: 'burst'; readonly key: number; readonly count: number; readonly bytes: number }
   | { readonly kind: 'sweep'; readonly key: number; readonly count: number }
-  | { readonly kind: 'commit' | 'rollback' | 'reopen' }
+  | { readonly kind: 'commit' | 'rollback' | 'reopen' | 'shrink' }
 
 const key = fc.nat({ max: 30 })
 const bytes = fc.oneof(
@@ -43,7 +43,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
-      kind: fc.constantFrom('commit' as const, 'rollback' as const, 'reopen' as const),
+      kind: fc.constantFrom('commit' as const, 'rollback' as const, 'reopen' as const, 'shrink' as const),
     }),
   },
 )
@@ -89,6 +89,10 @@ class Pair {
         this.arena.commit()
         this.committed = new Map(this.map)
         return
+      case 'shrink':
+        this.take({ kind: 'commit' })
+        this.arena.shrink()
+        return this.verify()
       case 'rollback':
       case 'reopen':
         if (step.kind === 'rollback') this.arena.rollback()

@@ -21,6 +21,11 @@ export function slabsUsed(slabs: Slabs, words: Int32Array | undefined): number {
   return Math.min(Math.max(isMade(words) ? words[rootAt.slabs]! : 1, 1), slabs.count)
 }
 
+/** Whether the arena has neither entries nor timers. @param words Of its first slab. */
+export function isEmpty(words: Int32Array): boolean {
+  return isMade(words) && words[rootAt.entries] === 0
+}
+
 /**
  * Bytes behind the top of the last slab in use, and of those that wait. Blocks that are free again are not counted.
  * @param words Of the first slab, if there is one.

@@ -9,7 +9,7 @@ import { head } from './layout.ts'
 const two32 = 2 ** 32
 const rootWords = 13
 /** Where some of them stand. */
-export const rootAt = { top: head.roots + 4, slabs: head.roots + 5 } as const
+export const rootAt = { entries: head.roots, top: head.roots + 4, slabs: head.roots + 5 } as const
 
 export class Roots {
   entries = 0

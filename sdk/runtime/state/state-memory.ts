@@ -49,6 +49,11 @@ export class StateMemory {
     this.#slabsOf(partition).add(slab)
   }
 
+  /** Lets a partition without entries and timers use its first slab only. */
+  shrink(partition: number): void {
+    this.#arenas[partition]?.shrink()
+  }
+
   /** Gives slabs of a partition back, which its arena does not use: those from `count` on. */
   shorten(partition: number, count: number): void {
     this.#partitions[partition]?.shorten(count)
