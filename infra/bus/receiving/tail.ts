@@ -4,7 +4,7 @@
  *   TL1. Every record of a producer between two that are shown is shown too, or counted in a gap before the second; none is
  *        shown twice.
  *   TL2. A new holder of a slot takes the place of the one before, whose frames are no longer shown: consumers refuse them (I8).
- *        So what is remembered grows with the slots that produce, not with their restarts.
+ *        So what is remembered grows with the slots that produce (a gateway's process is one), not with restarts of instances.
  * @module
  */
 import { type FrameHeader, frameFlags, parseFrame } from '../../../sdk/wire/frame.ts'
