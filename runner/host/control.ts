@@ -29,8 +29,9 @@ import type { MoveAnswer, MoveAsk } from '../handover/moves.ts'
 /** Longer than the other runner holds a request. */
 const askTimeoutMs = 1_000
 export const heartbeatEveryMs = 1000
-/** The least time between two heartbeats sent because of changes. */
+/** The least time between two heartbeats sent because of changes, and because of callbacks that failed, which may be thousands a second. */
 const heartbeatLeastMs = 50
+const failedLeastMs = 500
 
 export interface ControlOptions {
   readonly nc: NatsConnection
@@ -59,6 +60,8 @@ export class Control {
   #generation = 0
   #cancel: () => void
   #beatMs = Number.NEGATIVE_INFINITY
+  /** When the next one is due. */
+  #dueMs: number
 
   constructor(options: ControlOptions) {
     this.#options = options
@@ -94,6 +97,7 @@ export class Control {
         if (error === null) void this.#onTimers(message)
       },
     })
+    this.#dueMs = clock.monotonicMs()
     this.#cancel = clock.after(0, () => this.beat())
   }
 
@@ -110,6 +114,7 @@ export class Control {
     const { nc, namespace, taskId, clock } = this.#options
     this.#cancel()
     this.#beatMs = clock.monotonicMs()
+    this.#dueMs = this.#beatMs + heartbeatEveryMs
     this.#cancel = clock.after(heartbeatEveryMs, () => this.beat())
     if (nc.isClosed()) return
     for (const part of splitHeartbeat(this.#options.beat()))
@@ -118,10 +123,22 @@ export class Control {
 
   /** Sends a heartbeat soon; several changes share one. */
   changed(): void {
+    this.#beatWithin(heartbeatLeastMs)
+  }
+
+  /** A callback failed: the same, but not as soon. */
+  failed(): void {
+    this.#beatWithin(failedLeastMs)
+  }
+
+  /** @param ms Since the last one. Called for each failure: where one is due by then, it costs next to nothing. */
+  #beatWithin(ms: number): void {
     const { clock } = this.#options
-    const waitMs = Math.max(0, this.#beatMs + heartbeatLeastMs - clock.monotonicMs())
+    if (this.#dueMs <= this.#beatMs + ms) return
+    const nowMs = clock.monotonicMs()
+    this.#dueMs = Math.max(nowMs, this.#beatMs + ms)
     this.#cancel()
-    this.#cancel = clock.after(waitMs, () => this.beat())
+    this.#cancel = clock.after(this.#dueMs - nowMs, () => this.beat())
   }
 
   /** Publishes a line of a function's log. */

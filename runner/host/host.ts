@@ -148,7 +148,7 @@ export class Host {
       onMoved: changed,
       onFailure: (id, action, error) => {
         this.#failures.take(id, action, error)
-        changed()
+        this.#control.failed()
       },
     }
   }
