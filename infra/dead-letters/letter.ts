@@ -1,23 +1,19 @@
 /**
  * Letters: records that were given up, many in one message of JetStream, with the bytes that they had.
  *
- * Layout, version 2, little endian; version 1 is the same, and knows of no timers:
+ * Layout, little endian, of all versions (head.ts; 1 knows of no timers):
  *
  *     u8 0xcd | u8 version | u16 0 | u32 bytes of the head | head: JSON in UTF-8 | key, value of the first | of the next …
  *
- * The head names errors once: letters of one place in the code differ in their records only.
  *   LT1. `decodeLetters(encodeLetters(x))` is `x`, byte for byte, but for stacks that had to be cut to fit a message.
  *   LT2. What is malformed, truncated or of another version is refused with what was found.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
-import { z } from 'zod'
-import { CodedError } from '../../sdk/errors.ts'
 import type { RawRecord } from '../../sdk/wire/frame.ts'
+import { columnsOf, headVersion, malformed, readHead } from './head.ts'
 
 const magic = 0xcd
-/** What has no timers is written as 1: builds of before read it. */
-const [version, versionWithTimers] = [1, 2]
 const prefixBytes = 8
 /** NATS's default bound is 1 MiB, headers included. */
 const messageBytesMax = 1024 * 1024 - 512
@@ -62,30 +58,6 @@ export interface Letters {
   readonly letters: readonly Letter[]
 }
 
-const count = z.int().min(0)
-const headSchema = z.object({
-  function: z.string(),
-  version: count,
-  errors: z.array(
-    z.object({ name: z.string(), message: z.string(), stack: z.string(), at: z.string().optional() }),
-  ),
-  letters: z.array(
-    z.object({
-      error: count,
-      stream: z.string(),
-      partition: count,
-      producer: z.string(),
-      sequence: count,
-      attempts: count,
-      timeMs: z.int(),
-      failedAtMs: z.number(),
-      keyBytes: count,
-      valueBytes: count,
-      timer: z.object({ arena: count, instance: count }).exactOptional(),
-    }),
-  ),
-})
-
 /** About how much of a message a letter takes. */
 export function bytesOf({ record, error }: Letter): number {
   return record.key.length + record.value.length + error.stack.length + error.message.length + 256
@@ -121,14 +93,13 @@ export function encodeLetters(content: Letters): Uint8Array {
   const recordBytes = letters.reduce((sum, { record }) => sum + record.key.length + record.value.length, 0)
   let head = new Uint8Array(0)
   for (const cut of cuts) {
-    head = new TextEncoder().encode(JSON.stringify(headOf(content, cut)))
+    head = new TextEncoder().encode(JSON.stringify(columnsOf(content, cut)))
     if (prefixBytes + head.length + recordBytes <= messageBytesMax) break
   }
   const bytes = new Uint8Array(prefixBytes + head.length + recordBytes)
   const view = new DataView(bytes.buffer)
   view.setUint8(0, magic)
-  const hasTimers = letters.some(({ timer }) => timer !== undefined)
-  view.setUint8(1, hasTimers ? versionWithTimers : version)
+  view.setUint8(1, headVersion)
   view.setUint32(4, head.length, true)
   bytes.set(head, prefixBytes)
   let at = prefixBytes + head.length
@@ -140,60 +111,26 @@ export function encodeLetters(content: Letters): Uint8Array {
   return bytes
 }
 
-function headOf({ function: name, version, letters }: Letters, cut: number): z.input<typeof headSchema> {
-  const errors = new Map<string, number>()
-  const list: z.input<typeof headSchema>['errors'] = []
-  const indexOf = (error: LetterError): number => {
-    const key = `${error.name}\n${error.message}\n${error.stack}`
-    const before = errors.get(key)
-    if (before !== undefined) return before
-    errors.set(key, list.length)
-    const { name, message, stack, at } = error
-    list.push({ name, message: message.slice(0, cut), stack: stack.slice(0, cut), at })
-    return list.length - 1
-  }
-  // Field by field: taking a letter apart by rest and spread cost more than all else here.
-  const rows = letters.map(
-    ({ record, error, stream, partition, producer, sequence, attempts, failedAtMs, timer }) => ({
-      error: indexOf(error),
-      stream,
-      partition,
-      producer,
-      sequence,
-      attempts,
-      failedAtMs,
-      timeMs: record.timeMs,
-      keyBytes: record.key.length,
-      valueBytes: record.value.length,
-      ...(timer && { timer }),
-    }),
-  )
-  return { function: name, version, errors: list, letters: rows }
-}
-
 /** @throws {CodedError} ERR_LETTER_MALFORMED */
 export function decodeLetters(bytes: Uint8Array): Letters {
   if (bytes.length < prefixBytes || bytes[0] !== magic) throw malformed(`it starts with ${bytes[0]}`)
-  if (bytes[1] !== version && bytes[1] !== versionWithTimers)
-    throw malformed(`it is of version ${bytes[1]}, this build reads versions 1 and 2`)
+  if (bytes[1]! < 1 || bytes[1]! > headVersion)
+    throw malformed(`it is of version ${bytes[1]}, this build reads versions 1 to ${headVersion}`)
   const headBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true)
   if (headBytes > bytes.length - prefixBytes) throw malformed(`its head claims ${headBytes} bytes`)
-  const head = headSchema.safeParse(parseJson(bytes.subarray(prefixBytes, prefixBytes + headBytes)))
-  if (!head.success) throw malformed(z.prettifyError(head.error))
+  const head = readHead(bytes[1]!, parseJson(bytes.subarray(prefixBytes, prefixBytes + headBytes)))
   let at = prefixBytes + headBytes
   const take = (length: number): Uint8Array => {
     if (length > bytes.length - at) throw malformed('it is cut off')
     at += length
     return bytes.slice(at - length, at)
   }
-  const { errors, letters } = head.data
-  const read = letters.map(({ error, timeMs, keyBytes, valueBytes, ...row }) => {
-    const found = errors[error]
-    if (found === undefined) throw malformed(`it has no error ${error}`)
-    return { record: { key: take(keyBytes), value: take(valueBytes), timeMs }, ...row, error: found }
-  })
+  const letters = head.letters.map(({ timeMs, keyBytes, valueBytes, ...letter }) => ({
+    record: { key: take(keyBytes), value: take(valueBytes), timeMs },
+    ...letter,
+  }))
   if (at !== bytes.length) throw malformed(`${bytes.length - at} bytes follow its last letter`)
-  return { function: head.data.function, version: head.data.version, letters: read }
+  return { ...head, letters }
 }
 
 function parseJson(bytes: Uint8Array): unknown {
@@ -202,8 +139,4 @@ function parseJson(bytes: Uint8Array): unknown {
   } catch {
     throw malformed('its head is no JSON')
   }
-}
-
-function malformed(what: string): CodedError<'ERR_LETTER_MALFORMED'> {
-  return new CodedError('ERR_LETTER_MALFORMED', `Cannot read dead letters: ${what}`)
 }
