@@ -73,6 +73,14 @@ test('locate reads no record for a failure that is only counted, and finds none 
   assert.equal(errorOf(timer!), error)
 })
 
+test('locate copies the record of a letter, since the memory of its frame is used again', () => {
+  const frame = taken(['a', 'b'], 7, 0, 0)
+  const [failed] = locate([frame], [{ ...failure(1), action: 'deadLetter' }])
+  frame.bytes.fill(9)
+  assert.deepEqual([...failed!.record!.key], [...Buffer.from('b')])
+  assert.deepEqual(errorOf(failed!).record?.key, 'b')
+})
+
 test('errorOf names the record by stream, partition, producer, sequence and key', () => {
   const [failed] = locate([taken(['a', 'b'], 7, 1, 0)], [failure(0)])
   const producer = '0000000000000001'

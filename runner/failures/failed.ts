@@ -16,9 +16,9 @@ export interface Failed {
   readonly failure: RecordFailure
   /** The frame of the record; none for a timer. */
   readonly frame?: TakenFrame
-  /** Present if the failure is reported or needs it: views of the frame, valid as long as that is. */
+  /** Present if the failure is reported or needs it: a copy if it becomes a letter, else views of the frame, valid as long as that is. */
   readonly record?: RawRecord
-  /** The beginning of the record's key, for people; a copy. */
+  /** The record's key, or its beginning, for people; a copy. */
   readonly key?: Uint8Array
   readonly sequence: number
 }
@@ -38,13 +38,21 @@ export function locate(batch: readonly TakenFrame[], failures: readonly RecordFa
         const sequence = frame.header.sequence + from + index
         if (!failure.told && failure.action === 'skip') return { failure, frame, sequence }
         if (walk?.frame !== frame) walk = { frame, records: new RecordWalk(frame.bytes, frame.header) }
-        const record = walk.records.to(from + index)
-        return { failure, frame, sequence, record, key: record.key.slice(0, keyBytesShown) }
+        const found = walk.records.to(from + index)
+        if (failure.action !== 'deadLetter')
+          return { failure, frame, sequence, record: found, key: found.key.slice(0, keyBytesShown) }
+        const record = copyOf(found)
+        return { failure, frame, sequence, record, key: record.key }
       }
       before += open
     }
     return { failure, sequence: 0 }
   })
+}
+
+/** In memory that small copies share: memory of its own, for each value, would cost more than all else in a letter. */
+function copyOf({ key, value, timeMs }: RawRecord): RawRecord {
+  return { key: Buffer.from(key), value: Buffer.from(value), timeMs }
 }
 
 /** A timer as it is shown to people. */
@@ -59,7 +67,7 @@ export function errorOf({ failure, frame, key, sequence }: Failed): ErrorReport 
   if (timer !== undefined) return { ...failure.error, timer: shown(timer) }
   if (frame === undefined || key === undefined) return failure.error
   const { stream, partition, header } = frame
-  const text = new TextDecoder().decode(key)
+  const text = new TextDecoder().decode(key.subarray(0, keyBytesShown))
   return { ...failure.error, record: { stream, partition, producer: header.producer, sequence, key: text } }
 }
 

@@ -1,12 +1,10 @@
 /**
  * GatheredLetters: letters of one version of a function that are sent together, and the callers that wait for the answer.
  *
- *   GL1. It copies the records: the caller may reuse their memory.
- *   GL2. Each caller gets the answers for its own letters, in order.
+ *   GL1. Each caller gets the answers for its own letters, in order.
  * @module
  */
 import { bytesOf, isFull, type Letter, type Letters } from '../../infra/dead-letters/index.ts'
-import type { RawRecord } from '../../sdk/wire/frame.ts'
 
 export class GatheredLetters {
   readonly #letters: Letter[] = []
@@ -31,7 +29,7 @@ export class GatheredLetters {
   /** @returns For each of these letters whether it was stored. */
   add(letters: readonly Letter[]): Promise<readonly boolean[]> {
     for (const letter of letters) {
-      this.#letters.push({ ...letter, record: copyOf(letter.record) })
+      this.#letters.push(letter)
       this.#bytes += bytesOf(letter)
     }
     return new Promise((resolve) => {
@@ -47,8 +45,4 @@ export class GatheredLetters {
       at += count
     }
   }
-}
-
-function copyOf({ key, value, timeMs }: RawRecord): RawRecord {
-  return { key: key.slice(), value: value.slice(), timeMs }
 }

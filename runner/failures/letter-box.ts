@@ -4,7 +4,7 @@
  * It has a separate connection, opened with the first letter: JetStream on a full disk freezes each connection that asks it
  * for something, and records must not wait for that.
  *   LB1. A letter is answered once: stored, or refused because the stream is full. Until then it is sent repeatedly; the
- *        server recognises its id and stores it once.
+ *        server recognises its id and stores it once, for an hour (gateway/dead-letters/letter-store.ts).
  *   LB2. `openBytes` counts letters without an answer; callers respect `openBytesMax`, so memory stays bounded.
  *   LB3. A letter is sent at once, unless others were sent less than `gatherMs` ago: then it waits for the rest of that time, until
  *        somebody needs it safe (`flush`), or until its message is full. A message costs as much with one letter as with many.
@@ -17,16 +17,16 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type JetStreamClient, jetstream } from '@nats-io/jetstream'
 import { aborted, type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import { encodeLetters, type Letters, messagesOf } from '../../infra/dead-letters/index.ts'
 import { GatheredLetters } from './gathered-letters.ts'
+import { LetterPost } from './letter-post.ts'
 
 /** Bytes of unanswered letters beyond which no input is taken. */
 export const openBytesMax = 4 * 1024 * 1024
 /** Time from one message to the next while letters keep coming. */
-const gatherMs = 5
+const gatherMs = 10
 const answerMs = 5_000
 const retryFirstMs = 100
 const retryLastMs = 2_000
@@ -38,6 +38,8 @@ export interface LetterBoxOptions {
   readonly namespace: string
   readonly clock: Clock
   readonly connect: () => Promise<NatsConnection>
+  /** Of subjects on which the connection may listen. */
+  readonly inboxPrefix?: string
   /** Resolves when the server has heard everything touched until now. */
   readonly heard: (signal: AbortSignal) => Promise<void>
   /** Called when letters wait because JetStream does not accept them, and when it does again. */
@@ -49,7 +51,10 @@ export class LetterBox {
   readonly #id = randomBytes(8).toString('hex')
   readonly #closing = new AbortController()
   #connection: Promise<NatsConnection> | undefined
+  #post: LetterPost | undefined
   readonly #gathered = new Map<string, GatheredLetters>()
+  /** Of those who wait until no letter is gathered. */
+  #allSent: PromiseWithResolvers<void> | undefined
   /** From then on a letter is sent at once. */
   #freeMs = Number.NEGATIVE_INFINITY
   #cancel: (() => void) | undefined
@@ -73,7 +78,7 @@ export class LetterBox {
   }
 
   /**
-   * Posts letters; their records are copied before it returns.
+   * Posts letters, and keeps them until they are answered.
    * @returns For each whether it was stored (false: refused). Waits as long as necessary.
    */
   post({ function: name, version, letters }: Letters): Promise<readonly boolean[]> {
@@ -103,6 +108,13 @@ export class LetterBox {
     for (const [id, gathered] of this.#gathered) this.#send(id, gathered)
   }
 
+  /** Resolves when no letter waits to be sent with others; undefined: none does. */
+  sent(): Promise<void> | undefined {
+    if (this.#gathered.size === 0) return undefined
+    this.#allSent ??= Promise.withResolvers()
+    return this.#allSent.promise
+  }
+
   /** Resolves when everything posted until now is answered. @throws the signal's reason */
   async answered(signal: AbortSignal): Promise<void> {
     this.flush()
@@ -118,6 +130,8 @@ export class LetterBox {
 
   #send(id: string, gathered: GatheredLetters): void {
     this.#gathered.delete(id)
+    if (this.#gathered.size === 0) this.#allSent?.resolve()
+    if (this.#gathered.size === 0) this.#allSent = undefined
     const { content, bytes } = gathered
     const told = this.#options.heard(this.#closing.signal) // LB5
     told.catch(() => undefined) // closed, or awaited later
@@ -160,8 +174,8 @@ export class LetterBox {
   /** @returns Whether it was stored; undefined if unknown. */
   async #attempt(subject: string, bytes: Uint8Array, msgID: string): Promise<boolean | undefined> {
     try {
-      const js = await this.#open()
-      await js.publish(subject, bytes, { msgID, timeout: answerMs })
+      const post = await this.#open()
+      await post.send(subject, bytes, msgID, answerMs)
       if (this.#troubled) this.#options.onTrouble('dead letters are stored again')
       this.#troubled = false
       return true
@@ -178,10 +192,11 @@ export class LetterBox {
     }
   }
 
-  async #open(): Promise<JetStreamClient> {
+  async #open(): Promise<LetterPost> {
     this.#connection ??= this.#options.connect()
     try {
-      return jetstream(await this.#connection, { checkAPI: false, timeout: answerMs })
+      this.#post ??= new LetterPost(await this.#connection, this.#options.inboxPrefix)
+      return this.#post
     } catch (error) {
       this.#connection = undefined
       throw error

@@ -10,7 +10,14 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { type BusOptions, connectBus, heard, type NatsConnection, type Wire } from '../../infra/bus/index.ts'
+import {
+  type BusOptions,
+  connectBus,
+  heard,
+  inboxOf,
+  type NatsConnection,
+  type Wire,
+} from '../../infra/bus/index.ts'
 import { type Clock, sleep } from '../../infra/clock.ts'
 import type { Assignment, Heartbeat, InstanceAssignment } from '../../infra/control/messages.ts'
 import { SpillStore } from '../../infra/spill/index.ts'
@@ -130,7 +137,7 @@ export class Host {
   /** What all workers share. */
   #shared(): Shared {
     const { wire, environment, clock } = this.#options
-    const { namespace, taskId } = environment
+    const { namespace, taskId, nats } = environment
     const onTrouble = (message: string): void => this.warn(message)
     const changed = (): void => this.#control.changed()
     return {
@@ -138,6 +145,7 @@ export class Host {
       letters: new LetterBox({
         ...{ clock, namespace, onTrouble },
         connect: () => connectBus(this.#busFor('dead letters')),
+        ...(nats.user !== undefined && { inboxPrefix: inboxOf(nats.user) }),
         heard: (signal) => heard(wire, signal),
       }),
       spill: new SpillStore({ namespace, connect: () => connectBus(this.#busFor('spill')), onTrouble }),

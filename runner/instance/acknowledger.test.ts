@@ -5,8 +5,11 @@ import type { Consumer, Producer, TakenFrame } from '../../infra/bus/index.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import { Acknowledger } from './acknowledger.ts'
 
-/** An acknowledger between a consumer that counts its acknowledgements and a producer whose outputs are safe when the test says so. */
-function open() {
+/**
+ * An acknowledger between a consumer that counts its acknowledgements and a producer whose outputs are safe when the test says so.
+ * @param sent When gathered letters leave; default: none is gathered.
+ */
+function open(sent?: Promise<void>) {
   const log: string[] = []
   const waiting: (() => void)[] = []
   const clock = new ManualClock(10_000)
@@ -27,7 +30,7 @@ function open() {
     ...{ consumer: consumer as unknown as Consumer, producer: producer as unknown as Producer },
     ...{
       ...{ clock, stopping: new AbortController().signal },
-      hurryLetters: () => undefined,
+      letterBox: { flush: () => undefined, sent: () => sent },
       onAcknowledged: () => undefined,
     },
   })
@@ -81,6 +84,24 @@ test('Acknowledger waits for what it is to hold, with what was done since, and t
   stored.resolve()
   await turn()
   assert.deepEqual(log, ['acknowledged 1', 'acknowledged 2', 'acknowledged 3'])
+})
+
+test('Acknowledger covers what was done while letters were gathered, when they leave', async () => {
+  const left = Promise.withResolvers<void>()
+  const { acknowledger, batch, log, waiting } = open(left.promise)
+  acknowledger.await(letter(Promise.resolve(true)))
+  batch()
+  batch()
+  acknowledger.await(letter(Promise.resolve(true)))
+  batch()
+  await turn()
+  assert.equal(waiting.length, 0, 'it has not begun')
+  const safe = acknowledger.lettersSafe(new AbortController().signal)
+  left.resolve()
+  assert.equal(await safe, true)
+  waiting.shift()!()
+  await turn()
+  assert.deepEqual(log, ['deadLettered', 'deadLettered', 'acknowledged 3'])
 })
 
 test('lettersSafe waits for letters posted before it was called, not for later ones or for outputs', async () => {

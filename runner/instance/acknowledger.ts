@@ -10,6 +10,7 @@
  */
 import { aborted, type Consumer, type Mark, type Producer, type TakenFrame } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
+import type { LetterBox } from '../failures/letter-box.ts'
 
 /**
  * Batches up to this size are announced together with their outputs. Larger ones are announced at once, since their
@@ -30,8 +31,8 @@ export interface AcknowledgerOptions {
   readonly producer: Producer
   readonly clock: Clock
   readonly stopping: AbortSignal
-  /** Called when an acknowledgement waits for dead letters, which should then not wait to be batched. */
-  readonly hurryLetters: () => void
+  /** Where the dead letters lie. */
+  readonly letterBox: Pick<LetterBox, 'flush' | 'sent'>
   /** Called when a delayed acknowledgement was made, or given up. */
   readonly onAcknowledged: () => void
 }
@@ -39,7 +40,7 @@ export interface AcknowledgerOptions {
 export class Acknowledger {
   readonly #options: AcknowledgerOptions
   #acknowledging: Promise<void> | undefined
-  /** The answers for the letters that the running acknowledgement covers. */
+  /** The sending of the letters that the running acknowledgement covers, then their answers. */
   #counting: Promise<void> | undefined
   /** Dead letters posted since the last acknowledgement began. */
   #letters: PostedLetters[] = []
@@ -98,16 +99,24 @@ export class Acknowledger {
     const late = aborted(deadline).then(() => false)
     const due = this.#posted
     while (this.#counted < due) {
-      this.#options.hurryLetters()
+      this.#options.letterBox.flush()
       this.#acknowledging ??= this.#acknowledgeWhenSafe()
       if ((await Promise.race([this.#counting ?? this.#acknowledging, late])) === false) return false
     }
     return true
   }
 
-  /** Runs one acknowledgement at a time. It covers what was done when it began; the next one covers the rest. */
+  /**
+   * Runs one acknowledgement at a time. It covers what was done when it began; the next one covers the rest. It begins when the
+   * letters at hand leave, so it also covers what was done while they were gathered.
+   */
   async #acknowledgeWhenSafe(): Promise<void> {
-    const { consumer, producer, stopping, onAcknowledged } = this.#options
+    const { consumer, producer, letterBox, stopping, onAcknowledged } = this.#options
+    const sent = this.#letters.length > 0 ? letterBox.sent() : undefined
+    if (sent !== undefined) {
+      this.#counting = sent
+      await sent
+    }
     const mark = consumer.mark()
     const letters = this.#letters
     const held = Promise.all(this.#held)

@@ -119,7 +119,7 @@ export class Worker {
     this.#acknowledger = new Acknowledger({
       ...{ consumer: this.#consumer, producer: this.#producer, clock },
       stopping: this.#stopping.signal,
-      hurryLetters: () => options.letters.flush(),
+      letterBox: options.letters,
       onAcknowledged: () => this.#ready.wake(),
     })
     this.#reactions = new Reactions({

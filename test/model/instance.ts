@@ -94,7 +94,7 @@ export class ModelInstance {
     })
     this.#acknowledger = new Acknowledger({
       ...{ consumer: this.consumer, producer: this.producer, clock, stopping: new AbortController().signal },
-      ...{ hurryLetters: () => undefined, onAcknowledged: () => undefined },
+      ...{ letterBox: { flush: () => undefined, sent: () => undefined }, onAcknowledged: () => undefined },
     })
     this.#giver = new Giver({
       clock,
