@@ -111,6 +111,9 @@ export function plannedByPartition(tape: readonly TapeFrame[], records: number):
   return counts
 }
 
+/** One record in so many is poison. */
+export const poisonEvery = 100
+
 /** Numbers that the function of the poison benchmark throws at: one in a hundred of each source. */
 export function isPoison(number: number): boolean {
   return number % poisonEvery === poisonAt
@@ -121,7 +124,6 @@ export function poisonBefore(end: number): number {
   return Math.floor((end + poisonEvery - 1 - poisonAt) / poisonEvery)
 }
 
-const poisonEvery = 100
 const poisonAt = 50
 
 export interface OpenFrame {

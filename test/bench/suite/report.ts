@@ -2,7 +2,8 @@
  * How a benchmark tells what it saw: a table for people, JSON lines for programs.
  *
  * Each figure makes one line of JSON, all of the same shape; the headline's is the last and bears the benchmark's bare
- * name, the others' names are `benchmark.figure`. A ratio is always Concord's median over the reference's.
+ * name, the others' names are `benchmark.figure`. A ratio is Concord's value over the reference's in the same run, of which the
+ * median is told: what slows the machine for a while slows both.
  * @module
  */
 import type { Checks, Result, SideResult } from './benchmark.ts'
@@ -38,7 +39,7 @@ export function figureReports(result: Result, machine: string): FigureReport[] {
           Object.entries(references).flatMap(([name, side]) => {
             const of = median(side.values[figure] ?? [0])
             // Nothing stands in no ratio to it: a reference too short to be measured is left out.
-            return of === 0 ? [] : [[name, { median: of, ratio: median(values) / of }]]
+            return of === 0 ? [] : [[name, { median: of, ratio: median(ratios(concord, side, figure)) }]]
           }),
         ),
         checks: concord.checks,
@@ -78,7 +79,14 @@ function block(result: Result, figure: string, aside: readonly string[]): string
     const { title, unit } = result.benchmark.figures[name]!
     return `${title}, ${unit}`
   }
-  const header = [`median of ${runs} runs`, heading(figure), 'spread', 'ratio', ...aside.map(heading)]
+  const header = [
+    `median of ${runs} runs`,
+    heading(figure),
+    'spread',
+    'ratio',
+    'spread',
+    ...aside.map(heading),
+  ]
   const row = (label: string, side: SideResult): string[] => [
     label,
     ...comparedCells(concord, side, figure),
@@ -92,14 +100,21 @@ function block(result: Result, figure: string, aside: readonly string[]): string
 
 function comparedCells(concord: SideResult, side: SideResult, figure: string): string[] {
   const values = side.values[figure]
-  if (values === undefined) return ['', '', '']
-  const ratio = median(concord.values[figure]!) / median(values)
-  const hasRatio = side !== concord && Number.isFinite(ratio)
-  return [
-    format(median(values)),
-    `± ${(spread(values) * 100).toFixed(0)} %`,
-    hasRatio ? `${format(ratio)} ×` : '',
-  ]
+  if (values === undefined) return ['', '', '', '']
+  const cells = [format(median(values)), spreadCell(values)]
+  const of = ratios(concord, side, figure)
+  if (side === concord || !of.every(Number.isFinite)) return [...cells, '', '']
+  return [...cells, `${format(median(of))} ×`, spreadCell(of)]
+}
+
+function spreadCell(values: readonly number[]): string {
+  return `± ${(spread(values) * 100).toFixed(0)} %`
+}
+
+/** Run by run. */
+function ratios(concord: SideResult, side: SideResult, figure: string): number[] {
+  const own = concord.values[figure]!
+  return side.values[figure]!.map((value, run) => own[run]! / value)
 }
 
 function align(rows: readonly (readonly string[])[]): string[] {
