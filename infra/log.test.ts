@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { makeLog } from './log.ts'
@@ -46,4 +48,31 @@ test('makeLog writes to standard error, including the last line before the proce
   })
   assert.equal(stdout, '')
   assert.equal(JSON.parse(stderr).msg, 'last words')
+})
+
+test('a log that cannot be written ends nothing, and says later how many lines are missing (G3)', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'concord-log-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'x.log')
+  // The bound on a file's size (of `ulimit`, in KiB) stands for a full disk, and truncating for room on it.
+  const source = `const { makeLog } = await import(${JSON.stringify(join(import.meta.dirname, 'log.ts'))})
+    const log = makeLog({ name: 'x', level: 'info' })
+    for (let i = 0; i < 40; i++) log.info('.'.repeat(100))
+    ;(await import('node:fs')).ftruncateSync(2)
+    log.info('room again')
+    console.log('alive')`
+  const { status, stdout } = spawnSync(
+    'bash',
+    ['-c', `ulimit -f 4; exec "$0" --input-type=module -e "$1" 2>> "$2"`, process.execPath, source, file],
+    { encoding: 'utf8' },
+  )
+  assert.deepEqual({ status, stdout }, { status: 0, stdout: 'alive\n' })
+  const [after, missing, ...none] = readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.equal(after.msg, 'room again')
+  assert.match(missing.msg, /could not write/)
+  assert.ok(missing.leftOut > 0 && missing.leftOut < 40, `${missing.leftOut}`)
+  assert.deepEqual(none, [])
 })

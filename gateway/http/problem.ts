@@ -66,6 +66,8 @@ const foreignStatuses: Readonly<Record<string, number>> = {
   ERR_STORE_TOO_LARGE: 413,
   ERR_STORE_CONFLICT: 503,
   ERR_STORE_UNAVAILABLE: 503,
+  ERR_STORE_BUSY: 503,
+  ERR_STORE_FAILED: 507, // its disk is full, most of all: the message says what to look at
   ERR_BUNDLE_STORE: 503,
   ERR_ASSET_HASH: 422,
   ERR_NATS_UNREACHABLE: 503,

@@ -6,9 +6,9 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { pino } from 'pino'
 import { z } from 'zod'
 import { CodedError } from '../../sdk/errors.ts'
+import { type LogOptions, makeLog } from '../log.ts'
 import { startMinimesos } from './minimesos.ts'
 import type { AgentSpec, MinimesosOptions } from './options.ts'
 
@@ -16,10 +16,8 @@ const usage = `usage: minimesos --state DIR (--credentials FILE | --no-credentia
   [--port 5050] [--cpus N] [--mem MIB] [--disk MIB] [--hostname NAME] [--attributes k:v;k:v]
   [--reserved cpus(ROLE):N;mem(ROLE):MIB] [--offer-timeout-ms N] [--agents FILE] [--agent-timeout-ms N] [--zookeeper zk://HOST,HOST/mesos]`
 
-const log = pino(
-  { name: 'minimesos', level: process.env['CONCORD_LOG_LEVEL'] ?? 'info' },
-  pino.destination({ dest: 2, sync: true }),
-)
+const level = (process.env['CONCORD_LOG_LEVEL'] ?? 'info') as LogOptions['level']
+const log = makeLog({ name: 'minimesos', level })
 
 try {
   const minimesos = await startMinimesos({ ...readFlags(process.argv.slice(2)), log })
