@@ -72,8 +72,5 @@ export function refuseDeclaredLength(c: HttpContext, what: string, bytesMax: num
 }
 
 export function tooLarge(what: string, bytesMax: number): Error {
-  return refuse(
-    'ERR_TOO_LARGE',
-    `Cannot take the ${what}: it is larger than ${bytesMax} bytes. Make it smaller.`,
-  )
+  return refuse('ERR_TOO_LARGE', `Cannot take ${what}: it is larger than ${bytesMax} bytes. Make it smaller.`)
 }

@@ -114,7 +114,7 @@ class MultipartParser {
   #keep(bytes: Buffer): void {
     this.#dataBytes += bytes.length
     const limit = this.#limits[this.#name]!
-    if (this.#dataBytes > limit) throw tooLarge(`part '${this.#name}'`, limit)
+    if (this.#dataBytes > limit) throw tooLarge(`the part '${this.#name}'`, limit)
     if (bytes.length > 0) this.#data.push(bytes)
   }
 

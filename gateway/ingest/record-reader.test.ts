@@ -81,3 +81,11 @@ test('RecordReader returns records or a refusal for arbitrary bytes', () => {
     }),
   )
 })
+
+test('RecordReader names the line that is too long, although its end has yet to come', () => {
+  const body = Buffer.concat([Buffer.from('{"value":"first"}\n'), Buffer.alloc(3 * 1024 * 1024, 'x')])
+  assert.throws(
+    () => readAll('application/x-ndjson', body, [64 * 1024]),
+    /Cannot read line 2 as a record: it is longer/,
+  )
+})

@@ -54,7 +54,9 @@ class LineReader implements RecordReader {
       yield* this.#read(line)
     }
     this.#rest = bytes.subarray(at)
-    if (this.#rest.length > lineBytesMax) throw this.#refuse(`it is longer than ${lineBytesMax} bytes`)
+    if (this.#rest.length <= lineBytesMax) return
+    this.#line += 1 // its end has yet to come
+    throw this.#refuse(`it is longer than ${lineBytesMax} bytes`)
   }
 
   *end(): Generator<ReadRecord> {

@@ -87,7 +87,7 @@ export function assetRoutes(app: App, parts: GatewayParts): void {
   })
   app.openapi(upload, async (c) => {
     const { sha256 } = c.req.valid('param')
-    refuseDeclaredLength(c, 'asset', assetBytesMax)
+    refuseDeclaredLength(c, 'the asset', assetBytesMax)
     if (reading >= atOnceMax)
       throw refuse(
         'ERR_BUSY',
@@ -125,7 +125,7 @@ export function assetRoutes(app: App, parts: GatewayParts): void {
     const onSlow = (): void => void c.env.incoming.destroy()
     for await (const chunk of paced(bodyChunks(c), { ...pace, clock, onSlow })) {
       bytes += chunk.length
-      if (bytes > assetBytesMax) throw tooLarge('asset', assetBytesMax)
+      if (bytes > assetBytesMax) throw tooLarge('the asset', assetBytesMax)
       yield chunk
     }
   }

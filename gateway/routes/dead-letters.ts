@@ -55,7 +55,7 @@ export function deadLetterRoutes(app: App, { deadLetters, closing }: GatewayPart
   app.openapi(list, async (c) => c.json(await deadLetters.list(c.req.valid('query')), 200))
   app.openapi(show, async (c) => c.json(await deadLetters.show(c.req.valid('param').id), 200))
   app.openapi(redrive, async (c) => {
-    const request = parseRequest(await readBody(c, 'request', requestBytesMax))
+    const request = parseRequest(await readBody(c, 'the request', requestBytesMax))
     return c.json(await deadLetters.redrive(request, untilClosed(c, closing)), 200)
   })
 }

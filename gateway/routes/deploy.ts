@@ -141,9 +141,12 @@ export function deployRoutes(app: App, parts: GatewayParts): void {
 async function readUpload(c: HttpContext, file: string | undefined): Promise<Read> {
   const type = c.req.header('content-type') ?? ''
   if (!/^multipart\/form-data\b/i.test(type)) {
-    return { upload: sourceOf(await readBody(c, 'source file', bundleBytesMax), file), manifest: undefined }
+    return {
+      upload: sourceOf(await readBody(c, 'the source file', bundleBytesMax), file),
+      manifest: undefined,
+    }
   }
-  refuseDeclaredLength(c, 'upload', multipartBytesMax)
+  refuseDeclaredLength(c, 'the upload', multipartBytesMax)
   const found = await readMultipart(bodyChunks(c), boundaryOf(type), partLimits)
   return {
     upload: uploadOf(found, file),

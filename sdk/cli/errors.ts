@@ -125,7 +125,7 @@ function hint(error: unknown): string {
   if (error instanceof ProduceError) {
     const { accepted, unknown } = error
     const known = [
-      ...(accepted === 0 ? [] : [`${accepted} records were accepted`]),
+      ...(accepted === 0 ? [] : [`${accepted} ${accepted === 1 ? 'record was' : 'records were'} accepted`]),
       ...(unknown === 0 ? [] : [`${unknown} are unknown`]),
     ]
     return `${hint(error.cause)}${known.length === 0 ? '' : ` (${known.join(', ')})`}`

@@ -38,6 +38,40 @@ test('batchesOf makes one record of each line, however the bytes are cut', async
   assert.deepEqual(await valuesOf('a\n\nlast line without an end', 3), ['a', '', 'last line without an end'])
 })
 
+test('batchesOf passes on every line before one that is no record', async () => {
+  const passed: string[] = []
+  const parse: LineParser = (value, number) => {
+    if (value.length > 1) throw new Error(`line ${number}`)
+    return { value }
+  }
+  const source = chunksOf(Buffer.from('a\nb\nc\nbad\nd\n'), 100)
+  await assert.rejects(async () => {
+    for await (const { records } of batchesOf(source, parse))
+      passed.push(...records.map(({ value }) => `${value}`))
+  }, /line 4/)
+  assert.deepEqual(passed, ['a', 'b', 'c'])
+})
+
+test('batchesOf refuses a line that is larger than a record, and reads no more of one without an end', async () => {
+  const large = Buffer.alloc(2 * 1024 * 1024, 'x')
+  const read = async (source: AsyncIterable<Buffer>) => {
+    for await (const _ of batchesOf(source, valueLines(undefined)));
+  }
+  await assert.rejects(
+    read(chunksOf(Buffer.concat([Buffer.from('a\n'), large]), 65_536)),
+    /line 2: it has 2097152 bytes/,
+  )
+  let chunks = 0
+  const endless = async function* () {
+    for (;;) {
+      chunks++
+      yield large
+    }
+  }
+  await assert.rejects(read(endless()), /line 1: it has more than/)
+  assert.ok(chunks < 10, `${chunks} chunks were read`)
+})
+
 test('keyedByField takes the key from the value, and names a line without it', async () => {
   const parse = keyedByField('user')
   assert.equal(parse(Buffer.from('{"user":"anna"}'), 1).key, 'anna')
@@ -63,6 +97,12 @@ test('recordLines reads whole records in the form of the API', () => {
   const record = recordLines(Buffer.from('{"key":"k","valueBase64":"/w==","timeMs":9}'), 1)
   assert.deepEqual(record, { key: 'k', value: Buffer.from([255]), timeMs: 9 })
   assert.throws(() => recordLines(Buffer.from('{"key":"k"}'), 2), /line 2: it has neither/)
+  assert.throws(
+    () => recordLines(Buffer.from('{"value":7}'), 3),
+    /line 3: its 'value' is not text in quotes: 7/,
+  )
+  assert.throws(() => recordLines(Buffer.from('{"value":"v","key":{}}'), 4), /line 4: its 'key' is not text/)
+  assert.throws(() => recordLines(Buffer.from('{"value":"v","timeMs":"now"}'), 5), /'timeMs' is not a number/)
 })
 
 test('paced passes every record in order, no faster than requested', async () => {

@@ -2,13 +2,15 @@
  * RecordSource: records out of a file or standard input, in bounded batches, at a bounded rate.
  *
  *  R1. A line is a record; `\r\n` counts as a line end; the last line needs none. Bytes are passed on as they are.
- *  R2. What is read and not yet sent is at most one read of the source, so that a slow gateway slows the reading.
+ *  R2. What is read and not yet sent is at most one read of the source and a line, so that a slow gateway slows the reading.
+ *  R3. The first line that is no record ends the reading, when the lines before it have been passed on.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RecordInput } from '../api/index.ts'
 import type { ClientRecord } from '../client/index.ts'
 import { CodedError } from '../errors.ts'
+import { frameBytesMax } from '../wire/frame.ts'
 import type { CliErrorCode } from './errors.ts'
 
 export interface Batch {
@@ -20,17 +22,43 @@ export interface Batch {
 /** Makes a record of line `number`, counted from 1. */
 export type LineParser = (line: Buffer, number: number) => ClientRecord
 
+/** A record of the largest size as JSON, each of its bytes escaped. */
+const lineBytesMax = 6 * frameBytesMax
+
 export async function* batchesOf(chunks: AsyncIterable<Buffer>, parse: LineParser): AsyncGenerator<Batch> {
   let rest: Buffer = Buffer.alloc(0)
   let readBytes = 0
   let number = 0
+  function* batchOf(lines: readonly Buffer[]): Generator<Batch> {
+    const records: ClientRecord[] = []
+    try {
+      for (const line of lines) records.push(checked(parse(line, ++number), number))
+    } finally {
+      yield { records, readBytes } // R3
+    }
+  }
   for await (const chunk of chunks) {
     readBytes += chunk.length
     const { lines, tail } = splitLines(rest.length === 0 ? chunk : Buffer.concat([rest, chunk]))
     rest = tail
-    yield { records: lines.map((line) => parse(line, ++number)), readBytes }
+    yield* batchOf(lines)
+    if (rest.length > lineBytesMax) throw tooLarge(number + 1, `more than ${lineBytesMax}`)
   }
-  if (rest.length > 0) yield { records: [parse(withoutReturn(rest), ++number)], readBytes }
+  if (rest.length > 0) yield* batchOf([withoutReturn(rest)])
+}
+
+/** Refuses what the gateway would refuse by its number in a request, which nobody knows. */
+function checked(record: ClientRecord, number: number): ClientRecord {
+  const bytes = (record.key?.length ?? 0) + record.value.length
+  if (bytes > frameBytesMax) throw tooLarge(number, `${bytes}`)
+  return record
+}
+
+function tooLarge(number: number, bytes: string): Error {
+  return lineError(
+    number,
+    `it has ${bytes} bytes, and key and value of a record about 1 MiB together at most`,
+  )
 }
 
 function splitLines(bytes: Buffer): { lines: Buffer[]; tail: Buffer } {
@@ -90,14 +118,23 @@ export function keyedByTab(line: Buffer): ClientRecord {
 
 /** A line is a whole record, as the API takes it: `{"key": …, "value": …, "timeMs": …}`. */
 export function recordLines(line: Buffer, number: number): ClientRecord {
-  const { key, keyBase64, value, valueBase64, timeMs, partition } = (parseLine(line, number) ??
-    {}) as RecordInput
-  const bytes = valueBase64 === undefined ? value : Buffer.from(valueBase64, 'base64')
-  if (bytes === undefined) throw lineError(number, "it has neither 'value' nor 'valueBase64'")
-  const keyBytes = keyBase64 === undefined ? key : Buffer.from(keyBase64, 'base64')
+  const read = (parseLine(line, number) ?? {}) as Readonly<Record<keyof RecordInput, unknown>>
+  const field = <T extends string | number>(name: keyof RecordInput, type: 'string' | 'number') => {
+    const value = read[name]
+    if (value === undefined || typeof value === type) return value as T | undefined
+    const expected = type === 'string' ? 'text in quotes' : 'a number'
+    throw lineError(number, `its '${name}' is not ${expected}: ${JSON.stringify(value).slice(0, 40)}`)
+  }
+  const bytes = (name: 'key' | 'value') => {
+    const inBase64 = field<string>(`${name}Base64`, 'string')
+    return inBase64 === undefined ? field<string>(name, 'string') : Buffer.from(inBase64, 'base64')
+  }
+  const [key, value] = [bytes('key'), bytes('value')]
+  if (value === undefined) throw lineError(number, "it has neither 'value' nor 'valueBase64'")
+  const [timeMs, partition] = [field<number>('timeMs', 'number'), field<number>('partition', 'number')]
   return {
-    value: bytes,
-    ...(keyBytes !== undefined && { key: keyBytes }),
+    value,
+    ...(key !== undefined && { key }),
     ...(timeMs !== undefined && { timeMs }),
     ...(partition !== undefined && { partition }),
   }

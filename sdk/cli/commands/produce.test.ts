@@ -98,6 +98,15 @@ test('produce that fails says how many records were accepted', async (t) => {
   )
 })
 
+test('produce sends what comes before a line that is no record, and says how much', async (t) => {
+  const { env, received } = await gatewayOf(t, () => ({ status: 200, json: { accepted: 2 } }))
+  const input = '{"value":"a"}\n{"value":"b"}\n{"value":7}\n{"value":"c"}\n'
+  const ran = await concord(['produce', 'words', '--ndjson', '--json'], { env, input })
+  assert.match(ran.stderr, /line 3: its 'value' is not text in quotes: 7 \(2 records were accepted\)/)
+  assert.equal(ran.code, 1)
+  assert.deepEqual([lastJson(ran), received.length], [{ accepted: 2, unknown: 0 }, 1])
+})
+
 test('produce continues after a request that a gateway broke off, says so once, and exits with 1 if outcomes are unknown', async (t) => {
   let breaks = 2
   const script: Script = ({ body, path }, response) => {

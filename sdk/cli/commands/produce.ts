@@ -162,7 +162,7 @@ function openSource(file: string | undefined): {
   if (file === undefined || file === '-') return { chunks: process.stdin, totalBytes: undefined }
   const found = statSync(file, { throwIfNoEntry: false })
   if (!found || found.isDirectory()) {
-    const text = `Cannot read ${file}: there is no such file`
+    const text = `Cannot read ${file}: ${found ? 'it is a folder' : 'there is no such file'}`
     throw new CodedError<CliErrorCode>('ERR_FILE_MISSING', text)
   }
   return { chunks: createReadStream(file, { highWaterMark: readBytesAimed }), totalBytes: found.size }
@@ -202,9 +202,9 @@ async function sendAll(
       })
     }
   } catch (error) {
-    if (!(error instanceof ProduceError)) throw error
-    add(error)
-    throw new ProduceError(sent, error.cause)
+    if (error instanceof ProduceError) add(error)
+    if (!(error instanceof CodedError)) throw error
+    throw new ProduceError(sent, error instanceof ProduceError ? error.cause : error)
   } finally {
     progress.clear()
   }
