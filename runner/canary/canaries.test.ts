@@ -4,7 +4,9 @@ import { ManualClock } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
 import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import type { Worker } from '../instance/worker.ts'
-import { Canaries } from './canaries.ts'
+import { type BatchResult, isolateError, Results } from '../isolate/index.ts'
+import { Canaries, type CanariesOptions } from './canaries.ts'
+import type { Split } from './split.ts'
 
 test('Canaries: what a canary has in restored state counts no more when it goes, though it never came to work here', async () => {
   const gone = Promise.withResolvers<void>()
@@ -57,4 +59,57 @@ test('Canaries: what a canary has in restored state counts no more when it is ta
   want(1, {})
   await Promise.resolve()
   assert.deepEqual(settled, ['v1'])
+})
+
+test('Canaries: one that had no CPU for a callback is made again, ten times', async () => {
+  const manifest = manifestSchema.parse({ name: 'f', istreams: { in: { grouping: 'groupBy' } } })
+  const canary = { version: 2, manifest, step: 0, percent: 10, rules: { steps: [10], maxSlowdown: 2 } }
+  const fn = { function: 'f', version: 1, manifest, streams: {}, canary } as unknown as FunctionAssignment
+  const nothing = new Results().total(0)
+  const isolate = (result: BatchResult) => ({
+    ...{ isEnded: false, state: {}, format: undefined, nextTimerMs: 0, cpuSeconds: 0 },
+    takeOver: async function (this: { state: unknown }, from: { state: unknown }) {
+      this.state = from.state
+    },
+    run: async () => result,
+    ...{ expect: async () => undefined, settleFormat: async () => undefined, destroy: async () => undefined },
+    ...{ kill: () => undefined, watch: () => undefined },
+  })
+  const starved = isolateError('ERR_DEADLINE', 'it had a CPU for 1 ms of 1000', { starved: true })
+  const old = isolate(nothing)
+  let split: Split | undefined
+  let isAt = Promise.withResolvers<void>()
+  const told: string[] = []
+  const worker = {
+    report: () => ({ state: 'running' }),
+    running: { isolate: { holder: old }, assignment: fn },
+    sampler: { next: async () => undefined },
+    succession: {
+      split: async (make: (old: unknown) => Split) => (split = make(old)),
+      unsplit: async () => assert.fail('the split is at work no more'),
+    },
+  } as unknown as Worker
+  const canaries = new Canaries({
+    clock: new ManualClock(),
+    make: async () =>
+      isolate({ ...nothing, fatal: starved, recordAtHand: true }) as unknown as Awaited<
+        ReturnType<CanariesOptions['make']>
+      >,
+    compare: () => assert.fail('there is nothing to compare'),
+    onChange: () => {
+      const { state } = canaries.report('f-0').canary!
+      told.push(state)
+      if (state !== 'preparing') isAt.resolve()
+    },
+    log: () => undefined,
+  })
+  canaries.want('f-0', worker, fn)
+  for (let made = 0; made <= 10; made++) {
+    await isAt.promise
+    isAt = Promise.withResolvers()
+    assert.equal(canaries.report('f-0').canary?.state, 'working')
+    await split!.run([], 1, undefined) // a timer is due
+  }
+  const { state, reason } = canaries.report('f-0').canary!
+  assert.deepEqual([state, reason], ['failed', starved.message])
 })

@@ -6,6 +6,8 @@
  *
  *   CN1. What the newest assignment names is there; what an earlier one named goes, also the one with which the instance was made.
  *   CN2. What is measured is of the step that is reported with it.
+ *   CN3. One that exceeded its time limit while its process had no CPU has not failed: it is made again, a few times (RE3 of
+ *        reactions.ts says the same of a record).
  * Design: docs/design/0026-rollouts.md
  * @module
  */
@@ -13,8 +15,9 @@ import type { Clock } from '../../infra/clock.ts'
 import type { CanaryAssignment, FunctionAssignment } from '../../infra/control/messages.ts'
 import { policyOf } from '../../sdk/manifest/policy.ts'
 import { type CanaryReport, noEvidence } from '../../sdk/versions/canary.ts'
+import { isStarved, starvedAttemptsMax } from '../failures/broken.ts'
 import type { Worker } from '../instance/worker.ts'
-import type { Instance } from '../isolate/index.ts'
+import type { BatchResult, Instance } from '../isolate/index.ts'
 import type { Shadow } from '../shadow/shadow.ts'
 import { rehearse } from '../succession/rehearsal.ts'
 import { Divergence, type DivergenceOptions } from './divergence.ts'
@@ -42,6 +45,8 @@ interface Canary {
   split?: Split
   measures: Measures
   divergence?: Divergence | undefined
+  /** How often it was made again (CN3). */
+  readonly remade: number
 }
 
 export class Canaries {
@@ -74,9 +79,7 @@ export class Canaries {
       this.#then(id, () => this.#end(id, worker, fn, present))
     }
     if (wanted === undefined) return
-    const canary: Canary = { wanted, state: 'preparing', measures: this.#measuresOf(wanted, fn) }
-    this.#canaries.set(id, canary)
-    this.#then(id, () => this.#begin(id, worker, fn, canary))
+    this.#prepare(id, worker, fn, { wanted, measures: this.#measuresOf(wanted, fn), remade: 0 })
   }
 
   /** One that the instance was made for may have gone meanwhile: it was at work when the state was stored, and is nowhere now. */
@@ -95,12 +98,38 @@ export class Canaries {
   report(id: string): { readonly canary?: CanaryReport } {
     const canary = this.#canaries.get(id)
     if (canary === undefined || canary.state === 'ended') return {}
-    const { wanted, state, reason, measures, divergence } = canary
+    const { wanted, state, reason, measures, divergence, remade } = canary
     const diff = divergence?.evidence()
-    const measured = state === 'preparing' ? noEvidence() : measures.evidence()
+    const measured = state === 'preparing' && remade === 0 ? noEvidence() : measures.evidence()
     const evidence = { ...measured, ...(diff === undefined ? {} : { diff }) }
     const { version, step } = wanted
     return { canary: { version, step, state, ...(reason === undefined ? {} : { reason }), evidence } }
+  }
+
+  #prepare(id: string, worker: Worker, fn: FunctionAssignment, of: Omit<Canary, 'state'>): void {
+    const canary: Canary = { ...of, state: 'preparing' }
+    this.#canaries.set(id, canary)
+    this.#then(id, () => this.#begin(id, worker, fn, canary))
+  }
+
+  /** Its isolate has ended at work. */
+  #ended(
+    id: string,
+    worker: Worker,
+    fn: FunctionAssignment,
+    canary: Canary,
+    why: BatchResult['fatal'],
+  ): void {
+    const its = canaryOf(fn, canary.wanted)
+    const { wanted, measures, remade } = canary
+    const isAgain = this.#canaries.get(id) === canary && canary.state === 'working'
+    if (isAgain && why !== undefined && isStarved(why) && remade < starvedAttemptsMax) {
+      this.#options.log(its, id, 'warn', `version ${its.version} is made again: ${why.message}`)
+      this.#then(id, () => this.#end(id, worker, fn, canary))
+      const { streams } = worker.running.assignment // as they were last told
+      this.#prepare(id, worker, { ...fn, streams }, { wanted, measures, remade: remade + 1 })
+    } else this.#failed(id, its, canary, why?.message ?? 'its isolate has ended between two batches')
+    this.#options.onChange()
   }
 
   #then(id: string, run: () => Promise<void>): void {
@@ -158,7 +187,7 @@ export class Canaries {
       const fresh = isolate
       canary.split = await worker.succession.split((old) => {
         if (!isWanted()) throw new Error('it has been promoted, or taken away')
-        return this.#splitOf(id, fn, canary, old, fresh)
+        return this.#splitOf(id, worker, fn, canary, old, fresh)
       })
       if (canary.state === 'preparing') canary.state = 'working'
       this.#compare(id, worker, canary, fn)
@@ -187,7 +216,14 @@ export class Canaries {
     await split.canary.destroy().catch(() => undefined)
   }
 
-  #splitOf(id: string, fn: FunctionAssignment, canary: Canary, old: Instance, fresh: Instance): Split {
+  #splitOf(
+    id: string,
+    worker: Worker,
+    fn: FunctionAssignment,
+    canary: Canary,
+    old: Instance,
+    fresh: Instance,
+  ): Split {
     const { clock } = this.#options
     return new Split({
       old,
@@ -196,9 +232,7 @@ export class Canaries {
       keepsOrder: policyOf(fn.manifest.onError).keepsOrder,
       nowMs: () => clock.monotonicMs(),
       onCanaryEnded: (why) => {
-        if (old.isEnded) return // so does the instance
-        this.#failed(id, canaryOf(fn, canary.wanted), canary, why)
-        this.#options.onChange()
+        if (!old.isEnded) this.#ended(id, worker, fn, canary, why) // or so does the instance
       },
     })
   }

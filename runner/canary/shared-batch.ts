@@ -25,7 +25,7 @@ import { hasPointOf, isOf } from './points.ts'
 export type Turn =
   | Call
   /** The old one takes the state, of which the canary, which has ended, has nothing any more. */
-  | { readonly kind: 'takeBack'; readonly why: string }
+  | { readonly kind: 'takeBack'; readonly why: BatchResult['fatal'] }
 
 export interface Call {
   readonly kind: 'call'
@@ -98,10 +98,7 @@ export class SharedBatch {
       case 'canary':
         return { kind, by: 'canary', from: 0, share: canary, side: 'canary' }
       case 'takeBack':
-        return {
-          kind: 'takeBack',
-          why: this.#stop?.fatal?.message ?? 'its isolate has ended between two batches',
-        }
+        return { kind: 'takeBack', why: this.#stop?.fatal }
       case 'others': {
         const { side, share: all, at: from } = this.#parts[0]!
         const share = { ...all, records: this.#end - from }

@@ -88,7 +88,7 @@ async function rigOf(
   }
   const split = new Split({
     ...{ old, canary, step, keepsOrder: false, nowMs: () => performance.now() },
-    onCanaryEnded: (why) => ended.push(why),
+    onCanaryEnded: (why) => ended.push(why?.message ?? 'between two batches'),
   })
   t.after(() => split.destroy())
   return { split, old, canary, step, regressions, ended, calls }

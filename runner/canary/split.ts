@@ -33,8 +33,8 @@ export interface SplitOptions {
   readonly nowMs: () => number
   /** Whether records that are set aside keep those of their key behind them. */
   readonly keepsOrder: boolean
-  /** It has ended. */
-  readonly onCanaryEnded: (why: string) => void
+  /** It has ended; without a reason between two batches. */
+  readonly onCanaryEnded: (why: BatchResult['fatal']) => void
 }
 
 /** What the calls on a batch are given. */
@@ -118,7 +118,7 @@ export class Split implements Isolate {
   }
 
   /** SP2. @returns What the canary had in the state, as gone; or how the old one has ended. */
-  async #takeBack(why: string): Promise<BatchResult> {
+  async #takeBack(why: BatchResult['fatal']): Promise<BatchResult> {
     const lost = await this.#give(this.old)
     if (lost !== undefined) return endedBy(lost)
     const { format } = this.canary

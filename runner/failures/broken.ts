@@ -9,7 +9,7 @@ import type { BatchResult } from '../isolate/index.ts'
 export type Fatal = NonNullable<BatchResult['fatal']>
 
 /** Fewest attempts if the machine had no CPU for the callback (RE3 of reactions.ts). */
-const starvedAttemptsMax = 10
+export const starvedAttemptsMax = 10
 
 export function isStarved({ detail }: Fatal): boolean {
   return detail['starved'] === true

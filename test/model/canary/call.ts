@@ -12,7 +12,7 @@ import { lineOf, type Timer } from '../../../sdk/runtime/index.ts'
 import { recordsOf } from '../../../sdk/wire/frame.ts'
 import { type KeyShare, pointOf } from '../../../sdk/wire/key-share.ts'
 import type { SimIsolate } from './isolate.ts'
-import type { SetTimer, Spec } from './state.ts'
+import type { Fate, SetTimer, Spec } from './state.ts'
 
 const utf8 = new TextDecoder()
 const bytesOf = new TextEncoder()
@@ -58,8 +58,8 @@ export class SimCall {
     }
     if (fate === 'starves' && this.#starves(what)) return false
     if (fate === 'throws') return this.#throws(what, Number.POSITIVE_INFINITY, sum, timer, isGone)
-    if (fate === 'ends' || fate === 'walk') {
-      Object.assign(sum, { fatal: this.#of.end('ERR_DEADLINE'), recordAtHand: false, timerAtHand: timer })
+    if (fate === 'ends' || fate === 'walk' || fate === 'late') {
+      Object.assign(sum, { fatal: this.#late(fate), recordAtHand: false, timerAtHand: timer })
       return false
     }
     isGone()
@@ -85,9 +85,10 @@ export class SimCall {
       }
       const what = `record ${spec.id}`
       if (fate === 'starves' && this.#starves(what)) return sum
-      if (fate === 'ends') this.#of.fortune.onEnded(spec.id, this.#of.role)
-      if (fate === 'ends')
-        return Object.assign(sum, { fatal: this.#of.end('ERR_DEADLINE'), recordAtHand: true })
+      if (fate === 'ends' || fate === 'late') {
+        this.#of.fortune.onEnded(spec.id, this.#of.role)
+        return Object.assign(sum, { fatal: this.#late(fate), recordAtHand: true })
+      }
       if (fate === 'throws') {
         if (this.#of.role === 'old' && this.#of.policy === 'setAside') this.#lines.add(spec.line)
         if (!this.#throws(what, sum.records, sum)) return sum
@@ -132,6 +133,10 @@ export class SimCall {
     }
     Object.assign(sum, { fatal: this.#of.end('ERR_FUNCTION_FAILED'), recordAtHand: timer === undefined })
     return false
+  }
+
+  #late(fate: Fate): Error {
+    return this.#of.end('ERR_DEADLINE', fate === 'late' ? { starved: true } : {})
   }
 
   #starves(what: string): boolean {

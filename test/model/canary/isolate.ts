@@ -15,7 +15,7 @@ export class SimIsolate {
   cpuSeconds = 0
   commitWord = 0
   state: SimStore
-  #ended: (Error & { code: string }) | undefined
+  #ended: (Error & { code: string; detail: object }) | undefined
   #isStuck = false
   readonly role: Role
   readonly own: number
@@ -123,8 +123,8 @@ export class SimIsolate {
     this.kill()
   }
 
-  end(code: string): Error {
-    this.#ended ??= Object.assign(new Error(`${this.role} has ended`), { code })
+  end(code: string, detail: object = {}): Error {
+    this.#ended ??= Object.assign(new Error(`${this.role} has ended`), { code, detail })
     return this.#ended
   }
 }

@@ -6,8 +6,11 @@ import type { StateFormat } from '../../../sdk/function.ts'
 import { type FormatTable, tableFor, tableOf } from '../../../sdk/runtime/arena/formats.ts'
 import type { Timer } from '../../../sdk/runtime/index.ts'
 
-/** `starves`: it lacks memory at first. `slice`: the batch ends behind it. `walk`: the isolate ends between two records. */
-export const fates = ['ok', 'throws', 'ends', 'waits', 'starves', 'slice', 'walk'] as const
+/**
+ * `starves`: it lacks memory at first. `slice`: the batch ends behind it. `walk`: the isolate ends between two
+ * records. `late`: it ends for lack of a CPU.
+ */
+export const fates = ['ok', 'throws', 'ends', 'waits', 'starves', 'slice', 'walk', 'late'] as const
 export type Fate = (typeof fates)[number]
 export type Role = 'old' | 'canary'
 
