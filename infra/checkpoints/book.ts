@@ -42,11 +42,6 @@ export class SegmentBook {
     return this.#storedPages
   }
 
-  /** Behind the last page that is stored. */
-  get end(): number {
-    return this.#end
-  }
-
   /** Forgets pages that are not needed any more, from `page` on. @returns Segments that have no live pages any more (B2). */
   forget(page: number): LoadedSegment[] {
     if (page >= this.#end) return []

@@ -220,7 +220,7 @@ export class Checkpointer {
 
   /**
    * The state of a held partition, to be given away; between two batches.
-   * @returns Undefined if more has changed since the last cut than fits an image, or something of it is being stored.
+   * @returns Undefined if more has changed since the last cut than fits an image, other slabs too, or something of it is being stored.
    */
   imageOf(
     partition: number,
@@ -231,6 +231,7 @@ export class Checkpointer {
     if (slot?.isBeginning || this.#shippingSlots.some((cut) => cut.slot === slot)) return undefined
     const [base, revision] = [slot?.current, slot?.revision]
     const used = slabs !== undefined && hasArena(slabs) ? usedSlabs(slabs) : undefined
+    if (used !== undefined && slot?.goesOn(sizesOf(used)) === false) return undefined
     const changed = used === undefined ? noPages : dirtyPages(used, imagePagesMax)
     if (changed === undefined) return undefined
     return {
@@ -412,7 +413,7 @@ export class Checkpointer {
       }
       this.#beginnings.forget(slot)
       const slabs = hasState ? usedSlabs(all, commitWord) : undefined
-      if (slabs !== undefined && slot.storesBeyond(slabs.count)) markAllDirty(slabs)
+      if (slabs !== undefined && !slot.goesOn(sizesOf(slabs))) markAllDirty(slabs)
       slots.push({
         slot,
         slabs,

@@ -6,6 +6,8 @@
  *   S3. Nothing is written of a slot that was taken over before its claim is. A claim that the store does not answer is repeated
  *        word for word, so that the store tells whether it was made, or another owner has written since.
  *   S4. One write at a time.
+ *   S5. No page is named of a slab that the arena has not, or has in another size: slabs are taken away, and others may come in
+ *       their place. A cut that finds this takes all pages, and those of before are forgotten.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -79,6 +81,8 @@ export class Slot {
   /** True if its last owner claimed it and stored nothing. */
   #inDoubt = false
   #book = new SegmentBook()
+  /** Of the slabs whose pages are in the book. */
+  #sizes: readonly number[] = []
   #current: Checkpoint | undefined
   #reader: SlotReader
   /** What the last read ahead found. */
@@ -161,9 +165,9 @@ export class Slot {
     return this.#book.livePages
   }
 
-  /** Whether pages of more slabs than `count` are stored: all others have to be stored anew, so that those can go. */
-  storesBeyond(count: number): boolean {
-    return this.#book.end > count * slabPages
+  /** Whether an arena with slabs of these sizes has all that are stored: else all of its pages have to be stored anew (S5). */
+  goesOn(sizes: readonly number[]): boolean {
+    return [this.#sizes, this.#current?.slabs ?? []].every((stored) => firstGone(stored, sizes) < 0)
   }
 
   /** Never lower than before: the giver may have been told a later epoch first. */
@@ -272,8 +276,10 @@ export class Slot {
   ): Promise<void> {
     await this.#isClaimed()
     await this.#begun
+    const gone = firstGone(this.#sizes, made.slabs)
+    if (gone >= 0) this.#doomed.push(...this.#book.forget(gone * slabPages)) // S5
+    this.#sizes = made.slabs
     if (added !== undefined) this.#doomed.push(...this.#book.add(added.segment, added.pages))
-    this.#doomed.push(...this.#book.forget(made.slabs.length * slabPages))
     const doomed = this.#doomed.splice(0)
     const before = this.#current
     const named = new Set(before?.segments.map(keyOf))
@@ -290,10 +296,10 @@ export class Slot {
     for (const info of this.#bases.segments) named.add(keyOf(info))
     // Segments of the checkpoint before, or of a base, stay until the next one.
     this.#doomed = doomed.filter(({ info }) => named.has(keyOf(info)))
-    const gone = doomed.filter(({ info }) => !named.has(keyOf(info)))
+    const unnamed = doomed.filter(({ info }) => !named.has(keyOf(info)))
     const stay = (error: Error): void =>
       this.#warn(`old checkpoints of ${this.name} stay where they are: ${error.message}`)
-    this.#store.remove(gone.flatMap(({ sequences }) => sequences)).catch(stay)
+    this.#store.remove(unnamed.flatMap(({ sequences }) => sequences)).catch(stay)
     if (this.#hasStrays) {
       this.#hasStrays = false // before the next cut stores parts that no manifest names yet
       const kept = [...next.segments, ...(before?.segments ?? []), ...this.#bases.segments]
@@ -348,6 +354,7 @@ export class Slot {
   #goOnFromRead(): void {
     const { book, dead } = this.#reader.book()
     this.#book = book
+    this.#sizes = this.#reader.slabs.map(({ byteLength }) => byteLength)
     this.#doomed = dead
     this.#reader = new SlotReader(this.#store, this.name, this.#slabOf)
   }
@@ -391,6 +398,7 @@ export class Slot {
     if (stored !== undefined || this.#revision === 0) return stored?.revision ?? 0
     this.#revision = 0
     this.#book = new SegmentBook()
+    this.#sizes = []
     this.#current = undefined
     this.#bases.clear()
     this.#doomed = []
@@ -400,6 +408,11 @@ export class Slot {
       `Cannot go on with the checkpoints of partition ${this.name}: they were deleted. The next one is made from the start`,
     )
   }
+}
+
+/** The first of some slabs that others lack, or have in another size; -1: none. */
+function firstGone(before: readonly number[], now: readonly number[]): number {
+  return before.findIndex((bytes, index) => bytes !== now[index])
 }
 
 function isTorn(code: string): boolean {

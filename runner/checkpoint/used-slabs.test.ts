@@ -40,3 +40,31 @@ test('Checkpointer: a checkpoint has the slabs that the arena uses; what was sto
   )
   assert.equal(await restored(owner(5), 5), 'three')
 })
+
+test('Checkpointer: where slabs were taken away and others came in their place, nothing stays that was stored of them', async (t) => {
+  const { store, owner, restored, instance, sourceOf, arena, slabs, warnings } = await setUpOwners(t)
+  const by = owner(1)
+  await by.own(instance(1), 0)
+  const source = sourceOf('one')
+  arena.set('large', new Uint8Array(1_000_000)) // its writer is ended before the commit
+  const commitWord = new Int32Array(slabs.get(0) as SharedArrayBuffer)[3]!
+  assert.equal(await by.cut({ ...source, commitWord }), true)
+  const next = owner(2)
+  const found = [...(await next.own(instance(2), commitWord)).get(3)!.slabs]
+  openArena(slabsOf(found))
+  found.length = 1
+  const smaller = (bytes = 65_536) => found.push(new SharedArrayBuffer(bytes)) > 0
+  const present = { ...slabsOf(found), grow: () => smaller(), heldBytes: 0 }
+  Object.defineProperty(present, 'count', { get: () => found.length })
+  const again = openArena(present)
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < 90; i++) again.set(`key ${i}`, new Uint8Array(1000))
+    again.commit()
+    assert.equal(await next.cut({ ...source, arenas: [[3, present]] }), true)
+    const { slabs: sizes, segments } = (await store.readManifest('3'))!.manifest.current!
+    assert.deepEqual([...new Set(sizes)], [65_536])
+    assert.ok(segments.every(({ epoch }) => epoch === 2))
+  }
+  assert.equal(await restored(owner(3), 3), 'one')
+  assert.deepEqual(warnings, [])
+})
