@@ -69,6 +69,8 @@ const remove = createRoute({
   method: 'delete',
   path: '/v1/functions/{name}',
   summary: 'Remove a function: drain its instances, then delete it and its state',
+  description:
+    'Records that are still in flight to it are lost: look at its ledger first, as `concord fn rm` does.',
   security,
   request: { params: nameParam },
   responses: { 204: { description: 'it will be' }, default: problemAnswer },

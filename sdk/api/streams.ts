@@ -11,19 +11,19 @@ export const streamConfigSchema = z.strictObject({
 })
 export type StreamConfig = z.output<typeof streamConfigSchema>
 
-/** A record of `POST …/records` as NDJSON. `value` is text; `valueBase64` bytes; exactly one of them. */
+/** A record of `POST …/records` as NDJSON: exactly one of `value` and `valueBase64`. */
 export const recordInputSchema = z.strictObject({
-  key: z.string().optional(),
-  keyBase64: z.string().optional(),
-  value: z.string().optional(),
-  valueBase64: z.string().optional(),
-  /** The partition, overriding the key (grouping `explicit`). */
+  key: z.string().optional().describe('text; a record may have no key'),
+  keyBase64: z.string().optional().describe('bytes instead of text'),
+  value: z.string().optional().describe('text'),
+  valueBase64: z.string().optional().describe('bytes instead of text'),
   partition: z
     .int()
     .min(0)
     .max(partitionsMax - 1)
-    .optional(),
-  timeMs: z.int().optional(),
+    .optional()
+    .describe('instead of the one that the key gives'),
+  timeMs: z.int().optional().describe('event time in ms since 1970; default: now'),
 })
 export type RecordInput = z.output<typeof recordInputSchema>
 

@@ -226,7 +226,9 @@ class Player {
         outputs.push({ ...found.record, stream, partition: found.partition })
       } else if (found.kind === 'report') {
         const { name, message } = readFields(found.text)
-        errors.push(`${name}: ${message} (${found.reaction})`)
+        errors.push(
+          `${name}: ${message} (${found.reaction === 'setAside' ? 'to be tried again' : found.reaction})`,
+        )
       } else if (found.kind === 'done') {
         if (found.of === 'record') records++
         else timers++

@@ -19,7 +19,7 @@ interface Operation {
     readonly description?: string
     readonly schema?: Schema
   }[]
-  readonly requestBody?: { readonly content: Readonly<Record<string, unknown>> }
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema?: Schema }>> }
   readonly responses: Readonly<
     Record<
       string,
@@ -35,8 +35,14 @@ interface Schema {
   readonly $ref?: string
   readonly type?: string | readonly string[]
   readonly enum?: readonly unknown[]
+  readonly const?: unknown
   readonly default?: unknown
   readonly format?: string
+  readonly description?: string
+  readonly anyOf?: readonly Schema[]
+  readonly items?: Schema
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly required?: readonly string[]
 }
 
 interface Document {
@@ -69,22 +75,31 @@ function section(method: string, route: string, operation: Operation): string {
   if (operation.parameters !== undefined && operation.parameters.length > 0) {
     lines.push('| parameter | in | type | |', '| --- | --- | --- | --- |')
     for (const p of operation.parameters)
-      lines.push(`| \`${p.name}\` | ${p.in} | ${typeOf(p.schema)} | ${cell(p.description)} |`)
+      lines.push(
+        `| \`${p.name}\` | ${p.in} | ${typeOf(p.schema).replace(' or null', '')} | ${cell(p.description)} |`,
+      )
     lines.push('')
   }
-  if (operation.requestBody !== undefined)
-    lines.push(
-      `Body: ${Object.keys(operation.requestBody.content)
-        .map((type) => `\`${type}\``)
-        .join(', ')}`,
-      '',
-    )
+  for (const [type, { schema }] of Object.entries(operation.requestBody?.content ?? {}))
+    lines.push(bodyOf(type, schema), '')
   lines.push('| status | | body |', '| --- | --- | --- |')
   for (const [status, response] of Object.entries(operation.responses)) {
     const types = Object.keys(response.content ?? {}).map((type) => `\`${type}\``)
     lines.push(`| ${status} | ${cell(response.description)} | ${types.join(', ')} |`)
   }
   return `${lines.join('\n').replaceAll(/\n{3,}/g, '\n\n')}\n`
+}
+
+/** The fields of a body; of one that may have several shapes, those of each. */
+function bodyOf(type: string, schema: Schema | undefined): string {
+  const shapes = (schema?.anyOf ?? [schema]).map((shape) =>
+    Object.entries(shape?.properties ?? {}).map(([name, field]) => {
+      const needed = shape?.required?.includes(name) ? ', required' : ''
+      return `\`${name}\` (${field.description ?? typeOf(field)}${needed})`
+    }),
+  )
+  const fields = shapes.map((shape) => shape.join(', ')).join('; or ') || schema?.description
+  return `Body, \`${type}\`${fields === undefined ? '' : `: ${fields}`}`
 }
 
 function text(value: string | undefined): string {
@@ -97,9 +112,16 @@ function cell(value: string | undefined): string {
 
 function typeOf(schema: Schema | undefined): string {
   if (schema === undefined) return ''
-  const type =
-    schema.enum === undefined ? [schema.type ?? ''].flat().join(' or ') : schema.enum.map(String).join(', ')
+  const type = namesOf(schema).filter(Boolean).join(' or ')
   return schema.default === undefined ? type : `${type}, default ${String(schema.default)}`
+}
+
+function namesOf({ enum: values, const: value, anyOf, items, type }: Schema): string[] {
+  if (value !== undefined) return [String(value)]
+  if (values !== undefined) return values.map(String)
+  if (anyOf !== undefined) return anyOf.flatMap(namesOf)
+  if (items !== undefined) return [`array of ${typeOf(items)}`]
+  return [type ?? ''].flat()
 }
 
 if (import.meta.main) writeFileSync(join(root, path), apiReference())

@@ -56,7 +56,7 @@ for name in $(concord fn ls --json | jq -r '.[].name'); do concord fn inspect "$
 scrape_configs:
   - job_name: concord-gateway
     authorization: { credentials_file: /etc/concord/token }
-    static_configs: [{ targets: ['gateway.example:8080'] }]
+    static_configs: [{ targets: ['gateway.example:8642'] }]
   - job_name: concord-scheduler
     static_configs: [{ targets: ['127.0.0.1:9100'] }] # CONCORD_SCHEDULER_PORT=9100
   - job_name: concord-runners

@@ -184,6 +184,20 @@ test('a tap of asynchronous callbacks replays their waits, and one of a crash re
   )
 })
 
+test('a replay says of a callback that threw what was done about it, in the words of the log', async () => {
+  const source = fn(`throw new RangeError(record.text())`)
+  // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
+  const manifest = { onError: { retry: 2, then: 'skip', waitMs: 1000 } } as const
+  const { instance } = await start(source, { tapBytes, manifest })
+  await runAll(instance, ['a1'], nowMs)
+  const [chapter] = filed(instance.tapped().chapters)
+  const { calls } = await replay(chapter!, { runtime: runtimeText(), definition: definitionOf(source) })
+  assert.deepEqual(
+    calls.flatMap(({ errors }) => errors),
+    ['RangeError: a1 (to be tried again)'],
+  )
+})
+
 test('a tap of a call that never returned replays what was done, and ends', async () => {
   const source = fn(`ctx.produceRecord('out', '', record.text()); if (record.text() === 'loop') for (;;) {}`)
   const { instance } = await start(source, { tapBytes, manifest: { limits: { callbackMs: 500 } } })

@@ -41,7 +41,7 @@ export function addSimulate(scale: CliCommand): void {
     .argument('<path>', "a folder with concord.jsonc, or a JSON file with a policy (like its 'scale')")
     .option(
       '--load <file>',
-      'a recorded load, CSV or JSONL; each line: a time, and the records a second from then on',
+      'a recorded load, CSV or JSONL; each line: a time (ISO 8601, or ms since 1970), and the records a second from then on',
     )
     .addOption(
       new Option('--shape <name>', 'a built-in load, if --load is not given')

@@ -39,7 +39,7 @@ const descriptions: Readonly<Record<string, string>> = {
   resources: 'Resources of each instance: cores, memory and disk in MiB, ports.',
   placement: 'Where instances run: constraints and priority.',
   limits: 'Limits of each instance: heap and state in MiB, times in ms, output in bytes.',
-  restarts: 'After this many failures in a row an instance stays down.',
+  restarts: 'How often in a row a failed instance is restarted. After one more failure it stays down.',
   tap: 'Memory for recent inputs, to be replayed. false: none.',
   tape: 'Recent records, kept for the gate. false: none.',
   gate: 'Tests a new version on recent records before it gets a live one.',
