@@ -58,6 +58,23 @@ export class CliCommand extends Command {
     throw new UsageError(this, message, options)
   }
 
+  /** Refuses names, files and folders that are empty: they come of variables of a shell that are not set. */
+  refuseEmpty(): void {
+    for (const [index, { variadic }] of this.registeredArguments.entries()) {
+      const given = variadic ? this.args.slice(index) : [this.args[index]]
+      if (given.includes('')) this.#refuseEmpty(`argument '${this.registeredArguments[index]!.name()}'`)
+    }
+    for (const option of this.options) {
+      const isPlace = /<(folder|file|path|name|id)>/.test(option.flags)
+      if (isPlace && this.getOptionValue(option.attributeName()) === '')
+        this.#refuseEmpty(`option '${option.flags}'`)
+    }
+  }
+
+  #refuseEmpty(what: string): never {
+    this.error(`error: ${what} is empty: is a variable of the shell not set?`)
+  }
+
   /** Shown at the end of the help, and in the reference. */
   example(...lines: readonly string[]): this {
     this.examples.push(...lines)

@@ -29,6 +29,7 @@ export function makeProgram(installation: Installation): CliCommand {
     .version(versionOf(installation))
     .example('concord up --detach', 'concord init shout && cd shout && npm test', 'concord fn deploy .')
     .exitOverride()
+    .hook('preAction', (_program, command) => (command as CliCommand).refuseEmpty())
   program.commandsGroup('Platform:')
   addUp(program, installation)
   addDown(program, installation)

@@ -70,3 +70,23 @@ test('help shows what --help shows, also for a command in a group', async () => 
     /the help of 'inspect': there is no such command; did you mean 'concord fn inspect'\?/,
   )
 })
+
+test('an empty name, file or folder is refused before anything is done: it comes of a variable that is not set', async () => {
+  const said = (what: string) =>
+    new RegExp(`${what} is empty: is a variable of the shell not set\\?; see 'concord`)
+  assertFails(await concord(['fn', 'rm', '']), 2, said("argument 'name'"))
+  assertFails(await concord(['asset', 'push', 'score', 'model.bin', '']), 2, said("argument 'files'"))
+  assertFails(await concord(['dlq', 'redrive', '']), 2, said("argument 'function'"))
+  assertFails(await concord(['init', '']), 2, said("argument 'name'"))
+  assertFails(await concord(['up', '--home', '']), 2, said("option '--home <folder>'"))
+  assertFails(await concord(['produce', 'words', '--file', '']), 2, said("option '-f, --file <file>'"))
+})
+
+test('a moment is a time ago or a date with its year, and no mere number', async () => {
+  for (const moment of ['3', 'yesterday', '-3h', '12-31'])
+    assertFails(
+      await concord(['dlq', 'redrive', '--since', moment]),
+      2,
+      /Expected 90s, 15m, 2h, 3d, or a date as in 2026/,
+    )
+})

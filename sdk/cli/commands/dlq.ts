@@ -77,10 +77,11 @@ function withFilter(command: CliCommand): CliCommand {
 
 const unitsMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** `15m` is so long ago; all else is a date. */
+/** `15m` is so long ago; all else is a date with its year first: `Date.parse` takes a mere 3 for a day of 2001. */
 function momentOf(text: string): number {
   const ago = /^(\d+(?:\.\d+)?)([smhd])$/.exec(text)
-  const timeMs = ago === null ? Date.parse(text) : Date.now() - Number(ago[1]) * unitsMs[ago[2]!]!
+  const dateMs = /^\d{4}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
+  const timeMs = ago === null ? dateMs : Date.now() - Number(ago[1]) * unitsMs[ago[2]!]!
   if (Number.isFinite(timeMs)) return timeMs
   throw new InvalidArgumentError('Expected 90s, 15m, 2h, 3d, or a date as in 2026-01-31T12:00Z.')
 }

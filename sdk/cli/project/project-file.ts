@@ -72,7 +72,7 @@ export const projectSchema = z
 
 /** @throws {CodedError} ERR_PROJECT_INVALID with line and column. */
 export function readProjectFile(path: string): Project {
-  const text = readFileSync(path, 'utf8')
+  const text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '') // of editors on Windows
   const errors: ParseError[] = []
   const tree = parseTree(text, errors, { allowTrailingComma: true })
   const [error] = errors

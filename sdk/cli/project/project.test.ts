@@ -38,7 +38,7 @@ test('openProject accepts a single source file without a manifest', async (t) =>
 
 test('openProject opens a folder by its concord.jsonc, and uploads only what that sets', async (t) => {
   const config =
-    '{ // comments and trailing commas are fine\n "$schema": "x", "main": "a.ts", "instances": 2, }'
+    '\uFEFF{ // a mark of the byte order, comments and trailing commas are fine\n "$schema": "x", "main": "a.ts", "instances": 2, }'
   const folder = projectWith(t, { 'concord.jsonc': config, 'a.ts': '', 'b.ts': '' })
   assert.deepEqual(await openProject(folder), {
     entry: join(folder, 'a.ts'),
