@@ -200,6 +200,18 @@ const refusals: Readonly<
       return { status: response.status, body: (await response.json()) as Problem }
     },
   ],
+  'a manifest with comments': [
+    422,
+    'ERR_MANIFEST_INVALID',
+    /it is not JSON \(.*\)\. It takes no comments, unlike concord\.jsonc\./,
+    async () => {
+      const body = new FormData()
+      body.set('source', new Blob(['export default 1']))
+      body.set('manifest', '{ // as in concord.jsonc\n"instances": 1 }')
+      const response = await platform.call('POST', '/v1/functions', { body })
+      return { status: response.status, body: (await response.json()) as Problem }
+    },
+  ],
   'a source and a bundle at once': [
     400,
     'ERR_REQUEST_INVALID',

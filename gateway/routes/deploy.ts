@@ -178,7 +178,7 @@ function parseManifest(bytes: Buffer | undefined): unknown {
   } catch (error) {
     throw refuse(
       'ERR_MANIFEST_INVALID',
-      `Cannot read the manifest: it is not JSON (${(error as Error).message}).`,
+      `Cannot read the manifest: it is not JSON (${(error as Error).message}). It takes no comments, unlike concord.jsonc.`,
     )
   }
 }
