@@ -3,12 +3,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { CheckpointStore } from '../../infra/checkpoints/index.ts'
 import { infraError } from '../../infra/errors.ts'
+import { openArena } from '../../sdk/runtime/arena/index.ts'
+import { slabsOf } from './reader.ts'
 import { setUpOwners } from './testing.ts'
+
+const some = { hasArena: () => true, slabsOf: () => [new SharedArrayBuffer(131_072)] }
 
 test('Checkpointer: an owner killed between its first state and its first checkpoint leaves word of where its state began (FS1)', async (t) => {
   const { store, owner, save, instance, warnings } = await setUpOwners(t)
-  const none = { hasArena: () => false }
-  const some = { hasArena: () => true }
+  const none = { ...some, hasArena: () => false }
   const ids = { producer: '1'.padStart(16, '0'), origin: '1'.padStart(16, '0'), epoch: 1 }
   const at = (through: number) => () => ({ lost: 0, positions: [{ ...ids, through }] })
   const first = owner(1)
@@ -22,7 +25,9 @@ test('Checkpointer: an owner killed between its first state and its first checkp
 
   const third = owner(3)
   const found = (await third.own(instance(3), 0)).get(3)!
-  assert.deepEqual([found.slabs, found.checkpoint.inputs], [[], { in: at(5)() }])
+  assert.deepEqual(found.checkpoint.inputs, { in: at(5)() })
+  assert.equal(openArena(slabsOf(found.slabs)).entries, 0, 'any build can open it')
+  assert.equal(found.slabs[0]!.byteLength, 131_072)
   assert.equal(third.begin(some, at(9)), undefined, 'what the store knows stays')
   assert.equal(await save(third, 'one'), true)
   assert.equal((await store.readManifest('3'))!.manifest.previous?.epoch, 2)
@@ -42,14 +47,14 @@ test('Checkpointer: a share is not given away, and has no checkpoint, while the 
   }
   const by = owner(1, undefined, { store: slow })
   await by.own(instance(1), 0)
-  const begun = by.begin({ hasArena: () => true }, () => ({ lost: 0, positions: [] }))
+  const begun = by.begin(some, () => ({ lost: 0, positions: [] }))
   const saved = saveAt(by, 'one', 7)
   assert.equal(image(by, 'two'), undefined)
   answer.resolve()
   await begun
   assert.equal(await saved, true)
   const { current, previous } = (await store.readManifest('3'))!.manifest
-  assert.deepEqual([previous?.slabs, current?.inputs['in']?.positions[0]?.through], [[], 7])
+  assert.deepEqual([previous?.slabs, current?.inputs['in']?.positions[0]?.through], [[131_072], 7])
 })
 
 test('Checkpointer: an owner goes on where the store does not hear that its state begins, and says so', async (t) => {
@@ -65,7 +70,7 @@ test('Checkpointer: an owner goes on where the store does not hear that its stat
   const by = owner(1, undefined, { store: deaf })
   await by.own(instance(1), 0)
   isSilent = true
-  await by.begin({ hasArena: () => true }, () => ({ lost: 0, positions: [] }))
+  await by.begin(some, () => ({ lost: 0, positions: [] }))
   assert.match(
     warnings.join(),
     /partition 3 would not be counted before its first checkpoint: nobody answers/,

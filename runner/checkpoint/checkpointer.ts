@@ -169,12 +169,12 @@ export class Checkpointer {
    * @returns See `Beginnings.tell`.
    */
   begin(
-    state: Pick<StateStore, 'hasArena'>,
+    state: Pick<StateStore, 'hasArena' | 'slabsOf'>,
     positions: CutSource['positions'],
   ): Promise<unknown> | undefined {
     return this.#beginnings.tell(state, ({ partition }) => ({
       ...this.#made(),
-      slabs: [],
+      slabs: [state.slabsOf(partition)[0]!.byteLength],
       inputs: this.#positionsOf(partition, positions),
     }))
   }

@@ -240,7 +240,10 @@ export class Slot {
     return this.#claimed
   }
 
-  /** Stores that its state begins now: a checkpoint without pages, whose positions say from which records on its effects are missing. */
+  /**
+   * Stores that its state begins now: a checkpoint without pages, which is restored as an empty arena, and whose positions say
+   * from which records on effects are missing.
+   */
   async begin(made: Omit<Checkpoint, 'segments'>): Promise<void> {
     const next: Checkpoint = { ...made, segments: [] }
     const write = async (): Promise<void> => {

@@ -161,8 +161,9 @@ export class StateKeeper {
   async receive(instance: InstanceAssignment, share: number, image: ShareImage): Promise<void> {
     const slabs = await this.#unlessLeaving(this.#checkpointer.take(instance, share, image))
     if (slabs === undefined) return await this.take(instance)
-    if (slabs.length > 0) await this.#isolate.adopt(share, slabs)
-    if (slabs.length > 0 || image.base !== undefined) this.#began.set(share, image.inputs)
+    if (slabs.length === 0) return
+    await this.#isolate.adopt(share, slabs)
+    this.#began.set(share, image.inputs)
   }
 
   /**
@@ -174,7 +175,7 @@ export class StateKeeper {
     for (const arena of this.#began.keys()) if (!owned.includes(arena)) this.#began.delete(arena)
     const restored = await this.#unlessLeaving(this.#checkpointer.own(instance, this.#isolate.commitWord))
     for (const [arena, { slabs, checkpoint }] of restored) {
-      if (slabs.length > 0) await this.#isolate.adopt(arena, slabs)
+      await this.#isolate.adopt(arena, slabs)
       this.#began.set(arena, checkpoint.inputs)
     }
   }
