@@ -12,7 +12,7 @@ import { endWithReader, note } from './terminal.ts'
 
 /** Runs one command line. @returns The exit code. */
 export async function run(words: readonly string[], installation: Installation): Promise<number> {
-  endWithReader()
+  endWithReader(exitCodes.failed)
   const program = makeProgram(installation)
   try {
     await program.parseAsync(normalizeWords(words), { from: 'user' })

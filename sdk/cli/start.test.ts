@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { concord, root } from './test-cli.ts'
+import { bin, concord, plainNode, root } from './test-cli.ts'
 
 test('--help costs at most 150 ms of CPU, or four times what Node alone does', async () => {
   const { code, stdout } = await concord(['--help'])
@@ -42,3 +42,12 @@ function withImports(file: string, found = new Map<string, string>()): ReadonlyM
     withImports(join(file, '..', chunk!), found)
   return found
 }
+
+test('output that cannot be written, as on a full disk, ends a command with one line and exit code 1', () => {
+  const full = openSync('/dev/full', 'w')
+  const ran = spawnSync(plainNode, [bin, 'version'], { stdio: ['ignore', full, 'pipe'], encoding: 'utf8' })
+  const mute = spawnSync(plainNode, [bin, 'frobnicate'], { stdio: ['ignore', 'pipe', full] })
+  closeSync(full)
+  assert.match(ran.stderr, /^concord: Cannot write the output: ENOSPC[^\n]*\n$/)
+  assert.deepEqual([ran.status, mute.status], [1, 2])
+})

@@ -9,12 +9,17 @@ import { once } from 'node:events'
 
 const { stdout, stderr, env } = process
 
-/** Ends quietly when the reader of our output has gone (`concord consume x | head -1`). */
-export function endWithReader(): void {
+/**
+ * Ends quietly when the reader of our output has gone (`concord consume x | head -1`), and with `failed` when it cannot be
+ * written, as on a full disk.
+ */
+export function endWithReader(failed: number): void {
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    process.exit(0)
+    if (error.code === 'EPIPE') process.exit(0)
+    note(`concord: Cannot write the output: ${error.message}`)
+    process.exit(failed)
   })
+  stderr.on('error', () => {}) // nobody is there to be told
 }
 
 /** Writes a line of data. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { assertFails, concord, gatewayOf, temporaryFolder } from '../test-cli.ts'
+import { assertFails, bin, concord, gatewayOf, plainNode, root, temporaryFolder } from '../test-cli.ts'
 
 const source =
   "import { defineFunction } from 'concord'\nexport default defineFunction({ metadata: { name: 'shout', ostreams: ['loud'] } })"
@@ -30,6 +32,23 @@ test('fn deploy --until-output says that it waits, and gives up after --timeout'
   assert.equal(ran.code, 7, ran.stderr)
   assert.match(ran.stderr, /^waiting for the first record on loud, at most 0\.3 s$/m)
   assert.match(ran.stderr, /shout v2 runs, but nothing came out of it on loud in 0\.3 s/)
+})
+
+test('fn deploy that is interrupted while it waits says that the version is deployed', async (t) => {
+  const { env } = await gatewayOf(t, ({ method }) => {
+    if (method === 'POST') return deployed
+    child.kill('SIGINT') // it waits
+    return { status: 200, json: { ...running, state: 'starting', instancesRunning: 0 } }
+  })
+  const words = [bin, 'fn', 'deploy', sourceFile(t)]
+  const child = spawn(plainNode, words, { cwd: root, env: { ...process.env, ...env } })
+  t.after(() => child.kill('SIGKILL'))
+  let said = ''
+  child.stderr.on('data', (text) => {
+    said += text
+  })
+  assert.deepEqual(await once(child, 'close'), [130, null])
+  assert.match(said, /^interrupted: shout v2 is deployed all the same; 'concord fn inspect shout' shows/m)
 })
 
 test('fn deploy shows the progress of a trial, and says that a version without records is untried', async (t) => {

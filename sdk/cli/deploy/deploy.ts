@@ -66,6 +66,7 @@ export async function deployProject(
     accept,
   )
   steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
+  tellWhenInterrupted(answer)
   tellOfLeft(answer)
   tellOfMigrate(answer)
   tellOfResources(answer)
@@ -104,6 +105,16 @@ export async function deployProject(
     stepsMs: steps.ms,
     totalMs: Math.round(performance.now()),
   }
+}
+
+/** Who ends the waiting by Ctrl-C has not ended the deploy. */
+function tellWhenInterrupted({ name, version }: DeployAnswer): void {
+  process.once('SIGINT', () => {
+    note(
+      `interrupted: ${name} v${version} is deployed all the same; 'concord fn inspect ${name}' shows how it does`,
+    )
+    process.exit(130)
+  })
 }
 
 /** Lets the gate judge a project beside the version at work, and deploys nothing. */
