@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { infraError } from '../../infra/errors.ts'
 import { openArena } from '../../sdk/runtime/arena/index.ts'
 import { slabsOf } from './reader.ts'
 import { setUpOwners } from './testing.ts'
@@ -41,7 +42,22 @@ test('Checkpointer: a checkpoint has the slabs that the arena uses; what was sto
   assert.equal(await restored(owner(5), 5), 'three')
 })
 
-test('Checkpointer: where slabs were taken away and others came in their place, nothing stays that was stored of them', async (t) => {
+/** An arena, of which a large value was undone, whose slabs but the first were taken away; it gets small ones. */
+function regrown(list: SharedArrayBuffer[]) {
+  openArena(slabsOf(list))
+  list.length = 1
+  const grow = (): boolean => list.push(new SharedArrayBuffer(65_536)) > 0
+  const slabs = { ...slabsOf(list), grow, heldBytes: 0 }
+  Object.defineProperty(slabs, 'count', { get: () => list.length })
+  const arena = openArena(slabs)
+  const fill = (): void => {
+    for (let i = 0; i < 90; i++) arena.set(`key ${i}`, new Uint8Array(1000))
+    arena.commit()
+  }
+  return { slabs, fill }
+}
+
+test('Checkpointer: where slabs were taken away and others came in their place, nothing stays that was stored of them (S5)', async (t) => {
   const { store, owner, restored, instance, sourceOf, arena, slabs, warnings } = await setUpOwners(t)
   const by = owner(1)
   await by.own(instance(1), 0)
@@ -50,21 +66,46 @@ test('Checkpointer: where slabs were taken away and others came in their place, 
   const commitWord = new Int32Array(slabs.get(0) as SharedArrayBuffer)[3]!
   assert.equal(await by.cut({ ...source, commitWord }), true)
   const next = owner(2)
-  const found = [...(await next.own(instance(2), commitWord)).get(3)!.slabs]
-  openArena(slabsOf(found))
-  found.length = 1
-  const smaller = (bytes = 65_536) => found.push(new SharedArrayBuffer(bytes)) > 0
-  const present = { ...slabsOf(found), grow: () => smaller(), heldBytes: 0 }
-  Object.defineProperty(present, 'count', { get: () => found.length })
-  const again = openArena(present)
+  const present = regrown([...(await next.own(instance(2), commitWord)).get(3)!.slabs])
   for (let round = 0; round < 2; round++) {
-    for (let i = 0; i < 90; i++) again.set(`key ${i}`, new Uint8Array(1000))
-    again.commit()
-    assert.equal(await next.cut({ ...source, arenas: [[3, present]] }), true)
+    present.fill()
+    assert.equal(await next.cut({ ...source, arenas: [[3, present.slabs]] }), true)
     const { slabs: sizes, segments } = (await store.readManifest('3'))!.manifest.current!
     assert.deepEqual([...new Set(sizes)], [65_536])
     assert.ok(segments.every(({ epoch }) => epoch === 2))
   }
   assert.equal(await restored(owner(3), 3), 'one')
   assert.deepEqual(warnings, [])
+})
+
+test('Checkpointer: the same of slabs whose pages were stored for a manifest that was not written (S5)', async (t) => {
+  const { store, owner, save, restored, instance, sourceOf, arena, slabs, warnings } = await setUpOwners(t)
+  let isSilent = false
+  const deaf: typeof store = {
+    ...store,
+    writeManifest: async (...args) => {
+      if (isSilent) throw infraError('ERR_CHECKPOINT_STORE', 'nobody answers')
+      return await store.writeManifest(...args)
+    },
+  }
+  const by = owner(1, undefined, { store: deaf })
+  await by.own(instance(1), 0)
+  assert.equal(await save(by, 'one'), true)
+  const source = sourceOf('two')
+  arena.set('large', new Uint8Array(1_000_000))
+  arena.commit()
+  isSilent = true
+  assert.equal(await by.cut(source), false)
+  isSilent = false
+  arena.delete('large')
+  arena.delete('key')
+  arena.commit()
+  arena.shrink()
+  const present = regrown([slabs.get(0) as SharedArrayBuffer])
+  for (let round = 0; round < 2; round++) {
+    present.fill()
+    assert.equal(await by.cut({ ...source, arenas: [[3, present.slabs]] }), true)
+  }
+  await restored(owner(2), 2)
+  assert.deepEqual(warnings, ['no checkpoint: nobody answers'])
 })
