@@ -6,6 +6,7 @@
  * @module
  */
 import { constants } from 'node:os'
+import { endPlatform } from './ending.ts'
 import { type DemoOptions, readOptions, UsageError, usage } from './options.ts'
 import { Platform } from './platform.ts'
 import { scaleDemo } from './scale/main.ts'
@@ -43,11 +44,17 @@ async function demo(options: DemoOptions, signal: AbortSignal): Promise<number> 
     isThrough = exitCode === 0
     return exitCode
   } finally {
-    if (options.keep && !signal.aborted) screen.note(howToUse(platform.home))
-    else await screen.step('Stopping the platform', () => platform.close())
+    await endPlatform(platform, screen, { keep: options.keep && !signal.aborted, commands: worthALook })
     if (isThrough && !options.keep && !options.json) screen.note(nextSteps)
   }
 }
+
+const worthALook = [
+  'concord graph',
+  'concord fn inspect score',
+  'concord consume verdicts --count 5',
+  'concord produce lines --file ACCESS_LOG    (while the command above runs in another terminal)',
+]
 
 const nextSteps = `
 Next:
@@ -63,19 +70,6 @@ function report(run: Progress, source: Source, options: DemoOptions): number {
   const problems = complaints(run)
   for (const problem of problems) screen.note(problem)
   return problems.length === 0 ? 0 : 1
-}
-
-function howToUse(home: string): string {
-  return `
-The platform is still running. To use it:
-  npm install --global .                     (once: puts 'concord' on your PATH)
-  export CONCORD_HOME=${home}
-  concord graph
-  concord fn inspect score
-  concord consume verdicts --count 5
-  concord produce lines --file ACCESS_LOG    (while the command above runs in another terminal)
-To stop it:
-  concord down && rm -r "$CONCORD_HOME"`
 }
 
 /** Aborted by the signals that ask a program to end. More of the same change nothing: the taking down has bounds. */

@@ -28,6 +28,7 @@ try {
   process.exit(2)
 }
 if (script !== undefined) await exec(script, scriptArguments)
+else process.stderr.write('set-up: everything is in place\n')
 
 function checkNode() {
   const { node } = process.versions

@@ -127,5 +127,9 @@ test('run.mjs refuses a Node that concord would refuse, in its words, only to wh
   assert.equal(status, 2)
   for (const words of [['script.ts'], ['--for', 'cluster']])
     assert.match(bootstrap(root, words, env).stderr, /^set-up: Node 24 \(this machine has 18\.20\.4\) …\n/)
-  assert.equal(bootstrap(root, []).stderr, '')
+})
+
+test('run.mjs without a script says that set-up is done, also where there was nothing to do', (t) => {
+  const { stdout, stderr, status } = bootstrap(makeCheckout(t), [])
+  assert.deepEqual([stdout, stderr, status], ['', 'set-up: everything is in place\n', 0])
 })

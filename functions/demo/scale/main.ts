@@ -4,6 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { endPlatform } from '../ending.ts'
 import type { DemoOptions } from '../options.ts'
 import { Platform } from '../platform.ts'
 import type { Screen } from '../screen.ts'
@@ -29,13 +30,17 @@ export async function scaleDemo(options: DemoOptions, screen: Screen, signal: Ab
     await writeFile(svg, daySvg(day, seconds))
     const figures = figuresOf(day)
     process.stdout.write(`${json ? JSON.stringify(figures) : dayText(day)}\n`)
-    screen.note(`Drawn in ${resolve(svg)}. Why: concord fn scale desk --why`)
+    screen.note(
+      `Drawn in ${resolve(svg)}.${keep ? '' : ' With --keep, the platform stays to tell why it scaled.'}`,
+    )
     return figures.lost === 0 && figures.wrong === 0 ? 0 : 1
   } finally {
-    if (keep && !signal.aborted)
-      screen.note(`The platform goes on running: export CONCORD_HOME=${platform.home}`)
-    else await screen.step('Stopping the platform', () => platform.close())
+    await endPlatform(platform, screen, { keep: keep && !signal.aborted, commands: worthALook })
   }
 }
 
 const peakDefault = 1500
+const worthALook = [
+  'concord fn scale desk --why                (each change of the number, and the reason)',
+  'concord fn inspect desk',
+]

@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConcordClient } from 'concord/client'
+import { endPlatform } from '../ending.ts'
 import type { DemoOptions } from '../options.ts'
 import { Platform } from '../platform.ts'
 import type { Screen } from '../screen.ts'
@@ -18,6 +19,10 @@ const [secondAt, thirdAt] = [0.3, 0.6]
 /** A canary that was not judged by then is a failure of the demo. */
 const judgedWithinMs = 120_000
 const lookMs = 250
+const worthALook = [
+  'concord fn versions score                  (what became of each version, and why)',
+  'concord fn diff score v1 v2',
+]
 const here = (file: string) => new URL(file, import.meta.url)
 
 /** @returns The exit code. */
@@ -45,9 +50,7 @@ export async function swapDemo(options: DemoOptions, screen: Screen, signal: Abo
     return complaints.length === 0 ? 0 : 1
   } finally {
     over.abort()
-    if (keep && !signal.aborted)
-      screen.note(`The platform goes on running: export CONCORD_HOME=${platform.home}`)
-    else await screen.step('Stopping the platform', () => platform.close())
+    await endPlatform(platform, screen, { keep: keep && !signal.aborted, commands: worthALook })
   }
 }
 
