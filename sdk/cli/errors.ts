@@ -50,7 +50,7 @@ export const exitCodeMeanings: Readonly<Record<ExitCode, string>> = {
   3: 'not allowed: no token, or the wrong one',
   4: 'not found',
   5: 'conflict with the current state',
-  6: 'function or configuration rejected',
+  6: 'function, configuration or record rejected',
   7: 'timed out',
   8: 'server unreachable',
 }

@@ -65,16 +65,21 @@ export function addCluster(program: CliCommand, installation: Installation): voi
     .option('--home <folder>', homeText)
     .printsData('an array of processes and agents')
     .action((options: HomeOptions) => list(installation, options))
-  const orders = {
-    kill: 'Kill (SIGKILL) a process, which restarts, or an agent with all its tasks.',
-    cut: 'Disconnect an agent from the master; its tasks continue.',
-    start: 'Bring back an agent that was killed or cut off.',
-  }
-  for (const [order, description] of Object.entries(orders))
+  const agent = 'an agent from `concord cluster ls`'
+  const orders = [
+    [
+      'kill',
+      'Kill (SIGKILL) a process, which restarts, or an agent with all its tasks.',
+      "a name from `concord cluster ls`; 'leader' is the leading scheduler",
+    ],
+    ['cut', 'Disconnect an agent from the master; its tasks continue.', agent],
+    ['start', 'Bring back an agent that was killed or cut off.', agent],
+  ] as const
+  for (const [order, description, name] of orders)
     cluster
       .command(order)
       .description(description)
-      .argument('<name>', "a name from `concord cluster ls`; 'leader' is the leading scheduler")
+      .argument('<name>', name)
       .option('--home <folder>', homeText)
       .printsData('the result')
       .action((name: string, options: HomeOptions) => obey(installation, order, name, options))
