@@ -70,13 +70,13 @@ export function table(rows: readonly (readonly (string | number)[])[]): string {
 /** A line at the bottom of the terminal that is rewritten at most ten times a second; nothing off a terminal. */
 export class Progress {
   readonly #shown = stderr.isTTY === true && env['TERM'] !== 'dumb'
-  #drawnAtMs = 0
+  #drawnAtMs = Number.NEGATIVE_INFINITY
 
   update(text: () => string): void {
     const nowMs = performance.now()
     if (!this.#shown || nowMs - this.#drawnAtMs < 100) return
     this.#drawnAtMs = nowMs
-    stderr.write(`\r\u001b[2K${text().slice(0, (stderr.columns ?? 80) - 1)}`)
+    stderr.write(`\r\u001b[2K${text().slice(0, (stderr.columns || 80) - 1)}`)
   }
 
   clear(): void {

@@ -5,7 +5,7 @@
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
 import { askPlatform } from '../platform.ts'
-import { givenUpText, note, print, printJson } from '../terminal.ts'
+import { givenUpText, note, Progress, print, printJson } from '../terminal.ts'
 
 export interface DownOptions extends CommonOptions {
   readonly home?: string
@@ -33,7 +33,10 @@ export async function down(installation: Installation, options: DownOptions): Pr
   const startedMs = performance.now()
   const args = ['--home', homeFolder(options)]
   const told = (said: string) => options.verbose && said !== '' && note(said)
-  const found = await askPlatform<Found>(installation, 'infra/local/down.ts', args, told)
+  const waiting = new Progress()
+  waiting.update(() => 'Stopping the platform, once its functions have drained …')
+  const asked = askPlatform<Found>(installation, 'infra/local/down.ts', args, told)
+  const found = await asked.finally(() => waiting.clear())
   const { givenUpRecords } = found
   const ms = Math.round(performance.now() - startedMs)
   const wasRunning = found.up || found.natsServer || found.tasks > 0

@@ -18,7 +18,7 @@ import { homeFolder } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { portNumber } from '../numbers.ts'
 import { askPlatform, exitOf, platformError, spawnPlatform } from '../platform.ts'
-import { bold, givenUpText, note, print, printJson } from '../terminal.ts'
+import { bold, givenUpText, note, Progress, print, printJson } from '../terminal.ts'
 
 export interface UpOptions extends CommonOptions {
   readonly detach?: true
@@ -112,6 +112,8 @@ async function detached(installation: Installation, options: UpOptions): Promise
   const logPath = join(logs, 'up.log')
   const log = openSync(logPath, 'a', 0o600)
   const logStart = fstatSync(log).size
+  const waiting = new Progress()
+  waiting.update(() => `Starting the platform … (log: ${logPath})`)
   const child = spawnPlatform(installation, script, {
     args: supervisorArgs(options),
     purpose: purposeOf(options),
@@ -119,6 +121,7 @@ async function detached(installation: Installation, options: UpOptions): Promise
   })
   closeSync(log)
   const ready = await readyLine(child)
+  waiting.clear()
   if (ready === undefined) {
     const code = await exitOf(child)
     throw platformError(lastLine(logPath, logStart), code)
