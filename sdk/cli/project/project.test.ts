@@ -61,6 +61,11 @@ test('openProject says what is missing', async (t) => {
   await assert.rejects(openProject(join(folder, 'nope.ts')), (error) => isCode(error, 'ERR_FILE_MISSING'))
 })
 
+test('openProject says that an entry is a folder', async (t) => {
+  const folder = projectWith(t, { 'concord.jsonc': '{ "name": "f", "main": "." }' })
+  await assert.rejects(openProject(folder), /its 'main' is a folder, .*; name the file in it/)
+})
+
 test('openProjectFile uses the folder of the file', async (t) => {
   const essay = projectWith(t, { 'config.json': '{"main": "a.ts", "instances": 3}', 'a.ts': '' })
   assert.deepEqual(await openProjectFile(essay), {

@@ -57,7 +57,12 @@ function projectFileAt(path: string, doing: string): string | undefined {
 }
 
 function withEntry(project: Project, path: string, doing: string): Project {
-  if (existsSync(project.entry)) return project
+  const entry = statSync(project.entry, { throwIfNoEntry: false })
+  if (entry?.isFile()) return project
+  if (entry !== undefined) {
+    const why = `its 'main' is a folder, ${project.entry}; name the file in it`
+    throw missing(`Cannot ${doing} ${path}: ${why}`)
+  }
   const wanted = basename(project.entry)
   if (statSync(path).isDirectory() && projectFileAt(path, doing) === undefined) {
     throw missing(
