@@ -7,7 +7,10 @@ import type { Screen } from './screen.ts'
 /** @returns What a demo that ends so has said and done. */
 async function ended(keep: boolean): Promise<string> {
   const events: string[] = []
-  const platform = { home: '/tmp/demo', close: async () => events.push('closed') } as unknown as Platform
+  const platform = {
+    ...{ home: '/tmp/demo', isUp: true },
+    close: async () => events.push('closed'),
+  } as unknown as Platform
   const screen = {
     note: (text: string) => events.push(text),
     step: (text: string, work: () => Promise<void>) => work().then(() => events.push(text)),

@@ -12,7 +12,8 @@ export async function endPlatform(
   screen: Screen,
   { keep, commands }: { readonly keep: boolean; readonly commands: readonly string[] },
 ): Promise<void> {
-  if (keep) screen.note(howToUse(platform.home, commands))
+  if (keep && platform.isUp) screen.note(howToUse(platform.home, commands))
+  else if (keep) screen.note(`The platform did not start; what it left is in ${platform.home}`)
   else await screen.step('Stopping the platform', () => platform.close())
 }
 

@@ -25,16 +25,15 @@ function temporaryFolder(t: TestContext): string {
   return folder
 }
 
-function startDemo(folder: string, args: readonly string[]) {
-  const env = { ...process.env, TMPDIR: folder }
+function startDemo(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
   return spawn(process.execPath, ['--no-node-snapshot', main, ...args], {
-    env,
+    env: { ...process.env, TMPDIR: folder, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }
 
-async function runDemo(folder: string, args: readonly string[]) {
-  const demo = startDemo(folder, args)
+async function runDemo(folder: string, args: readonly string[], env?: NodeJS.ProcessEnv) {
+  const demo = startDemo(folder, args, env)
   const [stdout, stderr, [code]] = await Promise.all([
     text(demo.stdout),
     text(demo.stderr),
@@ -118,6 +117,20 @@ test('demo refuses a flag or a file that it cannot use, before it starts anythin
   assert.match(results[0]!.stderr, /--recrods/)
   assert.match(results[1]!.stderr, /Cannot read --input \/nowhere: ENOENT/)
   assert.deepEqual(readdirSync(folder), [])
+})
+
+test('demo says why its platform did not start, and where its logs are or how to keep them', async (t) => {
+  const folder = temporaryFolder(t)
+  const noServer = { CONCORD_NATS_SERVER: join(folder, 'nowhere') }
+  const gone = await runDemo(folder, [], noServer)
+  assert.equal(gone.code, 1)
+  assert.match(gone.stderr, /demo: .*CONCORD_NATS_SERVER names .*\(--keep would leave its logs\)\n$/)
+  assert.deepEqual(readdirSync(folder), [])
+  const kept = await runDemo(folder, ['--keep'], noServer)
+  assert.equal(kept.code, 1)
+  const [left] = readdirSync(folder)
+  assert.ok(kept.stderr.includes(`The platform did not start; what it left is in ${join(folder, left!)}\n`))
+  assert.match(kept.stderr, /demo: .*CONCORD_NATS_SERVER names [^(]*\n$/)
 })
 
 test('the demo of scaling sends a day in some seconds, gets a receipt for each order, and draws it', {

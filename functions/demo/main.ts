@@ -91,19 +91,21 @@ class Interrupted extends Error {
 }
 
 /** Says why the demo ended early. @returns The exit code. */
-function explain(error: unknown): number {
+function explain(error: unknown, options: DemoOptions | undefined): number {
   if (error instanceof Interrupted) {
     screen.note('Interrupted.')
     return error.exitCode
   }
   const usageError = error instanceof UsageError
-  screen.note(`demo: ${(error as Error).message}${usageError ? '' : ' (--keep would leave its logs)'}`)
+  const hint = usageError || options?.keep ? '' : ' (--keep would leave its logs)'
+  screen.note(`demo: ${(error as Error).message}${hint}`)
   return usageError ? 2 : 1
 }
 
 const signal = endSignal()
+let options: DemoOptions | undefined
 try {
-  const options = readOptions(process.argv.slice(2))
+  options = readOptions(process.argv.slice(2))
   if (options.help) process.stdout.write(usage)
   else
     process.exitCode = await (options.scale
@@ -112,5 +114,5 @@ try {
         ? swapDemo(options, screen, signal)
         : demo(options, signal))
 } catch (error) {
-  process.exitCode = explain(signal.aborted ? signal.reason : error)
+  process.exitCode = explain(signal.aborted ? signal.reason : error, options)
 }

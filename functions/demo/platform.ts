@@ -18,6 +18,7 @@ const cli = fileURLToPath(new URL('../../sdk/cli/bin.mjs', import.meta.url))
 
 export class Platform {
   readonly home: string
+  #isUp = false
 
   private constructor(home: string) {
     this.home = home
@@ -27,9 +28,14 @@ export class Platform {
     return new Platform(await mkdtemp(join(tmpdir(), 'concord-demo-')))
   }
 
+  get isUp(): boolean {
+    return this.#isUp
+  }
+
   /** Ends when the platform answers. */
   async start(): Promise<ConcordClient> {
     await this.#run(['up', '--detach', '--ports', 'free'])
+    this.#isUp = true
     const connection = JSON.parse(await readFile(join(this.home, 'client.json'), 'utf8'))
     return new ConcordClient(connection as { url: string; token: string })
   }
