@@ -1,8 +1,8 @@
 /**
  * Head: what a message of letters says of them before their bytes, as JSON.
  *
- * Version 3 names errors and places once, and has a list for each field of a letter: a row for each letter cost as much again to
- * write, and made messages nearly twice as long. Versions 1 and 2 have rows, and are only read.
+ * Version 3 names errors, what they say, and places once, and has a list for each field of a letter: a row for each letter cost as
+ * much again to write, and made messages nearly twice as long. Versions 1 and 2 have rows, and are only read.
  * @module
  */
 import { z } from 'zod'
@@ -11,6 +11,9 @@ import type { Letter, LetterError, Letters, LetterTimer } from './letter.ts'
 
 /** The version that is written. */
 export const headVersion = 3
+
+/** What is wrong with a head may be as long as it is. */
+const issuesShown = 3
 
 /** A letter without its bytes. */
 export interface HeadLetter {
@@ -60,19 +63,20 @@ const rowsSchema = z.object({
 const columnsSchema = z.object({
   function: z.string(),
   version: count,
-  /** Without their messages, which vary with the record. `stack`: if `goesOn`, it lacks the `name: message` that it begins with. */
+  /** Without their messages, which vary with the record: a stack that has one is `title`, message, `stack`. */
   errors: z.array(
     z.object({
       name: z.string(),
       stack: z.string(),
-      goesOn: z.boolean().exactOptional(),
+      title: z.string().exactOptional(),
       at: z.string().exactOptional(),
     }),
   ),
+  messages: z.array(z.string()),
   places: z.array(placeSchema),
   letters: z.object({
     error: z.array(count),
-    message: z.array(z.string()),
+    message: z.array(count),
     place: z.array(count),
     sequence: z.array(count),
     attempts: z.array(count),
@@ -88,12 +92,15 @@ type Columns = z.input<typeof columnsSchema>
 
 /** @param cut The length to which texts are cut. */
 export function columnsOf({ function: name, version, letters }: Letters, cut: number): Columns {
-  const errors = new Distinct<LetterError>(isAlike)
-  const places = new Distinct<Letter>(isFromThere)
+  const errors = new Distinct<LetterError>(isAlike, keyOf)
+  const messages = new Distinct<string>(Object.is, String)
+  const places = new Distinct<Letter>(isFromThere, (one) =>
+    JSON.stringify([one.partition, one.producer, one.stream]),
+  )
   const timers = letters.flatMap(({ timer }, letter) => (timer === undefined ? [] : [{ letter, ...timer }]))
   const columns = {
     error: letters.map(({ error }) => errors.indexOf(error)),
-    message: letters.map(({ error }) => error.message.slice(0, cut)),
+    message: letters.map(({ error }) => messages.indexOf(error.message)),
     place: letters.map((letter) => places.indexOf(letter)),
     sequence: letters.map(({ sequence }) => sequence),
     attempts: letters.map(({ attempts }) => attempts),
@@ -106,6 +113,7 @@ export function columnsOf({ function: name, version, letters }: Letters, cut: nu
     function: name,
     version,
     errors: errors.all.map((error) => entryOf(error, cut)),
+    messages: messages.all.map((message) => message.slice(0, cut)),
     places: places.all.map(({ stream, partition, producer }) => ({ stream, partition, producer })),
     letters: columns,
     ...(timers.length > 0 && { timers }),
@@ -116,18 +124,23 @@ export function columnsOf({ function: name, version, letters }: Letters, cut: nu
 class Distinct<Value> {
   readonly all: Value[] = []
   readonly #isSame: (a: Value, b: Value) => boolean
-  /** Of the value before: mostly the next one is the same. */
+  readonly #keyOf: (value: Value) => string
+  readonly #indexes = new Map<string, number>()
+  /** Of the value before: mostly the next one is the same, and is found without its key. */
   #index = 0
 
-  constructor(isSame: (a: Value, b: Value) => boolean) {
+  /** @param keyOf The same for those that are the same, and only for them. */
+  constructor(isSame: (a: Value, b: Value) => boolean, keyOf: (value: Value) => string) {
     this.#isSame = isSame
+    this.#keyOf = keyOf
   }
 
   indexOf(value: Value): number {
     const last = this.all[this.#index]
     if (last !== undefined && this.#isSame(last, value)) return this.#index
-    const found = this.all.findIndex((one) => this.#isSame(one, value))
-    this.#index = found < 0 ? this.all.push(value) - 1 : found
+    const key = this.#keyOf(value)
+    this.#index = this.#indexes.get(key) ?? this.all.push(value) - 1
+    this.#indexes.set(key, this.#index)
     return this.#index
   }
 }
@@ -139,25 +152,33 @@ function isFromThere(a: Letter, b: Letter): boolean {
 /** Whether errors differ in their messages only. */
 function isAlike(a: LetterError, b: LetterError): boolean {
   if (a.name !== b.name || a.at !== b.at) return false
-  if (a.stack === '' || b.stack === '') return a.stack === b.stack
-  const frames = framesOf(a)
-  return frames === framesOf(b) && (frames !== undefined || a.stack === b.stack)
+  if (a.message === b.message) return a.stack === b.stack
+  const [one, other] = [aroundMessage(a), aroundMessage(b)]
+  return one.title === other.title && one.stack === other.stack
 }
 
-/** What follows the message in a stack that begins as V8's do; else undefined. */
-function framesOf({ name, message, stack }: LetterError): string | undefined {
-  const begin = `${name}: ${message}`
-  return stack.startsWith(begin) ? stack.slice(begin.length) : undefined
+function keyOf(error: LetterError): string {
+  const { title, stack } = aroundMessage(error)
+  return JSON.stringify([error.name, error.at, title, stack])
+}
+
+/**
+ * A stack without its message. It begins with the error's class, mostly, which need not be its `name`: a class that sets that in its
+ * constructor is named after the class that it extends, and Node.js adds its codes.
+ */
+function aroundMessage({ message, stack }: LetterError): { readonly title?: string; readonly stack: string } {
+  const at = stack.indexOf(': ') + 2
+  if (!stack.startsWith(message, at)) return { stack }
+  return { title: stack.slice(0, at), stack: stack.slice(at + message.length) }
 }
 
 function entryOf(error: LetterError, cut: number): Columns['errors'][number] {
-  const { name, stack, at } = error
-  const frames = framesOf(error)
+  const { title, stack } = aroundMessage(error)
   return {
-    name,
-    stack: (frames ?? stack).slice(0, cut),
-    ...(frames !== undefined && { goesOn: true }),
-    ...(at !== undefined && { at }),
+    name: error.name,
+    stack: stack.slice(0, cut),
+    ...(title !== undefined && { title: title.slice(0, cut) }),
+    ...(error.at !== undefined && { at: error.at }),
   }
 }
 
@@ -168,7 +189,7 @@ export function readHead(version: number, json: unknown): Head {
 
 function parsed<Schema extends z.ZodType>(schema: Schema, json: unknown): z.output<Schema> {
   const head = schema.safeParse(json)
-  if (!head.success) throw malformed(z.prettifyError(head.error))
+  if (!head.success) throw malformed(z.prettifyError({ issues: head.error.issues.slice(0, issuesShown) }))
   return head.data
 }
 
@@ -178,6 +199,7 @@ function ofRows({ errors, letters, ...head }: z.output<typeof rowsSchema>): Head
 
 function ofColumns({
   errors,
+  messages,
   places,
   letters: columns,
   timers = [],
@@ -187,12 +209,13 @@ function ofColumns({
   const lengths = new Set(Object.values(columns).map(({ length }) => length))
   if (lengths.size > 1) throw malformed(`it has lists of ${[...lengths].join(' and ')} letters`)
   const timerOf = new Map(timers.map(({ letter, ...timer }) => [letter, timer]))
-  const letters = message.map((text, index): HeadLetter => {
-    const { stack, goesOn, ...known } = at(errors, error[index]!, 'error')
+  const letters = message.map((said, index): HeadLetter => {
+    const text = at(messages, said, 'message')
+    const { stack, title, ...known } = at(errors, error[index]!, 'error')
     const timer = timerOf.get(index)
     return {
       ...at(places, place[index]!, 'place'),
-      error: { ...known, message: text, stack: goesOn === true ? `${known.name}: ${text}${stack}` : stack },
+      error: { ...known, message: text, stack: title === undefined ? stack : title + text + stack },
       sequence: others.sequence[index]!,
       attempts: others.attempts[index]!,
       timeMs: others.timeMs[index]!,

@@ -26,7 +26,10 @@ const letters: fc.Arbitrary<Letter> = fc.record(
       )
       .chain((error) => {
         const asOfV8 = { ...error, stack: `${error.name}: ${error.message}${error.stack}` }
-        return fc.constantFrom(error, asOfV8, { ...asOfV8, message: 'set later' }, { ...error, stack: '' })
+        const asOfNode = { ...error, stack: `${error.name} [E]: ${error.message}${error.stack}` }
+        return fc.constantFrom(
+          ...[error, asOfV8, asOfNode, { ...asOfV8, message: 'set later' }, { ...error, stack: '' }],
+        )
       }),
     attempts: fc.nat(100),
     failedAtMs: fc.integer({ min: 0, max: 2 ** 43 }),
@@ -66,9 +69,13 @@ test('encodeLetters says once what errors of one place have in common', () => {
     const message = `no ${i}`
     return { ...letter, error: { name: 'Error', message, stack: `Error: ${message}${frames}` } }
   })
+  const named = many.map((one) => ({ ...one, error: { ...one.error, name: 'ParseError' } }))
+  const long = { name: 'Error', message: 'm'.repeat(1000), stack: `Error: ${'m'.repeat(1000)}${frames}` }
+  const same = many.map((one) => ({ ...one, error: long }))
   const bytesOf = (list: readonly Letter[]) =>
     encodeLetters({ function: 'f', version: 1, letters: list }).length
-  assert.ok(bytesOf(many) - bytesOf(many.slice(1)) < 500)
+  for (const [what, list] of Object.entries({ many, named, same }))
+    assert.ok(bytesOf(list) - bytesOf(list.slice(1)) < 500, what)
 })
 
 for (const version of [1, 2])
@@ -140,6 +147,15 @@ test('decodeLetters refuses anything else, says what it found, and throws nothin
       )
     }),
   )
+  const wrong = Buffer.from(`12345678{"errors":[${'1,'.repeat(100_000)}1]}`)
+  for (const version of [1, 3]) {
+    wrong.set([0xcd, version, 0, 0])
+    wrong.writeUInt32LE(wrong.length - 8, 4)
+    assert.throws(
+      () => decodeLetters(wrong),
+      ({ message }: Error) => /^Cannot read dead letters: /.test(message) && message.length < 1000,
+    )
+  }
   assert.throws(() => decodeLetters(Uint8Array.of(0xcd, 4, 0, 0, 0, 0, 0, 0)), /it is of version 4/)
 })
 
