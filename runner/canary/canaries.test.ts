@@ -61,7 +61,10 @@ test('Canaries: what a canary has in restored state counts no more when it is ta
   assert.deepEqual(settled, ['v1'])
 })
 
-test('Canaries: one that had no CPU for a callback is made again, ten times', async () => {
+const starved = isolateError('ERR_DEADLINE', 'it had a CPU for 1 ms of 1000', { starved: true })
+
+/** A canary whose callbacks have no CPU. @param rehearse What its isolates do with the copy of a batch. */
+function starvedRig(rehearse: () => Promise<void>) {
   const manifest = manifestSchema.parse({ name: 'f', istreams: { in: { grouping: 'groupBy' } } })
   const canary = { version: 2, manifest, step: 0, percent: 10, rules: { steps: [10], maxSlowdown: 2 } }
   const fn = { function: 'f', version: 1, manifest, streams: {}, canary } as unknown as FunctionAssignment
@@ -71,19 +74,18 @@ test('Canaries: one that had no CPU for a callback is made again, ten times', as
     takeOver: async function (this: { state: unknown }, from: { state: unknown }) {
       this.state = from.state
     },
+    rehearse,
     run: async () => result,
     ...{ expect: async () => undefined, settleFormat: async () => undefined, destroy: async () => undefined },
     ...{ kill: () => undefined, watch: () => undefined },
   })
-  const starved = isolateError('ERR_DEADLINE', 'it had a CPU for 1 ms of 1000', { starved: true })
   const old = isolate(nothing)
   let split: Split | undefined
   let isAt = Promise.withResolvers<void>()
-  const told: string[] = []
   const worker = {
     report: () => ({ state: 'running' }),
     running: { isolate: { holder: old }, assignment: fn },
-    sampler: { next: async () => undefined },
+    sampler: { next: async () => [] },
     succession: {
       split: async (make: (old: unknown) => Split) => (split = make(old)),
       unsplit: async () => assert.fail('the split is at work no more'),
@@ -97,19 +99,42 @@ test('Canaries: one that had no CPU for a callback is made again, ten times', as
       >,
     compare: () => assert.fail('there is nothing to compare'),
     onChange: () => {
-      const { state } = canaries.report('f-0').canary!
-      told.push(state)
-      if (state !== 'preparing') isAt.resolve()
+      if (report().state !== 'preparing') isAt.resolve()
     },
     log: () => undefined,
   })
+  const report = () => canaries.report('f-0').canary!
   canaries.want('f-0', worker, fn)
-  for (let made = 0; made <= 10; made++) {
-    await isAt.promise
-    isAt = Promise.withResolvers()
-    assert.equal(canaries.report('f-0').canary?.state, 'working')
-    await split!.run([], 1, undefined) // a timer is due
+  return {
+    report,
+    /** Resolves when it is made, or has failed, anew. */
+    async made() {
+      await isAt.promise
+      isAt = Promise.withResolvers()
+    },
+    work: () => split!.run([], 1, undefined), // a timer is due
   }
-  const { state, reason } = canaries.report('f-0').canary!
-  assert.deepEqual([state, reason], ['failed', starved.message])
+}
+
+test('Canaries: one that had no CPU for a callback is made again, ten times', async () => {
+  const { report, made, work } = starvedRig(async () => undefined)
+  for (let times = 0; times <= 10; times++) {
+    await made()
+    assert.equal(report().state, 'working')
+    await work()
+  }
+  assert.deepEqual([report().state, report().reason], ['failed', starved.message])
+})
+
+test('Canaries: one that had no CPU in its rehearsal is made again, and fails for another reason', async () => {
+  const ends = [starved, starved, undefined, starved, new Error('it has ended')]
+  const { report, made, work } = starvedRig(async () => {
+    const why = ends.shift()
+    if (why !== undefined) throw why
+  })
+  await made()
+  assert.deepEqual([report().state, ends.length], ['working', 2])
+  await work()
+  await made()
+  assert.deepEqual([report().state, report().reason], ['failed', 'it has ended'])
 })

@@ -17,7 +17,7 @@ import { policyOf } from '../../sdk/manifest/policy.ts'
 import { type CanaryReport, noEvidence } from '../../sdk/versions/canary.ts'
 import { isStarved, starvedAttemptsMax } from '../failures/broken.ts'
 import type { Worker } from '../instance/worker.ts'
-import type { BatchResult, Instance } from '../isolate/index.ts'
+import type { Instance } from '../isolate/index.ts'
 import type { Shadow } from '../shadow/shadow.ts'
 import { rehearse } from '../succession/rehearsal.ts'
 import { Divergence, type DivergenceOptions } from './divergence.ts'
@@ -112,20 +112,17 @@ export class Canaries {
     this.#then(id, () => this.#begin(id, worker, fn, canary))
   }
 
-  /** Its isolate has ended at work. */
-  #ended(
-    id: string,
-    worker: Worker,
-    fn: FunctionAssignment,
-    canary: Canary,
-    why: BatchResult['fatal'],
-  ): void {
+  /** Its isolate has ended, at work or in its rehearsal. */
+  #ended(id: string, worker: Worker, fn: FunctionAssignment, canary: Canary, why: Error | undefined): void {
     const its = canaryOf(fn, canary.wanted)
     const { wanted, measures, remade } = canary
-    const isAgain = this.#canaries.get(id) === canary && canary.state === 'working'
+    const isAgain =
+      this.#canaries.get(id) === canary && (canary.state === 'preparing' || canary.state === 'working')
     if (isAgain && why !== undefined && isStarved(why) && remade < starvedAttemptsMax) {
       this.#options.log(its, id, 'warn', `version ${its.version} is made again: ${why.message}`)
-      this.#then(id, () => this.#end(id, worker, fn, canary))
+      this.#then(id, async () => {
+        if (canary.split !== undefined) await this.#end(id, worker, fn, canary)
+      })
       const { streams } = worker.running.assignment // as they were last told
       this.#prepare(id, worker, { ...fn, streams }, { wanted, measures, remade: remade + 1 })
     } else this.#failed(id, its, canary, why?.message ?? 'its isolate has ended between two batches')
@@ -196,7 +193,7 @@ export class Canaries {
     } catch (error) {
       isolate?.kill()
       if (isWanted() && worker.report().state === 'running')
-        this.#failed(id, its, canary, (error as Error).message)
+        this.#ended(id, worker, fn, canary, error as Error)
       else canary.state = 'ended' // and nobody's fault is in that
     }
   }

@@ -11,8 +11,8 @@ export type Fatal = NonNullable<BatchResult['fatal']>
 /** Fewest attempts if the machine had no CPU for the callback (RE3 of reactions.ts). */
 export const starvedAttemptsMax = 10
 
-export function isStarved({ detail }: Fatal): boolean {
-  return detail['starved'] === true
+export function isStarved(why: Error): boolean {
+  return (why as Partial<Fatal>).detail?.['starved'] === true
 }
 
 /** How many attempts may fail before the policy decides finally. */
