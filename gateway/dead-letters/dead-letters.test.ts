@@ -125,6 +125,15 @@ test('dead letters are listed by function, error, key and time, page by page, an
   })
 })
 
+test('a letter of a later build is not listed, and who asks for it by its id is told so', async () => {
+  const subject = subjects.deadLetterSubject(namespace, 'later', 1)
+  const { seq } = await jetstream(platform.nc).publish(subject, Uint8Array.of(0xcd, 9, 0, 0, 0, 0, 0, 0))
+  assert.deepEqual((await client.deadLetters({ function: 'later' })).letters, [])
+  const told = { code: 'ERR_LETTER_MALFORMED', message: /is of version 9, .* A later build reads it/ }
+  await assert.rejects(client.deadLetter(`${seq}-0`), told)
+  await assert.rejects(client.redrive({ ids: [`${seq}-0`] }), told)
+})
+
 test('redrive sends each letter back once, in order, into its partition, and marks it; a dry run changes nothing', async (t) => {
   await deploy('taker', 'back')
   const owner = startOwner(platform.wire, 'taker', 'back')

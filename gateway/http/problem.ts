@@ -71,6 +71,7 @@ const foreignStatuses: Readonly<Record<string, number>> = {
   ERR_BUNDLE_STORE: 503,
   ERR_ASSET_HASH: 422,
   ERR_NATS_UNREACHABLE: 503,
+  ERR_LETTER_MALFORMED: 500, // mostly of a later build, and the message says so
 }
 
 export interface ProblemAnswer {

@@ -156,7 +156,10 @@ test('decodeLetters refuses anything else, says what it found, and throws nothin
       ({ message }: Error) => /^Cannot read dead letters: /.test(message) && message.length < 1000,
     )
   }
-  assert.throws(() => decodeLetters(Uint8Array.of(0xcd, 4, 0, 0, 0, 0, 0, 0)), /it is of version 4/)
+  assert.throws(
+    () => decodeLetters(Uint8Array.of(0xcd, 4, 0, 0, 0, 0, 0, 0)),
+    /is of version 4, .* A later build reads it$/,
+  )
 })
 
 test('messagesOf divides letters into messages that NATS accepts, in order, even with the largest record', () => {

@@ -115,7 +115,9 @@ export function encodeLetters(content: Letters): Uint8Array {
 export function decodeLetters(bytes: Uint8Array): Letters {
   if (bytes.length < prefixBytes || bytes[0] !== magic) throw malformed(`it starts with ${bytes[0]}`)
   if (bytes[1]! < 1 || bytes[1]! > headVersion)
-    throw malformed(`it is of version ${bytes[1]}, this build reads versions 1 to ${headVersion}`)
+    throw malformed(
+      `their message is of version ${bytes[1]}, and this build reads versions 1 to ${headVersion}. A later build reads it`,
+    )
   const headBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true)
   if (headBytes > bytes.length - prefixBytes) throw malformed(`its head claims ${headBytes} bytes`)
   const head = readHead(bytes[1]!, parseJson(bytes.subarray(prefixBytes, prefixBytes + headBytes)))
