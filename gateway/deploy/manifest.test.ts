@@ -116,7 +116,7 @@ test('makeManifest refuses a heap or state that does not fit the memory of an in
   for (const mib of [
     { limits: { stateMib: 136 }, memMib: 200 },
     { limits: { heapMib: 136, stateMib: 136 }, memMib: 200 },
-    { limits: {}, memMib: 128 },
+    { limits: {}, memMib: 160 },
   ])
     make(mib.limits, mib.memMib)()
   make({ heapMib: 1000 }, 16, { instancesPerRunner: 8 })()

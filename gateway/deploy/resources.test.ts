@@ -80,7 +80,7 @@ test('Deploy refuses resources set by hand that are too small for the new manife
   assert.deepEqual([status, body.code], [422, 'ERR_MANIFEST_INVALID'])
   assert.match(
     body.detail,
-    /memMib is 16, set by hand, .* takes 128 at least.*`concord fn scale apart --mem 256`/,
+    /memMib is 16, set by hand, .* takes 160 at least.*`concord fn scale apart --mem 256`/,
   )
 })
 
@@ -109,11 +109,11 @@ test('A change of resources makes an untried version of the same bundle, and is 
   assert.deepEqual([wish.version, wish.atOnce], [2, true])
 
   assert.deepEqual((await patch({ memMib: 512 })).body.changed, false)
-  const small = await patch({ memMib: 127 })
+  const small = await patch({ memMib: 159 })
   assert.deepEqual([small.status, small.body.code], [422, 'ERR_MANIFEST_INVALID'])
   assert.match(
     small.body.detail,
-    /resources.memMib is 127, and an instance with a runner of its own takes 128 at least. Ask for 128 or more/,
+    /resources.memMib is 159, and an instance with a runner of its own takes 160 at least. Ask for 160 or more/,
   )
   assert.match((await patch({ message: 'nothing' })).body.detail, /one of cpus, memMib and diskMib/)
   assert.equal((await patch({ cpus: 0 })).body.code, 'ERR_REQUEST_INVALID')

@@ -111,7 +111,7 @@ test('assets that a manifest names must exist before anything changes', async ()
 })
 
 test('refused assets get a clear error, and leave nothing behind', async () => {
-  await deploy('strict', { resources: { memMib: 128 } })
+  await deploy('strict', { resources: { memMib: 160 } })
   const before = await partsStored()
   const bytes = randomBytes(500_000)
   const wrong = await json<Problem>('PUT', `/v1/assets/${'0'.repeat(64)}`, { body: bytes })
@@ -129,11 +129,11 @@ test('refused assets get a clear error, and leave nothing behind', async () => {
   assert.deepEqual([badName.status, badName.body.code], [400, 'ERR_REQUEST_INVALID'])
   assert.match(badName.body.detail, /plain file name/)
   assert.equal(await partsStored(), before)
-  const large = await send(randomBytes(39 * 2 ** 20))
+  const large = await send(randomBytes(65 * 2 ** 20))
   const tooLarge = await patch('strict', { assets: { a: large } })
   assert.deepEqual([tooLarge.status, tooLarge.body.code], [413, 'ERR_TOO_LARGE'])
   const [, enough] =
-    /assets of 39 MiB: of 128 MiB .* 38 are left .* --mem (\d+)/.exec(tooLarge.body.detail) ?? []
+    /assets of 65 MiB: of 160 MiB .* 64 are left .* --mem (\d+)/.exec(tooLarge.body.detail) ?? []
   assert.ok(enough !== undefined, tooLarge.body.detail)
   await json('PATCH', '/v1/functions/strict/resources', { body: JSON.stringify({ memMib: Number(enough) }) })
   assert.equal((await patch('strict', { assets: { a: large } })).status, 200, 'what was advised is enough')

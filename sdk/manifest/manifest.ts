@@ -79,8 +79,11 @@ export const instancesPerRunnerMax = 256
 
 /** A runner that holds one instance needs so much memory for itself. */
 export const runnerMemMibMin = 64
-/** The least `resources.memMib` of one with a runner of its own: Node takes 83 to 97 MiB, records under way the rest. */
-export const aloneMemMibMin = 128
+/**
+ * The least `resources.memMib` of one with a runner of its own. Node takes 83 to 119 MiB before the first record, most where its code was
+ * never compiled before; with 400 records a second it was at 130 within a minute.
+ */
+export const aloneMemMibMin = 160
 
 /** Starts of one instance after failures before it counts as crash-looping and stays down. */
 export const restartsSchema = z.int().min(0).max(1000000).default(10)

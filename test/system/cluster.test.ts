@@ -78,7 +78,7 @@ test('cluster up, ls, kill and down: the function survives its scheduler and its
   const folder = mkdtempSync(join(home, 'spread-'))
   writeFileSync(join(folder, 'spread.ts'), source)
   const placement = { constraints: ['hostname unique', 'zone in a, b, c'] }
-  const resources = { cpus: 0.1, memMib: 128, ports: 2 }
+  const resources = { cpus: 0.1, memMib: 160, ports: 2 }
   const file = { main: 'spread.ts', instances: 3, resources, placement }
   writeFileSync(join(folder, 'concord.jsonc'), JSON.stringify(file))
   await cli('fn', 'deploy', folder)
