@@ -4,16 +4,9 @@
  */
 import type { ErrorReport } from '../../infra/control/messages.ts'
 import type { FailurePolicy } from '../../sdk/manifest/policy.ts'
-import type { BatchResult } from '../isolate/index.ts'
+import { type BatchResult, starvedAttemptsMax } from '../isolate/index.ts'
 
 export type Fatal = NonNullable<BatchResult['fatal']>
-
-/** Fewest attempts if the machine had no CPU for the callback (RE3 of reactions.ts). */
-export const starvedAttemptsMax = 10
-
-export function isStarved(why: Error): boolean {
-  return (why as Partial<Fatal>).detail?.['starved'] === true
-}
 
 /** How many attempts may fail before the policy decides finally. */
 export function chancesOf({ retries }: FailurePolicy, wasStarved: boolean): number {

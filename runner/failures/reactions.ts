@@ -15,10 +15,10 @@ import type { ErrorReport, InstanceReport } from '../../infra/control/messages.t
 import { type FailurePolicy, policyOf } from '../../sdk/manifest/policy.ts'
 import type { Acknowledger } from '../instance/acknowledger.ts'
 import type { WorkerOptions } from '../instance/worker-options.ts'
-import type { BatchResult } from '../isolate/index.ts'
+import { type BatchResult, isStarved } from '../isolate/index.ts'
 import { type Ending, endingOf, reasonOf } from '../process/ending.ts'
 import { failedOf, type SetAside } from './aside.ts'
-import { brokenBy, chancesOf, isStarved } from './broken.ts'
+import { brokenBy, chancesOf } from './broken.ts'
 import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
 import { TimerReactions, type TimerReactionsOptions } from './timer-reactions.ts'
 

@@ -28,3 +28,11 @@ export function isolateError(
 ): CodedError<IsolateErrorCode> {
   return new CodedError(code, message, { detail })
 }
+
+/** Fewest attempts if the machine had no CPU for a callback (RE3 of reactions.ts). */
+export const starvedAttemptsMax = 10
+
+/** Whether a callback exceeded its time limit while its process had no CPU. */
+export function isStarved(why: Error): boolean {
+  return (why as Partial<CodedError>).detail?.['starved'] === true
+}

@@ -1,6 +1,12 @@
 export type { ResidentMemory } from './calls/memory-guard.ts'
 export type { TimerCalls } from './calls/timer-calls.ts'
-export { type IsolateErrorCode, isolateError, isolateErrors } from './errors.ts'
+export {
+  type IsolateErrorCode,
+  isolateError,
+  isolateErrors,
+  isStarved,
+  starvedAttemptsMax,
+} from './errors.ts'
 export { runtimeBundle, runtimeFilename, runtimeText, takeRuntimeText } from './guest/runtime-bundle.ts'
 export { Instance } from './instance.ts'
 export type { Isolate } from './isolate.ts'

@@ -4,6 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { ManualClock } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
 import type { Worker } from '../instance/worker.ts'
+import { isolateError } from '../isolate/index.ts'
 import { Swaps } from './swaps.ts'
 
 function assignment(version: number): FunctionAssignment {
@@ -52,4 +53,33 @@ test('Swaps makes a version with a new state format wait while there is no room 
   swaps.want('f-0', worker, assignment(15))
   await pass()
   assert.equal(taken, 16, 'what is not wanted any more is waited for no longer')
+})
+
+test('Swaps makes a version again that had no CPU in its rehearsal, ten times', async () => {
+  const starved = isolateError('ERR_DEADLINE', 'it had a CPU for 1 ms of 1000', { starved: true })
+  const settled = async (rehearsals: number) => {
+    let left = rehearsals
+    const told = Promise.withResolvers<void>()
+    const worker = {
+      running: { isolate: {}, assignment: assignment(1) },
+      sampler: { next: async () => [] },
+      succession: { swap: async () => 1 },
+    } as unknown as Worker
+    const rehearse = async () => {
+      if (left-- > 0) throw starved
+    }
+    const swaps = new Swaps({
+      clock: new ManualClock(),
+      make: async () => ({ rehearse, expect: async () => undefined, kill: () => undefined }) as never,
+      onChange: () => undefined,
+      log: () => told.resolve(),
+    })
+    swaps.want('f-0', worker, {
+      ...assignment(2),
+      format: { own: 1, kept: 1 },
+    } as unknown as FunctionAssignment)
+    await told.promise
+    return swaps.report('f-0', worker).swap?.reason
+  }
+  assert.deepEqual([await settled(10), await settled(11)], [undefined, starved.message])
 })

@@ -12,7 +12,7 @@
 import { type Clock, sleep } from '../../infra/clock.ts'
 import type { FunctionAssignment, InstanceReport, SwapReport } from '../../infra/control/messages.ts'
 import type { Worker } from '../instance/worker.ts'
-import type { Instance } from '../isolate/index.ts'
+import { type Instance, isStarved, starvedAttemptsMax } from '../isolate/index.ts'
 import { rehearse } from './rehearsal.ts'
 import type { Verdict } from './trial.ts'
 
@@ -99,7 +99,7 @@ export class Swaps {
     try {
       await this.#roomForFormat(id, worker, fn, swap)
       if (!swap.isWanted) return
-      isolate = await this.#prepare(worker, fn)
+      isolate = await this.#prepare(worker, fn, swap)
       if (!swap.isWanted) return isolate.kill()
       const onVerdict = (verdict: Verdict): void => this.#judged(id, fn, swap, verdict)
       const pauseMs = await worker.succession.swap({ isolate, assignment: fn }, fn.trial, onVerdict)
@@ -136,7 +136,18 @@ export class Swaps {
     }
   }
 
-  async #prepare(worker: Worker, fn: FunctionAssignment): Promise<Instance> {
+  /** One that had no CPU in its rehearsal is made again, a few times: that is the machine's fault (RE3 of reactions.ts). */
+  async #prepare(worker: Worker, fn: FunctionAssignment, swap: Swap): Promise<Instance> {
+    for (let remade = 0; ; remade++) {
+      try {
+        return await this.#rehearsed(worker, fn)
+      } catch (error) {
+        if (!isStarved(error as Error) || remade === starvedAttemptsMax || !swap.isWanted) throw error
+      }
+    }
+  }
+
+  async #rehearsed(worker: Worker, fn: FunctionAssignment): Promise<Instance> {
     const { make, clock } = this.#options
     const isolate = await make(fn, worker)
     try {
