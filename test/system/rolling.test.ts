@@ -18,7 +18,7 @@ function project(
   mkdirSync(folder)
   return (source, trialMs, more = {}) => {
     const manifest = {
-      ...{ main: 'index.ts', instances, instancesPerRunner: 2, resources: { cpus: 0.1, memMib: 128 } },
+      ...{ main: 'index.ts', instances, instancesPerRunner: 2, resources: { cpus: 0.1, memMib: 160 } },
       ...{ trial: { records: 1_000_000_000, ms: trialMs }, ...more },
     }
     writeFileSync(join(folder, 'concord.jsonc'), JSON.stringify(manifest))

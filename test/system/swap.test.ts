@@ -90,7 +90,7 @@ test('a version that throws is put back by itself, its records are processed by 
   assert.equal(refused.code, 5, refused.stderr)
   assert.match(refused.stderr, /it groups 'guarded-in' by shuffle, not groupBy/)
 
-  const fourth = await deploy('--message', 'harmless', '--mem', '128', '--author', 'ada')
+  const fourth = await deploy('--message', 'harmless', '--mem', '160', '--author', 'ada')
   assert.equal(fourth.code, 0, fourth.stderr)
   await platform.json(['fn', 'rollback', name, '--author', 'bob'])
   const fifth = await deploy('--message', 'fifth')
@@ -115,7 +115,7 @@ test('a version that throws is put back by itself, its records are processed by 
     ],
   )
   const diff = await platform.cli(['fn', 'diff', name, 'v1', 'v4'])
-  assert.match(diff.stdout, /manifest {2}resources\.memMib: 256 → 128/)
+  assert.match(diff.stdout, /manifest {2}resources\.memMib: 256 → 160/)
   const unknown = await platform.cli(['fn', 'rollback', name, '--to', 'v9'])
   assert.deepEqual([unknown.code, /There is no v9/.test(unknown.stderr)], [4, true], unknown.stderr)
 })
