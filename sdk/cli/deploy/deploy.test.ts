@@ -38,7 +38,7 @@ test('fn deploy that is interrupted while it waits says that the version is depl
   const { env } = await gatewayOf(t, ({ method }) => {
     if (method === 'POST') return deployed
     child.kill('SIGINT') // it waits
-    return { status: 200, json: { ...running, state: 'starting', instancesRunning: 0 } }
+    return { status: 200, json: { ...running, state: 'starting', instancesRunning: 0, instances: [] } }
   })
   const words = [bin, 'fn', 'deploy', sourceFile(t)]
   const child = spawn(plainNode, words, { cwd: root, env: { ...process.env, ...env } })
