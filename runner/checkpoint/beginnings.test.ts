@@ -58,7 +58,7 @@ test('Checkpointer: a share is not given away, and has no checkpoint, while the 
 })
 
 test('Checkpointer: an owner goes on where the store does not hear that its state begins, and says so', async (t) => {
-  const { store, owner, instance, warnings, save } = await setUpOwners(t)
+  const { store, owner, instance, warnings, save, image } = await setUpOwners(t)
   let isSilent = false
   const deaf = {
     ...store,
@@ -70,11 +70,16 @@ test('Checkpointer: an owner goes on where the store does not hear that its stat
   const by = owner(1, undefined, { store: deaf })
   await by.own(instance(1), 0)
   isSilent = true
-  await by.begin(some, () => ({ lost: 0, positions: [] }))
+  assert.equal(await by.begin(some, () => ({ lost: 0, positions: [] })), false)
   assert.match(
     warnings.join(),
     /partition 3 would not be counted before its first checkpoint: nobody answers/,
   )
+  assert.deepEqual(by.unstored(some), [3], 'a stop counts what is lost by itself')
+  assert.equal(image(by, 'one'), undefined, 'whoever took it could not count what is lost')
   isSilent = false
+  by.keep(3)
   assert.equal(await save(by, 'one'), true)
+  assert.deepEqual(by.unstored(some), [])
+  assert.notEqual(image(by, 'two'), undefined)
 })

@@ -2,7 +2,8 @@
  * Beginnings: the slots that never had state, and how the store learns that one has its first.
  *
  *   FS1. Nothing is acknowledged after the batch in which a slot got its first state, until the store knows that it began, or
- *        has not answered. So if the owner is killed before the first checkpoint, what is lost is counted.
+ *        has not answered. So if the owner is killed before the first checkpoint, what is lost is counted. A stopped one counts
+ *        it by itself (LV3 of runner/instance/leaving.ts), and one that hands over keeps the share until the store knows.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -39,32 +40,34 @@ export class Beginnings {
   /**
    * After a batch: tells the store which slots have their first state.
    * @param made What to store of a slot: a checkpoint without pages.
-   * @returns Resolves when the store knows, or has not answered; undefined: there is nothing to tell.
+   * @returns Whether the store knows, or has not answered; undefined: there is nothing to tell.
    */
   tell(
     state: Pick<StateStore, 'hasArena'>,
     made: (slot: Slot) => Omit<Checkpoint, 'segments'>,
-  ): Promise<unknown> | undefined {
+  ): Promise<boolean> | undefined {
     if (this.#blank.size === 0) return undefined
-    const told: Promise<void>[] = []
+    const told: Promise<boolean>[] = []
     for (const slot of this.#blank)
       if (state.hasArena(slot.partition)) told.push(this.#tell(slot, made(slot)))
-    return told.length === 0 ? undefined : Promise.all(told)
+    return told.length === 0 ? undefined : Promise.all(told).then((known) => known.every(Boolean))
   }
 
-  async #tell(slot: Slot, made: Omit<Checkpoint, 'segments'>): Promise<void> {
+  async #tell(slot: Slot, made: Omit<Checkpoint, 'segments'>): Promise<boolean> {
     const { onSuperseded, warn } = this.#options
     this.#blank.delete(slot)
     this.#telling.add(slot)
     try {
       await slot.begin(made)
       this.#telling.delete(slot)
+      return true
     } catch (error) {
       const { code, message } = error as CodedError
-      if (!this.#telling.delete(slot)) return // it was given away, or a checkpoint follows
-      if (code === 'ERR_CHECKPOINT_SUPERSEDED') return onSuperseded(error as Error)
       const what = `a loss of the first state of partition ${slot.name} would not be counted`
-      warn(`${what} before its first checkpoint: ${message}`)
+      if (!this.#telling.delete(slot)) return false // it was given away, or a checkpoint follows
+      if (code === 'ERR_CHECKPOINT_SUPERSEDED') onSuperseded(error as Error)
+      else warn(`${what} before its first checkpoint: ${message}`)
+      return false
     }
   }
 }

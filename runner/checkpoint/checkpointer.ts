@@ -171,12 +171,19 @@ export class Checkpointer {
   begin(
     state: Pick<StateStore, 'hasArena' | 'slabsOf'>,
     positions: CutSource['positions'],
-  ): Promise<unknown> | undefined {
+  ): Promise<boolean> | undefined {
     return this.#beginnings.tell(state, ({ partition }) => ({
       ...this.#made(),
       slabs: [state.slabsOf(partition)[0]!.byteLength],
       inputs: this.#positionsOf(partition, positions),
     }))
+  }
+
+  /** Arenas of which the store has nothing: if they are lost, no next owner counts that. */
+  unstored(state: Pick<StateStore, 'hasArena'>): number[] {
+    const isUnstored = ({ current, partition }: Slot): boolean =>
+      current === undefined && state.hasArena(partition)
+    return [...this.#slots.values()].filter(isUnstored).map(({ partition }) => partition)
   }
 
   /** Makes a cut (CP1), and ships it while the instance works. @returns Whether all of it was stored. */
@@ -220,7 +227,8 @@ export class Checkpointer {
 
   /**
    * The state of a held partition, to be given away; between two batches.
-   * @returns Undefined if more has changed since the last cut than fits an image, other slabs too, or something of it is being stored.
+   * @returns Undefined if more has changed since the last cut than fits an image, other slabs too, something of it is being stored,
+   *   or the store knows nothing of it (FS1).
    */
   imageOf(
     partition: number,
@@ -231,7 +239,8 @@ export class Checkpointer {
     if (slot?.isBeginning || this.#shippingSlots.some((cut) => cut.slot === slot)) return undefined
     const [base, revision] = [slot?.current, slot?.revision]
     const used = slabs !== undefined && hasArena(slabs) ? usedSlabs(slabs) : undefined
-    if (used !== undefined && slot?.goesOn(sizesOf(used)) === false) return undefined
+    if (used !== undefined && slot !== undefined && (base === undefined || !slot.goesOn(sizesOf(used))))
+      return undefined
     const changed = used === undefined ? noPages : dirtyPages(used, imagePagesMax)
     if (changed === undefined) return undefined
     return {

@@ -80,10 +80,17 @@ export class StateKeeper {
   }
 
   /** See `Checkpointer.begin`. */
-  begin(consumer: Consumer): Promise<unknown> | undefined {
+  begin(consumer: Consumer): Promise<boolean> | undefined {
     return this.#checkpointer.begin(this.#isolate.state, (stream, partition) =>
       consumer.positions(stream, partition, 'acknowledged'),
     )
+  }
+
+  /** Tells of partitions with state of which the store has nothing; undefined: there are none. */
+  get unstored(): ((stream: string, partition: number) => boolean) | undefined {
+    const arenas = this.#checkpointer.unstored(this.#isolate.state)
+    if (arenas.length === 0) return undefined
+    return (stream, partition) => arenas.includes(this.#checkpointer.arenaOf(stream, partition))
   }
 
   /** Makes a cut, or prepares it; between two batches, when due. A stop makes the last one instead. */

@@ -3,7 +3,7 @@
  *
  *   A1. A record is acknowledged only when its outputs, and those of all records before it, have been accepted by the
  *       owners downstream (or stored, if they queue), and JetStream has confirmed its dead letter (K2 of worker.ts) and
- *       knows of the state that began with it (FS1 of runner/checkpoint/beginnings.ts).
+ *       knows of the state that began with it, or has not answered (FS1 of runner/checkpoint/beginnings.ts).
  *   A2. A record is announced before any output or dead letter of it is sent; and before it is run, if it may be what
  *       killed the previous owner.
  * @module
@@ -45,7 +45,7 @@ export class Acknowledger {
   /** Dead letters posted since the last acknowledgement began. */
   #letters: PostedLetters[] = []
   /** What acknowledgements wait for besides. */
-  #held: Promise<unknown>[] = []
+  #held: Promise<boolean>[] = []
   #posted = 0
   #counted = 0
   /** Infinity: no batch has begun since partitions came. */
@@ -61,8 +61,8 @@ export class Acknowledger {
     this.#posted += 1
   }
 
-  /** Makes the next acknowledgement wait for this, which does not fail. */
-  hold(until: Promise<unknown>): void {
+  /** Makes the next acknowledgement wait for this, which does not fail; during a stop it is made only if this is true. */
+  hold(until: Promise<boolean>): void {
     this.#held.push(until)
   }
 
@@ -129,10 +129,10 @@ export class Acknowledger {
     if (letters.length > 0) this.#counting = this.#count(letters, mark)
     await this.#counting
     this.#counting = undefined
-    await held
+    const isKnown = (await held).every(Boolean)
     const isSafe = await safe
     this.#acknowledging = undefined
-    if (isSafe) consumer.acknowledge(mark)
+    if (isSafe && (isKnown || !stopping.aborted)) consumer.acknowledge(mark)
     if (!stopping.aborted || this.#letters.length > 0) this.acknowledge()
     onAcknowledged()
   }

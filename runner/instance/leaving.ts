@@ -5,10 +5,13 @@
  *        after the last record done.
  *   LV2. Outputs that are not accepted in time are lost with this process, and counted; the queue passes to the next
  *        owner untouched.
+ *   LV3. Where the store has nothing of a partition's state, the last checkpoint is waited for. If that fails, what is not
+ *        acknowledged is counted as `unstored`: no next owner can count it (FS1 of runner/checkpoint/beginnings.ts).
  * Design: docs/design/0005-runner.md
  * @module
  */
 import type { Consumer, Producer } from '../../infra/bus/index.ts'
+import type { StateKeeper } from '../checkpoint/state-keeper.ts'
 import type { ShareMover } from '../handover/share-mover.ts'
 import type { Acknowledger } from './acknowledger.ts'
 
@@ -22,6 +25,9 @@ export interface LeavingParts {
   readonly producer: Producer
   readonly consumer: Consumer
   readonly acknowledger: Acknowledger
+  readonly keeper: Pick<StateKeeper, 'unstored'> | undefined
+  /** Resolves when the last checkpoint is stored, or could not be in time. */
+  readonly stored: Promise<void> | undefined
 }
 
 export async function leaveChannels({
@@ -29,12 +35,16 @@ export async function leaveChannels({
   producer,
   consumer,
   acknowledger,
+  keeper,
+  stored,
 }: LeavingParts): Promise<void> {
   const deadline = AbortSignal.timeout(outputsWaitMs)
   await mover.settled(deadline)
   await producer.sent(deadline).catch(() => undefined)
   const safe = await acknowledger.lettersSafe(deadline)
   if (producer.heldBytes > 0 || !safe) consumer.giveUp('undelivered') // LV2
+  if (keeper?.unstored !== undefined) await stored
+  if (keeper?.unstored !== undefined) consumer.giveUp('unstored', keeper.unstored) // LV3
   const last = deadline.aborted ? AbortSignal.timeout(lastWordsMs) : deadline
   await consumer.leave(last).catch(() => undefined)
   await producer.settled(deadline).catch(() => undefined)

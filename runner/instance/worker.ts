@@ -373,8 +373,11 @@ export class Worker {
   async #leaveWithState(): Promise<void> {
     await this.#apart.endAside()
     const channels = { consumer: this.#consumer, producer: this.#producer, acknowledger: this.#acknowledger }
-    const left = leaveChannels({ ...channels, mover: this.#mover })
-    await Promise.all([left, this.keeper?.last(this.#consumer, checkpointWaitMs, outputsWaitMs)])
+    const stored = this.keeper?.last(this.#consumer, checkpointWaitMs, outputsWaitMs)
+    await Promise.all([
+      leaveChannels({ ...channels, mover: this.#mover, keeper: this.keeper, stored }),
+      stored,
+    ])
   }
 
   /**

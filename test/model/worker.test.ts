@@ -3,12 +3,16 @@ import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { originOf, Producer } from '../../infra/bus/index.ts'
 import { SimNet } from '../../infra/bus/wire/sim-net.ts'
+import type { CheckpointStore } from '../../infra/checkpoints/index.ts'
 import { systemClock } from '../../infra/clock.ts'
 import type {
   FunctionAssignment,
   InstanceAssignment,
   StreamDescriptor,
 } from '../../infra/control/messages.ts'
+import { infraError } from '../../infra/errors.ts'
+import { Checkpointer } from '../../runner/checkpoint/checkpointer.ts'
+import { StateKeeper } from '../../runner/checkpoint/state-keeper.ts'
 import type { LetterBox } from '../../runner/failures/letter-box.ts'
 import { Allowances } from '../../runner/instance/allowances.ts'
 import { Worker } from '../../runner/instance/worker.ts'
@@ -36,8 +40,25 @@ interface Bench {
   readonly until: (is: () => boolean) => Promise<void>
 }
 
+/** A store that knows the claim of each slot, and does not answer until it fails. */
+function silentStore(): { readonly store: CheckpointStore; readonly fail: () => void } {
+  const { promise, reject } = Promise.withResolvers<never>()
+  promise.catch(() => undefined)
+  let claims = 0
+  const store = {
+    readManifest: () => (claims === 0 ? Promise.resolve(undefined) : promise),
+    writeManifest: () => (claims++ === 0 ? Promise.resolve(1) : promise),
+    putPart: () => promise,
+  } as unknown as CheckpointStore
+  return { store, fail: () => reject(infraError('ERR_CHECKPOINT_STORE', 'nobody answers')) }
+}
+
 /** A worker over a simulated net, with a producer of its input. */
-async function bench(body: string, onError: ManifestInput['onError']): Promise<Bench> {
+async function bench(
+  body: string,
+  onError: ManifestInput['onError'],
+  store?: CheckpointStore,
+): Promise<Bench> {
   const net = new SimNet()
   const clock = systemClock
   const { instance: isolate, manifest } = await start(fn(body), { manifest: { onError } })
@@ -59,6 +80,25 @@ async function bench(body: string, onError: ManifestInput['onError']): Promise<B
   }
   const endings: Ending[] = []
   const wire = net.connect()
+  const letters = { openBytes: 0, answered: async () => undefined } as unknown as LetterBox
+  const warn = (): void => undefined
+  const checkpointer =
+    store &&
+    new Checkpointer(
+      {
+        ...{
+          store,
+          clock,
+          everyMs: 60_000,
+          bytesPerSecond: 1e9,
+          version: 1,
+          groupings: assignment.groupings,
+        },
+        ...{ warn, onDue: () => undefined, onSuperseded: () => undefined },
+      },
+      instance,
+    )
+  await checkpointer?.own(instance, 0)
   const worker = new Worker({
     ...{
       wire,
@@ -69,12 +109,13 @@ async function bench(body: string, onError: ManifestInput['onError']): Promise<B
       isolate,
       metrics: new MetricSums(),
     },
-    letters: { openBytes: 0 } as LetterBox,
+    letters,
+    keeper: checkpointer && new StateKeeper(checkpointer, isolate, new Map(), { clock, wire, letters }),
     allowances: new Allowances(wire, 'n', 't'),
     gone: () => [],
     onEnd: (ending) => endings.push(ending),
     onHeapFull: () => undefined,
-    warn: () => undefined,
+    warn,
     ask: () => Promise.reject(new Error('nobody is there')),
     onMoved: () => undefined,
     onWant: () => undefined,
@@ -129,5 +170,24 @@ test('Worker tells why it failed, and leaves its channels first, when partitions
   await until(() => endings.length > 0)
   assert.equal(endings[0]!.reason, 'functionFailed')
   assert.equal(endings.length, 1)
+  void producer.close()
+})
+
+test('Worker counts what it did since its state began if it is stopped and the store takes nothing of it (LV3)', {
+  timeout: 300_000,
+}, async () => {
+  const { store, fail } = silentStore()
+  const { worker, producer, send, until } = await bench(`ctx.setState('k', record.text())`, 'fail', store)
+  const row = () => producer.ledger().find(({ consumer }) => consumer === 'fn')!
+  for (const text of ['one', 'two', 'three']) send(text)
+  await until(() => worker.report().recordsIn === 3)
+  let isStopped = false
+  void worker.stop().then(() => {
+    isStopped = true
+  })
+  fail()
+  await until(() => isStopped)
+  assert.equal(row().acked, 3)
+  assert.deepEqual([row().dropped, row().unaccounted], [{ unstored: 3 }, 0])
   void producer.close()
 })

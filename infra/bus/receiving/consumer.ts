@@ -265,9 +265,13 @@ export class Consumer {
     return frames.every((frame) => (frame as QueuedFrame).channel.toldTouched >= endOf(frame))
   }
 
-  /** Counts what is done and not acknowledged as dropped, since its outputs will never be sent. Before `leave`. */
-  giveUp(reason: string): void {
+  /**
+   * Counts what is done and not acknowledged as dropped, since its outputs will never be sent, or its state is lost. Before `leave`.
+   * @param isLost Default: of all partitions.
+   */
+  giveUp(reason: string, isLost: (stream: string, partition: number) => boolean = () => true): void {
     for (const owned of this.#partitions.values()) {
+      if (!isLost(owned.stream, owned.partition)) continue
       for (const channel of channelsOf(owned)) {
         const records = unsaidOf(channel)
         if (!channel.dirty || records <= 0) continue
