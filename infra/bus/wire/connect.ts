@@ -21,7 +21,7 @@ export interface BusOptions {
 }
 
 /**
- * Connects, and keeps connected until closed.
+ * Connects, and keeps connected until closed, whatever the servers answer.
  * @throws {CodedError} ERR_NATS_UNREACHABLE if no server answers within 10 s, ERR_NATS_REFUSED on wrong credentials,
  *   ERR_NATS_TLS.
  */
@@ -35,6 +35,7 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
         : { user: options.user, pass: options.password ?? '', inboxPrefix: inboxOf(options.user) }),
       ...(options.tls === undefined ? {} : { tls: { ...options.tls } }),
       maxReconnectAttempts: -1,
+      ignoreAuthErrorAbort: true, // else it closes for good when refused twice, as while passwords are changed
       reconnectTimeWait: 100,
       reconnectJitter: 50,
       timeout: 10_000,

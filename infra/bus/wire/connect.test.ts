@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { type NatsUsers, natsRoles, startNatsServer } from '../../nats/index.ts'
+import { connectBus } from './connect.ts'
+
+const usersWith = (password: string): NatsUsers =>
+  Object.fromEntries(natsRoles.map((role) => [role, { user: role, password }])) as unknown as NatsUsers
+
+test('connectBus reconnects when a server that has refused it, however often, takes it again', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'concord-bus-'))
+  let server = await startNatsServer({ dir, port: 0, users: usersWith('right') })
+  const nc = await connectBus({ url: server.url, name: 'test', user: 'runner', password: 'right' })
+  t.after(async () => {
+    await nc.close()
+    await server.stop()
+    await rm(dir, { recursive: true })
+  })
+  const restart = async (password: string): Promise<void> => {
+    await server.stop()
+    server = await startNatsServer({ dir, port: server.port, users: usersWith(password) })
+  }
+  await restart('wrong')
+  let refused = 0
+  const status = nc.status()
+  for await (const event of nc.status()) {
+    if (event.type === 'close') assert.fail('it is closed')
+    if (event.type === 'error' && /authorization/i.test(event.error.message) && ++refused === 3) break
+  }
+  await restart('right')
+  for await (const event of status) if (event.type === 'reconnect') break
+  assert.equal(nc.isClosed(), false)
+})
