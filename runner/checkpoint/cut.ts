@@ -16,7 +16,8 @@ import {
   partPagesMax,
 } from '../../infra/checkpoints/index.ts'
 import type { Capture, Slabs } from '../../sdk/runtime/index.ts'
-import type { NewSegment, Slot } from './slot.ts'
+import type { Slot } from './slot.ts'
+import type { PagedSegment } from './stored-pages.ts'
 import type { TokenBucket } from './token-bucket.ts'
 
 /** Parts sent ahead of the answers. */
@@ -56,7 +57,7 @@ export async function shipSlot(
   { slot, made }: CutSlot,
   capture: Capture,
   { store, budget }: Shipment,
-): Promise<{ readonly segment: NewSegment | undefined; readonly written: number }> {
+): Promise<{ readonly segment: PagedSegment | undefined; readonly written: number }> {
   const id = { epoch: made.epoch, number: made.number }
   const pages: Uint32Array[] = []
   const answers: Promise<number>[] = []

@@ -6,29 +6,19 @@
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
-import {
-  type Checkpoint,
-  type CheckpointStore,
-  type LoadedSegment,
-  loadCheckpoint,
-  SegmentBook,
-} from '../../infra/checkpoints/index.ts'
+import { type Checkpoint, type CheckpointStore, loadCheckpoint } from '../../infra/checkpoints/index.ts'
 import { PagedSlabs, restorePages, type Slabs, slabBytesDefault } from '../../sdk/runtime/index.ts'
+import { keyOf, type PagedSegment, StoredPages } from './stored-pages.ts'
 
 /** Gives empty memory. */
 export type SlabOf = (bytes: number) => SharedArrayBuffer
-
-interface ReadSegment {
-  readonly segment: LoadedSegment
-  readonly pages: readonly Uint32Array[]
-}
 
 export class SlotReader {
   readonly #store: CheckpointStore
   readonly #slot: string
   readonly #slabOf: SlabOf
   #slabs: SharedArrayBuffer[] = []
-  #read: ReadSegment[] = []
+  #read: PagedSegment[] = []
 
   /** @param slabOf Gives the memory into which it reads. */
   constructor(
@@ -75,11 +65,10 @@ export class SlotReader {
       this.#slabs.push(this.#slabOf(sizes[index]!))
   }
 
-  /** Which segment has which pages, and the segments that are not needed. */
-  book(): { readonly book: SegmentBook; readonly dead: LoadedSegment[] } {
-    const book = new SegmentBook()
-    const dead = this.#read.flatMap(({ segment, pages }) => book.add(segment, pages))
-    return { book, dead }
+  /** What was read, as it is stored. */
+  pages(): StoredPages {
+    const sizes = this.#slabs.map(({ byteLength }) => byteLength)
+    return new StoredPages(sizes, this.#read)
   }
 
   /** Whether a checkpoint extends what was read: it still has it or has rewritten it, and adds segments only at the end. */
@@ -101,8 +90,4 @@ export function slabsOf(list: readonly SharedArrayBuffer[]): Slabs {
     get: (index) => list[index]!,
     grow: () => false,
   }
-}
-
-export function keyOf({ epoch, number }: { readonly epoch: number; readonly number: number }): string {
-  return `${epoch}-${number}`
 }

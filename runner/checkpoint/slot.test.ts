@@ -177,7 +177,7 @@ for (const [what, isMade] of [
   ['was not made', false],
   ['was made with the answer lost', true],
 ] as const)
-  test(`Checkpointer stores a share after the store did not answer its claim, which ${what} (S3)`, async (t) => {
+  test(`Checkpointer stores a share after the store did not answer its claim, which ${what} (MN2)`, async (t) => {
     const { store, owner, save, restored, instance, image, warnings } = await setUpOwners(t)
     const giver = owner(1)
     await restored(giver, 1)
@@ -204,7 +204,7 @@ for (const [what, isMade] of [
     ])
   })
 
-test('Checkpointer refuses to store a share that its giver stored again before the claim was made (S3)', async (t) => {
+test('Checkpointer refuses to store a share that its giver stored again before the claim was made (MN2)', async (t) => {
   const { store, owner, save, restored, instance, image, warnings } = await setUpOwners(t)
   const giver = owner(1)
   await restored(giver, 1)

@@ -1,24 +1,17 @@
 /**
  * Slot: the stored state of one partition, and the only way to write and read it.
  *
- *   S1. `commit` writes a manifest that names only stored parts, over the one that was read or written last.
- *   S2. Segments that the manifest no longer names are deleted after it was written.
- *   S3. Nothing is written of a slot that was taken over before its claim is. A claim that the store does not answer is repeated
- *        word for word, so that the store tells whether it was made, or another owner has written since.
- *   S4. One write at a time.
- *   S5. No page is named of a slab that the arena has not, or has in another size: slabs are taken away, and others may come in
- *       their place. A cut that finds this takes all pages, and those of before are forgotten.
+ *   S1. `commit` writes a manifest that names only stored parts (what it goes over: slot-manifest.ts).
+ *   S2. Segments that the manifest no longer names are deleted after it was written (which: stored-pages.ts).
+ *   S3. One write at a time.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
-import {
-  type Checkpoint,
-  type CheckpointManifest,
-  type CheckpointStore,
-  type LoadedSegment,
-  SegmentBook,
-  type StoredManifest,
-  type TriedTimer,
+import type {
+  Checkpoint,
+  CheckpointStore,
+  StoredManifest,
+  TriedTimer,
 } from '../../infra/checkpoints/index.ts'
 import { infraError } from '../../infra/errors.ts'
 import { CodedError } from '../../sdk/errors.ts'
@@ -27,34 +20,19 @@ import {
   markAllDirty,
   markDirty,
   PagedSlabs,
-  pageBytes,
   restorePages,
   type Slabs,
-  slabBytesDefault,
 } from '../../sdk/runtime/index.ts'
 import { type Base, Bases } from './bases.ts'
-import { keyOf, type SlabOf, SlotReader, slabsOf } from './reader.ts'
+import { type SlabOf, SlotReader, slabsOf } from './reader.ts'
 import { isBase, type ShareImage } from './share-image.ts'
-
-/** How many pages each slab is counted as. */
-const slabPages = slabBytesDefault / pageBytes
+import { SlotManifest } from './slot-manifest.ts'
+import { firstGone, type PagedSegment, StoredPages } from './stored-pages.ts'
 
 /** Restored state. */
 export interface Restored {
   readonly slabs: readonly SharedArrayBuffer[]
   readonly checkpoint: Checkpoint
-}
-
-/** The pages of a new cut. */
-export interface NewSegment {
-  readonly segment: LoadedSegment
-  readonly pages: readonly Uint32Array[]
-}
-
-/** A manifest, and what it says of timers. */
-interface Written {
-  readonly manifest: CheckpointManifest
-  readonly timers: readonly TriedTimer[]
 }
 
 export interface SlotOptions {
@@ -73,44 +51,30 @@ export class Slot {
   readonly #store: CheckpointStore
   readonly #warn: (message: string) => void
   readonly #slabOf: SlabOf | undefined
-  #epoch: number
-  #revision = 0
-  /** Timers that have ended an owner or are being called alone, and what the manifest says about them. */
-  #timers: readonly TriedTimer[] = []
-  #timersTold: readonly TriedTimer[] = []
-  /** True if its last owner claimed it and stored nothing. */
-  #inDoubt = false
-  #book = new SegmentBook()
-  /** Of the slabs whose pages are in the book. */
-  #sizes: readonly number[] = []
+  readonly #manifest: SlotManifest
+  readonly #bases: Bases
+  #pages = new StoredPages()
   #current: Checkpoint | undefined
+  #previous: Checkpoint | undefined
   #reader: SlotReader
   /** What the last read ahead found. */
   #ahead: { readonly stored: StoredManifest | undefined } | undefined
-  #previous: Checkpoint | undefined
-  #claimed: Promise<void> = Promise.resolve()
+  /** True if its last owner claimed it and stored nothing. */
+  #inDoubt = false
   /** The write that says that its state begins. */
   #begun: Promise<void> | undefined
-  /** The claim, until it was made. */
-  #claim: Written | undefined
-  /** Segments that the present manifest names and the next one will not. */
-  #doomed: LoadedSegment[] = []
-  /** True if the last write may have succeeded. */
-  #uncertain = false
   /** True while earlier owners may have left parts that no manifest names. */
   #hasStrays = true
-
-  readonly #bases: Bases
 
   constructor(name: string, partition: number, options: SlotOptions) {
     this.name = name
     this.partition = partition
     this.#store = options.store
-    this.#epoch = options.epoch
     this.#warn = options.warn
     this.#slabOf = options.slabOf
-    this.#reader = new SlotReader(options.store, name, options.slabOf)
+    this.#manifest = new SlotManifest(options.store, name, options.epoch)
     this.#bases = new Bases(options.baseEveryMs, options.nowMs)
+    this.#reader = new SlotReader(options.store, name, options.slabOf)
   }
 
   /** States from which records can be processed again, oldest first. One may be deleted while it is read: ask again then. */
@@ -119,16 +83,25 @@ export class Slot {
   }
 
   get epoch(): number {
-    return this.#epoch
+    return this.#manifest.epoch
+  }
+
+  setEpoch(epoch: number): void {
+    this.#manifest.setEpoch(epoch)
   }
 
   get timers(): readonly TriedTimer[] {
-    return this.#timers
+    return this.#manifest.timers
   }
 
   /** Takes effect with the next write of the manifest. */
   set timers(timers: readonly TriedTimer[]) {
-    this.#timers = timers
+    this.#manifest.timers = timers
+  }
+
+  /** Whether the manifest has what is known about its timers. */
+  get isTimerTold(): boolean {
+    return this.#manifest.isTimerTold
   }
 
   /** Whether its last owner ended without a word before its first checkpoint: a due timer may be the reason. */
@@ -141,14 +114,9 @@ export class Slot {
     this.#inDoubt = false
   }
 
-  /** Whether the manifest has what is known about its timers. */
-  get isTimerTold(): boolean {
-    return this.#timersTold === this.#timers
-  }
-
   /** The revision of its manifest; undefined if the last write was not answered. */
   get revision(): number | undefined {
-    return this.#uncertain ? undefined : this.#revision
+    return this.#manifest.revision
   }
 
   get current(): Checkpoint | undefined {
@@ -162,17 +130,12 @@ export class Slot {
 
   /** Stored pages that are needed. */
   get livePages(): number {
-    return this.#book.livePages
+    return this.#pages.live
   }
 
-  /** Whether an arena with slabs of these sizes has all that are stored: else all of its pages have to be stored anew (S5). */
+  /** Whether an arena with slabs of these sizes has all that are stored: else all of its pages have to be stored anew. */
   goesOn(sizes: readonly number[]): boolean {
-    return [this.#sizes, this.#current?.slabs ?? []].every((stored) => firstGone(stored, sizes) < 0)
-  }
-
-  /** Never lower than before: the giver may have been told a later epoch first. */
-  setEpoch(epoch: number): void {
-    this.#epoch = Math.max(this.#epoch, epoch)
+    return this.#pages.goesOn(sizes) && firstGone(this.#current?.slabs ?? [], sizes) < 0
   }
 
   /**
@@ -181,15 +144,15 @@ export class Slot {
    * @throws {CodedError} ERR_CHECKPOINT_SUPERSEDED, ERR_CHECKPOINT_CORRUPT, ERR_CHECKPOINT_FORMAT, ERR_CHECKPOINT_STORE
    */
   async restore(newCommitWord: number): Promise<Restored | undefined> {
-    const stored = await this.#store.readManifest(this.name)
-    this.#refuseNewer(stored)
-    const { current, previous, epoch, timers = [] } = stored?.manifest ?? {}
-    this.#timers = timers
+    const stored = await this.#manifest.read()
+    this.#manifest.refuseNewer(stored)
+    this.#manifest.goOnFrom(stored)
+    const { current, previous, epoch } = stored?.manifest ?? {}
     this.#inDoubt = current !== undefined && current.epoch !== epoch
     const restored = await this.#loadFirst([current, previous], newCommitWord)
     this.#current = restored?.checkpoint
     if (restored === undefined) this.#bases.beginEmpty()
-    await this.#write(stored?.revision ?? 0, this.#current, this.#current === current ? previous : undefined)
+    await this.#manifest.claim(this.#current, this.#current === current ? previous : undefined)
     return restored
   }
 
@@ -198,7 +161,7 @@ export class Slot {
    * away, and the image says what it builds on.
    */
   async preload(): Promise<void> {
-    const stored = await this.#store.readManifest(this.name)
+    const stored = await this.#manifest.read()
     const { current } = stored?.manifest ?? {}
     this.#ahead = undefined
     if (current !== undefined) await this.#reader.read(current)
@@ -213,8 +176,9 @@ export class Slot {
   async take(image: ShareImage): Promise<readonly SharedArrayBuffer[] | undefined> {
     this.setEpoch(image.epoch ?? 0)
     if (this.#ahead === undefined || this.#ahead.stored?.revision !== image.revision) await this.preload()
-    const { current, previous, epoch = 0, timers = [] } = this.#ahead?.stored?.manifest ?? {}
-    if (!isBase(current, image.base) || epoch > this.#epoch) return undefined
+    const stored = this.#ahead?.stored
+    const { current, previous, epoch = 0 } = stored?.manifest ?? {}
+    if (!isBase(current, image.base) || epoch > this.epoch) return undefined
     this.#reader.grow(image.slabs)
     const { slabs } = this.#reader
     if (slabs.length > 0) {
@@ -223,21 +187,15 @@ export class Slot {
       markDirty(slabsOf(slabs), image.pages) // not stored yet
     }
     this.#goOnFromRead()
-    this.#revision = this.#ahead?.stored?.revision ?? 0
+    this.#manifest.goOnFrom(stored)
     this.#current = current
     this.#previous = previous
-    this.#timers = timers
     return slabs
   }
 
   /** Claims the slot in the store. */
   claim(): Promise<void> {
-    this.#claim ??= this.#toWrite(this.#current, this.#previous)
-    this.#claimed = this.#put(this.#revision, this.#claim).then(() => {
-      this.#claim = undefined
-    })
-    this.#claimed.catch(() => undefined) // `commit` waits for it too
-    return this.#claimed
+    return this.#manifest.claim(this.#current, this.#previous)
   }
 
   /**
@@ -247,12 +205,12 @@ export class Slot {
   async begin(made: Omit<Checkpoint, 'segments'>): Promise<void> {
     const next: Checkpoint = { ...made, segments: [] }
     const write = async (): Promise<void> => {
-      await this.#isClaimed()
-      await this.#write(await this.#certainRevision(undefined), next)
+      await this.#ready()
+      await this.#manifest.write(next)
       this.#current = next
     }
     const begun = write()
-    this.#begun = begun.catch(() => undefined) // S4
+    this.#begun = begun.catch(() => undefined) // S3
     await begun.finally(() => {
       this.#begun = undefined
     })
@@ -260,10 +218,11 @@ export class Slot {
 
   /** Stores what is known about its timers, without a checkpoint. No cut of it may be under way. */
   async tell(): Promise<void> {
-    await this.#isClaimed()
+    await this.#manifest.claimed() // it may tell
     await this.#begun
     if (this.isTimerTold) return
-    await this.#write(await this.#certainRevision(undefined), this.#current, this.#previous)
+    await this.#ready()
+    await this.#manifest.write(this.#current, this.#previous)
   }
 
   /** Gives up what was stored for a cut: no manifest will name it. */
@@ -274,49 +233,32 @@ export class Slot {
   /** Makes a checkpoint of what was stored since, and of what is still needed from before. */
   async commit(
     made: Omit<Checkpoint, 'segments'>,
-    added: NewSegment | undefined,
+    added: PagedSegment | undefined,
     slabs: Slabs | undefined,
   ): Promise<void> {
-    await this.#isClaimed()
     await this.#begun
-    const gone = firstGone(this.#sizes, made.slabs)
-    if (gone >= 0) this.#doomed.push(...this.#book.forget(gone * slabPages)) // S5
-    this.#sizes = made.slabs
-    if (added !== undefined) this.#doomed.push(...this.#book.add(added.segment, added.pages))
-    const doomed = this.#doomed.splice(0)
+    await this.#ready(slabs)
+    this.#pages.add(made.slabs, added)
     const before = this.#current
-    const named = new Set(before?.segments.map(keyOf))
-    const next: Checkpoint = { ...made, segments: this.#book.segments }
-    try {
-      await this.#write(await this.#certainRevision(slabs), next, before)
-    } catch (error) {
-      this.#doomed.unshift(...doomed)
-      throw error
-    }
+    const next: Checkpoint = { ...made, segments: this.#pages.segments }
+    await this.#manifest.write(next, before)
     this.#previous = before
     this.#current = next
     this.#bases.add(next, before)
-    for (const info of this.#bases.segments) named.add(keyOf(info))
-    // Segments of the checkpoint before, or of a base, stay until the next one.
-    this.#doomed = doomed.filter(({ info }) => named.has(keyOf(info)))
-    const unnamed = doomed.filter(({ info }) => !named.has(keyOf(info)))
-    const stay = (error: Error): void =>
-      this.#warn(`old checkpoints of ${this.name} stay where they are: ${error.message}`)
-    this.#store.remove(unnamed.flatMap(({ sequences }) => sequences)).catch(stay)
-    if (this.#hasStrays) {
-      this.#hasStrays = false // before the next cut stores parts that no manifest names yet
-      const kept = [...next.segments, ...(before?.segments ?? []), ...this.#bases.segments]
-      await this.#store.removeStrays(this.name, this.#epoch, kept).catch(stay)
-    }
-    if (slabs !== undefined) markDirty(slabs, this.#book.pagesToMove())
+    await this.#collect()
+    if (slabs !== undefined) markDirty(slabs, this.#pages.toMove())
   }
 
-  #refuseNewer(stored: StoredManifest | undefined): void {
-    if (stored === undefined || stored.manifest.epoch <= this.#epoch) return
-    throw infraError(
-      'ERR_CHECKPOINT_SUPERSEDED',
-      `Cannot take the state of partition ${this.name} with epoch ${this.#epoch}: ${stored.manifest.epoch} has it`,
-    )
+  /** Deletes what is named neither by the last two checkpoints nor by a base (S2). */
+  async #collect(): Promise<void> {
+    const stay = (error: Error): void =>
+      this.#warn(`old checkpoints of ${this.name} stay where they are: ${error.message}`)
+    const last = [this.#current, this.#previous].flatMap((checkpoint) => checkpoint?.segments ?? [])
+    const named = [...last, ...this.#bases.segments]
+    this.#store.remove(this.#pages.giveUp(named)).catch(stay)
+    if (!this.#hasStrays) return
+    this.#hasStrays = false // before the next cut stores parts that no manifest names yet
+    await this.#store.removeStrays(this.name, this.epoch, named).catch(stay)
   }
 
   async #loadFirst(
@@ -355,67 +297,22 @@ export class Slot {
   }
 
   #goOnFromRead(): void {
-    const { book, dead } = this.#reader.book()
-    this.#book = book
-    this.#sizes = this.#reader.slabs.map(({ byteLength }) => byteLength)
-    this.#doomed = dead
+    this.#pages = this.#reader.pages()
     this.#reader = new SlotReader(this.#store, this.name, this.#slabOf)
   }
 
-  /** S3 */
-  async #isClaimed(): Promise<void> {
-    await this.#claimed.catch((error: CodedError) => {
-      if (error.code !== 'ERR_CHECKPOINT_STORE') throw error
-      return this.claim()
-    })
-  }
-
-  #write(revision: number, current?: Checkpoint, previous?: Checkpoint): Promise<void> {
-    return this.#put(revision, this.#toWrite(current, previous))
-  }
-
-  #toWrite(current?: Checkpoint, previous?: Checkpoint): Written {
-    const timers = this.#timers
-    const manifest: CheckpointManifest = {
-      schema: 1,
-      epoch: this.#epoch,
-      ...(current === undefined ? {} : { current }),
-      ...(previous === undefined ? {} : { previous }),
-      ...(timers.length > 0 && { timers: [...timers] }),
-    }
-    return { manifest, timers }
-  }
-
-  async #put(revision: number, { manifest, timers }: Written): Promise<void> {
-    this.#uncertain = true
-    this.#revision = await this.#store.writeManifest(this.name, manifest, revision)
-    this.#timersTold = timers
-    this.#uncertain = false
-  }
-
-  /** A write that was not answered may have been made. */
-  async #certainRevision(slabs: Slabs | undefined): Promise<number> {
-    if (!this.#uncertain) return this.#revision
-    const stored = await this.#store.readManifest(this.name)
-    this.#refuseNewer(stored)
-    if (stored !== undefined || this.#revision === 0) return stored?.revision ?? 0
-    this.#revision = 0
-    this.#book = new SegmentBook()
-    this.#sizes = []
+  /** Must precede a write. @throws {CodedError} ERR_CHECKPOINT_STORE if what was stored is gone: the next cut begins anew. */
+  async #ready(slabs?: Slabs): Promise<void> {
+    if (await this.#manifest.ready()) return
+    this.#pages = new StoredPages()
     this.#current = undefined
     this.#bases.clear()
-    this.#doomed = []
     if (slabs !== undefined) markAllDirty(slabs)
     throw infraError(
       'ERR_CHECKPOINT_STORE',
       `Cannot go on with the checkpoints of partition ${this.name}: they were deleted. The next one is made from the start`,
     )
   }
-}
-
-/** The first of some slabs that others lack, or have in another size; -1: none. */
-function firstGone(before: readonly number[], now: readonly number[]): number {
-  return before.findIndex((bytes, index) => bytes !== now[index])
 }
 
 function isTorn(code: string): boolean {

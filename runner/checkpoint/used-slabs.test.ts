@@ -57,7 +57,7 @@ function regrown(list: SharedArrayBuffer[]) {
   return { slabs, fill }
 }
 
-test('Checkpointer: where slabs were taken away and others came in their place, nothing stays that was stored of them (S5)', async (t) => {
+test('Checkpointer: where slabs were taken away and others came in their place, nothing stays that was stored of them (SG1)', async (t) => {
   const { store, owner, restored, instance, sourceOf, arena, slabs, warnings } = await setUpOwners(t)
   const by = owner(1)
   await by.own(instance(1), 0)
@@ -78,7 +78,7 @@ test('Checkpointer: where slabs were taken away and others came in their place, 
   assert.deepEqual(warnings, [])
 })
 
-test('Checkpointer: the same of slabs whose pages were stored for a manifest that was not written (S5)', async (t) => {
+test('Checkpointer: the same of slabs whose pages were stored for a manifest that was not written (SG1)', async (t) => {
   const { store, owner, save, restored, instance, sourceOf, arena, slabs, warnings } = await setUpOwners(t)
   let isSilent = false
   const deaf: typeof store = {
