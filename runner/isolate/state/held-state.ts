@@ -47,10 +47,7 @@ export class HeldState {
   readonly #options: HeldStateOptions
   #kept: number
   #given = new GivenSlabs()
-  /**
-   * Partitions that may have memory to be taken back, and what each used before: those of which a record has asked for some,
-   * and those of an isolate that has ended.
-   */
+  /** Partitions that may have slabs which they do not use, and what each used before it got them. */
   readonly #loose = new Map<number, number>()
   #freed: Promise<boolean> | undefined
   #shadow = new SharedArrayBuffer(shadowBytes(0))
@@ -61,7 +58,7 @@ export class HeldState {
     this.#options = options
     this.#kept = options.kept
     this.#given.add(store.all())
-    this.#loosen(store.partitions())
+    for (const partition of store.partitions()) this.#loosen(partition)
   }
 
   /** Bytes handed in. */
@@ -89,16 +86,10 @@ export class HeldState {
 
   /** Hands in the memory that the current record needs, and what the frames may need; undefined: none is needed. */
   provide(frames: readonly InputFrame[]): Promise<void> | undefined {
-    const { guest, regions, name, istreams } = this.#options
+    const { guest, name, istreams } = this.#options
     if (guest.ended !== undefined) return undefined
-    const { wanted } = regions
-    if (wanted !== undefined && !this.#loose.has(wanted.partition))
-      this.#loose.set(wanted.partition, this.store.usedBytes(wanted.partition))
-    const added =
-      wanted === undefined
-        ? []
-        : this.store.add(wanted.partition, Math.max(wanted.bytes, slabUnitBytes) * 2 ** this.putOff)
-    if (wanted !== undefined && added.length === 0) {
+    const added = this.#addWanted()
+    if (added === undefined) {
       guest.end(isolateError('ERR_ISOLATE_LOST', `${name} asked for state beyond its limit`))
       return undefined
     }
@@ -116,9 +107,9 @@ export class HeldState {
     const { guest, regions } = this.#options
     if (this.#loose.size === 0 || regions.pending || regions.wanted !== undefined) return undefined
     const kept: [partition: number, count: number][] = []
-    for (const [partition, before] of this.#loose) {
+    for (const [partition, usedBefore] of this.#loose) {
       const used = this.store.usedBytes(partition)
-      const count = this.store.slabsKept(partition, Math.max(used / 8, used - before))
+      const count = this.store.slabsKept(partition, Math.max(used / 8, used - usedBefore))
       if (count < this.store.slabsOf(partition).length) kept.push([partition, count])
     }
     this.#loose.clear()
@@ -130,7 +121,7 @@ export class HeldState {
     this.store.adopt(partition, slabs)
     const added = slabs.map((slab) => ({ partition, slab }))
     this.#given.add(added)
-    this.#loosen([partition])
+    this.#loosen(partition)
     const { give, guest } = this.#options
     const taken = { keep: undefined, adopt: [partition], slabs: added, shadow: undefined }
     if (guest.ended === undefined) await give((limits) => guest.takeOver(taken, limits))
@@ -195,9 +186,10 @@ export class HeldState {
     store.lend()
     from.store = nothing()
     this.store = store
-    if (from.#options.guest.ended !== undefined) this.#loosen(store.partitions())
-    for (const [partition, before] of from.#loose) this.#loose.set(partition, before)
+    for (const [partition, usedBefore] of from.#loose) this.#loosen(partition, usedBefore)
     from.#loose.clear()
+    if (from.#options.guest.ended !== undefined)
+      for (const partition of store.partitions()) this.#loosen(partition)
     this.#options.regions.setCommitWord(store.commitWord)
     const fresh = this.#given.fresh(store)
     const keep = this.#given.isOf(fresh) ? undefined : fresh
@@ -215,13 +207,26 @@ export class HeldState {
     const empty = this.store.emptied(emptyBytesMin)
     if (empty.length === 0) return
     await this.#order('shrinkState', [JSON.stringify(empty)], true)
-    this.#loosen(empty)
+    for (const partition of empty) this.#loosen(partition)
     await this.takeBack()
   }
 
-  /** Says of partitions that they may have slabs which they do not use. */
-  #loosen(partitions: readonly number[]): void {
-    for (const partition of partitions) this.#loose.set(partition, Number.POSITIVE_INFINITY)
+  /** Takes the memory that the current record needs. @returns Undefined if it needs more than there may be. */
+  #addWanted(): AddedSlab[] | undefined {
+    const { wanted } = this.#options.regions
+    if (wanted === undefined) return []
+    const { partition, bytes } = wanted
+    this.#loosen(partition, this.store.usedBytes(partition))
+    const added = this.store.add(partition, Math.max(bytes, slabUnitBytes) * 2 ** this.putOff)
+    return added.length === 0 ? undefined : added
+  }
+
+  /**
+   * Says that a partition may have slabs which it does not use; the first word until they are taken back counts.
+   * @param usedBefore Default: it is not growing.
+   */
+  #loosen(partition: number, usedBefore = Number.POSITIVE_INFINITY): void {
+    if (!this.#loose.has(partition)) this.#loose.set(partition, usedBefore)
   }
 
   async #shorten(kept: readonly (readonly [partition: number, count: number])[]): Promise<void> {
