@@ -19,92 +19,100 @@ import { infraError } from '../errors.ts'
 import { patienceMs } from '../jetstream.ts'
 import { type Found, isWhole, newNuid, newObject, Objects, partBytesMax } from './objects.ts'
 
-export interface Assets {
-  /**
-   * The size of an asset, which is then kept for an hour (AS4); undefined if it is missing.
-   * @throws {CodedError} ERR_BUNDLE_STORE
-   */
-  keep(sha256: string): Promise<number | undefined>
-  /**
-   * Stores a stream of bytes. An error of `bytes` ends it.
-   * @returns The number of bytes.
-   * @throws {CodedError} ERR_ASSET_HASH, ERR_BUNDLE_STORE
-   */
-  put(sha256: string, bytes: AsyncIterable<Uint8Array>): Promise<number>
-  /** @throws {CodedError} ERR_BUNDLE_MISSING, ERR_BUNDLE_CORRUPT, ERR_BUNDLE_STORE */
-  fetch(sha256: string): Promise<SharedArrayBuffer>
-}
-
 export async function openAssets(
   nc: NatsConnection,
   timeoutMs = patienceMs,
   nowMs: () => number = Date.now,
 ): Promise<Assets> {
-  const objects = await Objects.open(nc, nowMs)
+  return new Assets(await Objects.open(nc, nowMs), timeoutMs)
+}
 
-  /** Bounds the time of a step (AS3). */
-  function bounded<T>(what: string, call: () => Promise<T>): Promise<T> {
-    return objects.patiently(what, timeoutMs, call)
+export class Assets {
+  readonly #objects: Objects
+  readonly #timeoutMs: number
+
+  /** @param timeoutMs How long a step may take (AS3). */
+  constructor(objects: Objects, timeoutMs: number) {
+    this.#objects = objects
+    this.#timeoutMs = timeoutMs
   }
 
-  function info(sha256: string): Promise<Found | undefined> {
-    return bounded(`look for asset ${sha256}`, () => objects.info(sha256))
-  }
-
-  async function keep(sha256: string): Promise<number | undefined> {
+  /**
+   * The size of an asset, which is then kept for an hour (AS4); undefined if it is missing.
+   * @throws {CodedError} ERR_BUNDLE_STORE
+   */
+  async keep(sha256: string): Promise<number | undefined> {
     for (;;) {
-      const found = await info(sha256)
+      const found = await this.#info(sha256)
       if (found === undefined || !isWhole(found, sha256)) return undefined
-      if (!(await bounded(`look for asset ${sha256}`, () => objects.hasParts(found)))) return undefined // AS5
-      if (await touch(found)) return found.size
+      const isThere = await this.#bounded(`look for asset ${sha256}`, () => this.#objects.hasParts(found))
+      if (!isThere) return undefined // AS5
+      if (await this.#touch(found)) return found.size
     }
   }
 
-  function touch(found: Found): Promise<boolean> {
-    return bounded(`keep asset ${found.name}`, () => objects.touch(found))
-  }
-
-  async function put(sha256: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+  /**
+   * Stores a stream of bytes. An error of `bytes` ends it.
+   * @returns The number of bytes.
+   * @throws {CodedError} ERR_ASSET_HASH, ERR_BUNDLE_STORE
+   */
+  async put(sha256: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
     const nuid = newNuid()
     let size: number
     try {
-      size = await addParts(nuid, sha256, bytes)
+      size = await this.#addParts(nuid, sha256, bytes)
     } catch (error) {
-      await forget(nuid)
+      await this.#forget(nuid)
       throw error
     }
     const named = newObject(sha256, size, nuid)
     for (;;) {
-      const before = await info(sha256)
+      const before = await this.#info(sha256)
       if (before?.nuid === nuid) return size // our message was stored, and its answer lost
-      if (before !== undefined && (await isSound(before))) {
-        if (!(await touch(before))) continue // it may have been removed: our parts are still needed
-        await forget(nuid)
+      if (before !== undefined && (await this.#isSound(before))) {
+        if (!(await this.#touch(before))) continue // it may have been removed: our parts are still needed
+        await this.#forget(nuid)
         return size
       }
-      if (await bounded(`store asset ${sha256}`, () => objects.name(named, before?.revision ?? 0))) {
-        if (before !== undefined) await forget(before.nuid)
+      const name = (): Promise<boolean> => this.#objects.name(named, before?.revision ?? 0)
+      if (await this.#bounded(`store asset ${sha256}`, name)) {
+        if (before !== undefined) await this.#forget(before.nuid)
         return size
       }
     }
   }
 
-  async function isSound(found: Found): Promise<boolean> {
-    const hash = createHash('sha256')
-    for await (const part of partsOf(found)) hash.update(part)
-    return hash.digest('hex') === found.name // AS5
+  /** @throws {CodedError} ERR_BUNDLE_MISSING, ERR_BUNDLE_CORRUPT, ERR_BUNDLE_STORE */
+  async fetch(sha256: string): Promise<SharedArrayBuffer> {
+    for (;;) {
+      const found = await this.#info(sha256)
+      if (found === undefined) {
+        throw infraError(
+          'ERR_BUNDLE_MISSING',
+          `Cannot get asset ${sha256}: the object store does not hold it. Push it again`,
+        )
+      }
+      const memory = await this.#read(found)
+      if (memory !== undefined) return memory // AS1
+      if ((await this.#info(sha256))?.nuid === found.nuid) {
+        throw infraError(
+          'ERR_BUNDLE_CORRUPT',
+          `Cannot use asset ${sha256}: the object store holds other bytes. Push it again`,
+        )
+      } // else it was replaced or removed while we read
+    }
   }
 
   /**
    * Sends the parts one after another: a part that is sent again must not come after its successor.
    * @returns The number of bytes.
    */
-  async function addParts(nuid: string, sha256: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
+  async #addParts(nuid: string, sha256: string, bytes: AsyncIterable<Uint8Array>): Promise<number> {
     const hash = createHash('sha256')
     let size = 0
     for await (const part of inParts(bytes)) {
       hash.update(part)
-      await bounded(`store asset ${sha256}`, () => objects.add(nuid, part, `${nuid}-${size}`))
+      await this.#bounded(`store asset ${sha256}`, () => this.#objects.add(nuid, part, `${nuid}-${size}`))
       size += part.length
     }
     const found = hash.digest('hex')
@@ -115,37 +123,20 @@ export async function openAssets(
     )
   }
 
-  async function forget(nuid: string): Promise<void> {
-    await bounded('remove what is left of an asset', () => objects.forget(nuid)).catch(() => {}) // the collector does it
-  }
-
-  async function fetch(sha256: string): Promise<SharedArrayBuffer> {
-    for (;;) {
-      const found = await info(sha256)
-      if (found === undefined) {
-        throw infraError(
-          'ERR_BUNDLE_MISSING',
-          `Cannot get asset ${sha256}: the object store does not hold it. Push it again`,
-        )
-      }
-      const memory = await read(found)
-      if (memory !== undefined) return memory // AS1
-      if ((await info(sha256))?.nuid === found.nuid) {
-        throw infraError(
-          'ERR_BUNDLE_CORRUPT',
-          `Cannot use asset ${sha256}: the object store holds other bytes. Push it again`,
-        )
-      } // else it was replaced or removed while we read
-    }
+  /** AS5 */
+  async #isSound(found: Found): Promise<boolean> {
+    const hash = createHash('sha256')
+    for await (const part of this.#partsOf(found)) hash.update(part)
+    return hash.digest('hex') === found.name
   }
 
   /** @returns Undefined if the bytes do not have the hash. */
-  async function read(found: Found): Promise<SharedArrayBuffer | undefined> {
+  async #read(found: Found): Promise<SharedArrayBuffer | undefined> {
     const memory = new SharedArrayBuffer(found.size)
     const target = new Uint8Array(memory)
     const hash = createHash('sha256')
     let at = 0
-    for await (const part of partsOf(found)) {
+    for await (const part of this.#partsOf(found)) {
       if (at + part.length > found.size) return undefined
       target.set(part, at)
       hash.update(part)
@@ -154,17 +145,32 @@ export async function openAssets(
     return at === found.size && hash.digest('hex') === found.name ? memory : undefined
   }
 
-  async function* partsOf({ name, nuid }: Found): AsyncGenerator<Uint8Array> {
+  async *#partsOf({ name, nuid }: Found): AsyncGenerator<Uint8Array> {
     for (let from = 1; ; ) {
       const seq = from
-      const part = await bounded(`get asset ${name}`, () => objects.next(nuid, seq))
+      const part = await this.#bounded(`get asset ${name}`, () => this.#objects.next(nuid, seq))
       if (part === undefined) return
       yield part.data
       from = part.seq + 1
     }
   }
 
-  return { keep, put, fetch }
+  #info(sha256: string): Promise<Found | undefined> {
+    return this.#bounded(`look for asset ${sha256}`, () => this.#objects.info(sha256))
+  }
+
+  #touch(found: Found): Promise<boolean> {
+    return this.#bounded(`keep asset ${found.name}`, () => this.#objects.touch(found))
+  }
+
+  /** If it fails, the collector does it. */
+  async #forget(nuid: string): Promise<void> {
+    await this.#bounded('remove what is left of an asset', () => this.#objects.forget(nuid)).catch(() => {})
+  }
+
+  #bounded<T>(what: string, call: () => Promise<T>): Promise<T> {
+    return this.#objects.patiently(what, this.#timeoutMs, call)
+  }
 }
 
 /** Cuts bytes into parts of the store's size. A part is valid until the next is requested. */

@@ -17,29 +17,6 @@ import { infraError } from '../errors.ts'
 import { isSilence, patienceMs } from '../jetstream.ts'
 import { type Found, hashOf, isWhole, newObject, Objects, partBytesMax } from './objects.ts'
 
-export interface Bundles {
-  /**
-   * Stores bytes, unless they are there. @returns Their hex sha256, which names them.
-   * @throws {CodedError} ERR_BUNDLE_STORE
-   */
-  put(bytes: Uint8Array): Promise<string>
-  /** @throws {CodedError} ERR_BUNDLE_MISSING, ERR_BUNDLE_CORRUPT, ERR_BUNDLE_STORE */
-  get(sha256: string): Promise<Uint8Array>
-  has(sha256: string): Promise<boolean>
-  /** Removes a bundle if it exists; works on a full store too. @throws {CodedError} ERR_BUNDLE_STORE */
-  remove(sha256: string): Promise<void>
-  /** All bundles and assets. @throws {CodedError} ERR_BUNDLE_STORE */
-  list(): Promise<readonly StoredBundle[]>
-  /**
-   * Removes a bundle unless it was put again since it was listed (B5).
-   * @returns Whether it was removed.
-   * @throws {CodedError} ERR_BUNDLE_STORE
-   */
-  removeUntouched(found: StoredBundle): Promise<boolean>
-  /** Removes unnamed parts of uploads to which nothing was added since `beforeMs`. @returns The number of uploads. */
-  removeTorn(beforeMs: number): Promise<number>
-}
-
 export interface StoredBundle {
   readonly sha256: string
   readonly revision: number
@@ -47,32 +24,138 @@ export interface StoredBundle {
   readonly touchedMs: number
 }
 
-/**
- * @param timeoutMs How long a call may take; restarts of nats-server are waited for within it.
- * @param nowMs Wall time, milliseconds since 1970.
- */
+/** @param nowMs Wall time, milliseconds since 1970. */
 export async function openBundles(
   nc: NatsConnection,
   timeoutMs = patienceMs,
   nowMs: () => number = Date.now,
 ): Promise<Bundles> {
-  const objects = await Objects.open(nc, nowMs)
+  return new Bundles(await Objects.open(nc, nowMs), timeoutMs)
+}
 
-  async function put(bytes: Uint8Array): Promise<string> {
-    const sha256 = hashOf(bytes)
-    for (;;) {
-      const before = await objects.info(sha256)
-      if (before === undefined || !(await isSound(before))) await write(sha256, bytes, before)
-      else if (await objects.touch(before)) return sha256 // B2
-    }
+export class Bundles {
+  readonly #objects: Objects
+  readonly #timeoutMs: number
+
+  /** @param timeoutMs How long a call may take (B3); restarts of nats-server are waited for within it. */
+  constructor(objects: Objects, timeoutMs: number) {
+    this.#objects = objects
+    this.#timeoutMs = timeoutMs
   }
 
-  async function isSound(found: Found): Promise<boolean> {
-    return isWhole(found, found.name) && hashOf(await joined(found)) === found.name // B6
+  /**
+   * Stores bytes, unless they are there. @returns Their hex sha256, which names them.
+   * @throws {CodedError} ERR_BUNDLE_STORE
+   */
+  put(bytes: Uint8Array): Promise<string> {
+    const sha256 = hashOf(bytes)
+    return this.#bounded(`store a bundle of ${bytes.length} bytes`, async () => {
+      for (;;) {
+        const before = await this.#objects.info(sha256)
+        if (before === undefined || !(await this.#isSound(before))) await this.#write(sha256, bytes, before)
+        else if (await this.#objects.touch(before)) return sha256 // B2
+      }
+    })
+  }
+
+  /** @throws {CodedError} ERR_BUNDLE_MISSING, ERR_BUNDLE_CORRUPT, ERR_BUNDLE_STORE */
+  get(sha256: string): Promise<Uint8Array> {
+    return this.#bounded(`get bundle ${sha256}`, async () => {
+      for (;;) {
+        const found = await this.#objects.info(sha256)
+        if (found === undefined) {
+          throw infraError(
+            'ERR_BUNDLE_MISSING',
+            `Cannot get bundle ${sha256}: the bundle store does not hold it. Deploy the function again`,
+          )
+        }
+        const bytes = await this.#joined(found)
+        if (hashOf(bytes) === sha256) return bytes // B1
+        if ((await this.#objects.info(sha256))?.nuid === found.nuid) {
+          throw infraError(
+            'ERR_BUNDLE_CORRUPT',
+            `Cannot use bundle ${sha256}: the bundle store holds ${bytes.length} other bytes. Deploy the function again`,
+          )
+        } // else it was replaced or removed while we read
+      }
+    })
+  }
+
+  async has(sha256: string): Promise<boolean> {
+    const found = await this.#bounded(`look for bundle ${sha256}`, () => this.#objects.info(sha256))
+    return found !== undefined
+  }
+
+  /** Removes a bundle if it exists; works on a full store too. @throws {CodedError} ERR_BUNDLE_STORE */
+  remove(sha256: string): Promise<void> {
+    return this.#bounded(`remove bundle ${sha256}`, async () => {
+      const found = await this.#objects.info(sha256)
+      if (found === undefined) return
+      await this.#objects.unname(found.revision)
+      await this.#objects.forget(found.nuid)
+    })
+  }
+
+  /** All bundles and assets. @throws {CodedError} ERR_BUNDLE_STORE */
+  list(): Promise<readonly StoredBundle[]> {
+    return this.#bounded('list the bundles', async () => {
+      const found: StoredBundle[] = []
+      for (const sha256 of await this.#objects.names()) {
+        const stored = await this.#objects.info(sha256)
+        if (stored !== undefined)
+          found.push({ sha256, revision: stored.revision, touchedMs: stored.touchedMs })
+      }
+      return found
+    })
+  }
+
+  /**
+   * Removes a bundle unless it was put again since it was listed (B5).
+   * @returns Whether it was removed.
+   * @throws {CodedError} ERR_BUNDLE_STORE
+   */
+  removeUntouched({ sha256, revision }: StoredBundle): Promise<boolean> {
+    return this.#bounded(`remove bundle ${sha256}`, async () => {
+      const found = await this.#objects.info(sha256)
+      if (found?.revision !== revision || !(await this.#objects.unname(revision))) return false
+      await this.#objects.forget(found.nuid)
+      return true
+    })
+  }
+
+  /**
+   * Removes unnamed parts of uploads to which nothing was added since `beforeMs`. Lists the parts before the names, so that an
+   * upload that completes meanwhile is seen as named.
+   * @returns The number of uploads.
+   */
+  removeTorn(beforeMs: number): Promise<number> {
+    return this.#bounded('remove what torn uploads left', async () => {
+      const torn = new Set<string>()
+      for (const nuid of await this.#objects.nuids()) {
+        const addedMs = await this.#objects.addedMs(nuid)
+        if (addedMs !== undefined && addedMs < beforeMs) torn.add(nuid)
+      }
+      if (torn.size === 0) return 0
+      for (const sha256 of await this.#objects.names())
+        torn.delete((await this.#objects.info(sha256))?.nuid ?? '')
+      for (const nuid of torn) await this.#objects.forget(nuid)
+      return torn.size
+    })
+  }
+
+  async #isSound(found: Found): Promise<boolean> {
+    return isWhole(found, found.name) && hashOf(await this.#joined(found)) === found.name // B6
+  }
+
+  async #joined({ nuid }: Found): Promise<Uint8Array> {
+    const found: Uint8Array[] = []
+    for await (const part of this.#objects.parts(nuid)) found.push(part.data)
+    return Buffer.concat(found)
   }
 
   /** Replaces `before`; does nothing if another writer was faster. */
-  async function write(sha256: string, bytes: Uint8Array, before: Found | undefined): Promise<void> {
+  async #write(sha256: string, bytes: Uint8Array, before: Found | undefined): Promise<void> {
+    const objects = this.#objects
     const named = newObject(sha256, bytes.length)
     // B4; the first error is the one to report
     const forget = (): Promise<void> => objects.forget(named.nuid).catch(() => {})
@@ -91,81 +174,7 @@ export async function openBundles(
     else if (before !== undefined) await objects.forget(before.nuid)
   }
 
-  async function get(sha256: string): Promise<Uint8Array> {
-    for (;;) {
-      const found = await objects.info(sha256)
-      if (found === undefined) {
-        throw infraError(
-          'ERR_BUNDLE_MISSING',
-          `Cannot get bundle ${sha256}: the bundle store does not hold it. Deploy the function again`,
-        )
-      }
-      const bytes = await joined(found)
-      if (hashOf(bytes) === sha256) return bytes // B1
-      if ((await objects.info(sha256))?.nuid === found.nuid) {
-        throw infraError(
-          'ERR_BUNDLE_CORRUPT',
-          `Cannot use bundle ${sha256}: the bundle store holds ${bytes.length} other bytes. Deploy the function again`,
-        )
-      } // else it was replaced or removed while we read
-    }
-  }
-
-  async function joined({ nuid }: Found): Promise<Uint8Array> {
-    const found: Uint8Array[] = []
-    for await (const part of objects.parts(nuid)) found.push(part.data)
-    return Buffer.concat(found)
-  }
-
-  async function remove(sha256: string): Promise<void> {
-    const found = await objects.info(sha256)
-    if (found === undefined) return
-    await objects.unname(found.revision)
-    await objects.forget(found.nuid)
-  }
-
-  async function list(): Promise<StoredBundle[]> {
-    const found: StoredBundle[] = []
-    for (const sha256 of await objects.names()) {
-      const stored = await objects.info(sha256)
-      if (stored !== undefined) found.push({ sha256, revision: stored.revision, touchedMs: stored.touchedMs })
-    }
-    return found
-  }
-
-  async function removeUntouched({ sha256, revision }: StoredBundle): Promise<boolean> {
-    const found = await objects.info(sha256)
-    if (found?.revision !== revision || !(await objects.unname(revision))) return false
-    await objects.forget(found.nuid)
-    return true
-  }
-
-  /** Lists the parts before the names, so that an upload that completes meanwhile is seen as named. */
-  async function removeTorn(beforeMs: number): Promise<number> {
-    const torn = new Set<string>()
-    for (const nuid of await objects.nuids()) {
-      const addedMs = await objects.addedMs(nuid)
-      if (addedMs !== undefined && addedMs < beforeMs) torn.add(nuid)
-    }
-    if (torn.size === 0) return 0
-    for (const sha256 of await objects.names()) torn.delete((await objects.info(sha256))?.nuid ?? '')
-    for (const nuid of torn) await objects.forget(nuid)
-    return torn.size
-  }
-
-  /** Bounds the time of a call (B3). */
-  function bounded<T>(what: string, call: () => Promise<T>): Promise<T> {
-    return objects.patiently(what, timeoutMs, call)
-  }
-
-  return {
-    put: (bytes) => bounded(`store a bundle of ${bytes.length} bytes`, () => put(bytes)),
-    get: (sha256) => bounded(`get bundle ${sha256}`, () => get(sha256)),
-    has: async (sha256) =>
-      (await bounded(`look for bundle ${sha256}`, () => objects.info(sha256))) !== undefined,
-    remove: (sha256) => bounded(`remove bundle ${sha256}`, () => remove(sha256)),
-    list: () => bounded('list the bundles', list),
-    removeUntouched: (found) => bounded(`remove bundle ${found.sha256}`, () => removeUntouched(found)),
-    removeTorn: (beforeMs) => bounded('remove what torn uploads left', () => removeTorn(beforeMs)),
+  #bounded<T>(what: string, call: () => Promise<T>): Promise<T> {
+    return this.#objects.patiently(what, this.#timeoutMs, call)
   }
 }
