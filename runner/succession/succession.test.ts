@@ -62,7 +62,7 @@ test('Succession restores the version before if the new isolate ends while its t
   const endTrial = async (): Promise<void> => void Object.assign(second.isolate, { isEnded: true })
   Object.assign(second.isolate, { endTrial })
   const rules = { records: 0, errors: 0, ms: 1000 }
-  const swapped = succession.swap(second, rules, ({ failure }) => verdicts.push(failure))
+  const swapped = succession.swap(second, rules, ({ failure }) => verdicts.push(failure?.message))
   await succession.advance()
   await swapped
   await succession.advance()

@@ -198,7 +198,7 @@ export class Succession {
     }
     this.#trial = undefined
     await this.#settle()
-    trial.end(fatal?.message ?? inOneLine(threw!.error))
+    trial.end(fatal ?? new Error(inOneLine(threw!.error)))
     void this.#options.destroy(tried.isolate)
     return undefined
   }
@@ -234,7 +234,7 @@ export class Succession {
     if (isolate.isEnded) await this.#put(trial.before)
     this.#trial = undefined
     if (isolate.isEnded) await this.#settle()
-    trial.end(isolate.isEnded ? 'its isolate has ended' : undefined)
+    trial.end(isolate.isEnded ? new Error('its isolate has ended') : undefined)
     void this.#options.destroy(isolate.isEnded ? isolate : trial.before.isolate)
   }
 

@@ -6,6 +6,7 @@ import type { FunctionAssignment } from '../../infra/control/messages.ts'
 import type { Worker } from '../instance/worker.ts'
 import { isolateError } from '../isolate/index.ts'
 import { Swaps } from './swaps.ts'
+import type { Verdict } from './trial.ts'
 
 function assignment(version: number): FunctionAssignment {
   return { version, format: { own: version, kept: version - 1 } } as unknown as FunctionAssignment
@@ -82,4 +83,50 @@ test('Swaps makes a version again that had no CPU in its rehearsal, ten times', 
     return swaps.report('f-0', worker).swap?.reason
   }
   assert.deepEqual([await settled(10), await settled(11)], [undefined, starved.message])
+})
+
+test('Swaps makes a version again that ended for want of a CPU on trial, and takes back one that ended otherwise (SW3)', async () => {
+  const starved = isolateError('ERR_DEADLINE', 'it had a CPU for 1 ms of 1000', { starved: true })
+  const settled = async (failures: readonly (Error | undefined)[]) => {
+    const verdicts = failures.values()
+    let made = 0
+    const worker = {
+      running: { isolate: {}, assignment: assignment(1) },
+      sampler: { next: async () => undefined },
+      succession: {
+        triedSoFar: 0,
+        swap: async (_next: unknown, _rules: unknown, onVerdict: (verdict: Verdict) => void) => {
+          void setImmediate().then(() => {
+            const failure = verdicts.next().value
+            onVerdict({ records: 3, errors: 0, ...(failure && { failure }) })
+          })
+          return 1
+        },
+      },
+    } as unknown as Worker
+    const over = Promise.withResolvers<void>()
+    const swaps = new Swaps({
+      clock: new ManualClock(),
+      make: async () => {
+        made += 1
+        return { expect: async () => undefined } as never
+      },
+      onChange: () => {
+        const { swap, tried } = swaps.report('f-0', worker)
+        if (swap?.state === 'failed' || tried !== undefined) over.resolve()
+      },
+      log: () => undefined,
+    })
+    const trial = { records: 10, errors: 0, ms: 1000 }
+    const format = { own: 1, kept: 1 }
+    swaps.want('f-0', worker, { ...assignment(2), format, trial } as unknown as FunctionAssignment)
+    await over.promise
+    const { swap, tried } = swaps.report('f-0', worker)
+    return [made, swap?.state, swap?.reason, tried?.version]
+  }
+  const passed = [...new Array<Error>(10).fill(starved), undefined]
+  assert.deepEqual(await settled(passed), [11, undefined, undefined, 2])
+  assert.deepEqual(await settled(new Array(11).fill(starved)), [11, 'failed', starved.message, undefined])
+  const broken = new Error('it is out of memory')
+  assert.deepEqual(await settled([starved, broken]), [2, 'failed', broken.message, undefined])
 })

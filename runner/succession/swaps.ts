@@ -6,6 +6,8 @@
  *
  *   SW1. The version of the newest assignment is prepared; one of an earlier assignment is given up.
  *   SW2. An instance has one swap at a time: the next begins when the one before was given up or has taken over.
+ *   SW3. A version that exceeded its time limit while its process had no CPU, rehearsing or on trial, has not failed: it is made
+ *        again, a few times (RE3 of runner/failures/reactions.ts says the same of a record).
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
@@ -35,6 +37,8 @@ interface Swap {
   state: SwapReport['state'] | 'done'
   reason?: string
   isWanted: boolean
+  /** How often it was made again (SW3). */
+  remade: number
 }
 
 export class Swaps {
@@ -57,17 +61,10 @@ export class Swaps {
       swap.isWanted = false
       this.#swaps.delete(id)
     }
-    const before = this.#underWay.get(id)
-    if (before === undefined && worker.running.assignment.version === fn.version) return
-    const wanted: Swap = { version: fn.version, state: 'preparing', isWanted: true }
+    if (!this.#underWay.has(id) && worker.running.assignment.version === fn.version) return
+    const wanted: Swap = { version: fn.version, state: 'preparing', isWanted: true, remade: 0 }
     this.#swaps.set(id, wanted)
-    const underWay = (before ?? Promise.resolve())
-      .then(() => this.#swap(id, worker, fn, wanted))
-      .finally(() => {
-        if (this.#underWay.get(id) === underWay) this.#underWay.delete(id)
-        this.#options.onChange()
-      })
-    this.#underWay.set(id, underWay)
+    this.#begin(id, worker, fn, wanted)
   }
 
   /** Ends the swap of an instance that has ended. */
@@ -91,6 +88,18 @@ export class Swaps {
     return { ...done, swap: { version, state, ...more } }
   }
 
+  /** After the swap under way (SW2). */
+  #begin(id: string, worker: Worker, fn: FunctionAssignment, swap: Swap): void {
+    const before = this.#underWay.get(id) ?? Promise.resolve()
+    const underWay = before
+      .then(() => this.#swap(id, worker, fn, swap))
+      .finally(() => {
+        if (this.#underWay.get(id) === underWay) this.#underWay.delete(id)
+        this.#options.onChange()
+      })
+    this.#underWay.set(id, underWay)
+  }
+
   async #swap(id: string, worker: Worker, fn: FunctionAssignment, swap: Swap): Promise<void> {
     if (!swap.isWanted) return
     if (worker.running.assignment.version === fn.version) return this.#done(id, swap)
@@ -101,7 +110,7 @@ export class Swaps {
       if (!swap.isWanted) return
       isolate = await this.#prepare(worker, fn, swap)
       if (!swap.isWanted) return isolate.kill()
-      const onVerdict = (verdict: Verdict): void => this.#judged(id, fn, swap, verdict)
+      const onVerdict = (verdict: Verdict): void => this.#judged(id, worker, fn, swap, verdict)
       const pauseMs = await worker.succession.swap({ isolate, assignment: fn }, fn.trial, onVerdict)
       this.#pausesMs.set(id, pauseMs)
       if (fn.trial === undefined) this.#done(id, swap)
@@ -136,13 +145,12 @@ export class Swaps {
     }
   }
 
-  /** One that had no CPU in its rehearsal is made again, a few times: that is the machine's fault (RE3 of reactions.ts). */
   async #prepare(worker: Worker, fn: FunctionAssignment, swap: Swap): Promise<Instance> {
-    for (let remade = 0; ; remade++) {
+    for (;;) {
       try {
         return await this.#rehearsed(worker, fn)
       } catch (error) {
-        if (!isStarved(error as Error) || remade === starvedAttemptsMax || !swap.isWanted) throw error
+        if (!mayBeMadeAgain(swap, error as Error)) throw error
       }
     }
   }
@@ -161,17 +169,25 @@ export class Swaps {
     }
   }
 
-  #judged(id: string, fn: FunctionAssignment, swap: Swap, { failure, errors, records }: Verdict): void {
+  #judged(
+    id: string,
+    worker: Worker,
+    fn: FunctionAssignment,
+    swap: Swap,
+    { failure, errors, records }: Verdict,
+  ): void {
     if (failure === undefined) {
       this.#tried.set(id, { version: fn.version, records })
       this.#done(id, swap)
-    } else
-      this.#failed(
-        id,
-        fn,
-        swap,
-        errors === 0 ? failure : `of its first ${records + errors} records it failed ${errors}: ${failure}`,
-      )
+    } else if (mayBeMadeAgain(swap, failure)) {
+      swap.state = 'preparing'
+      this.#options.log(fn, id, 'warn', `version ${fn.version} is made again: ${failure.message}`)
+      this.#begin(id, worker, fn, swap)
+    } else {
+      const { message } = failure
+      const many = `of its first ${records + errors} records it failed ${errors}: ${message}`
+      this.#failed(id, fn, swap, errors === 0 ? message : many)
+    }
     this.#options.onChange()
   }
 
@@ -187,4 +203,11 @@ export class Swaps {
     const text = `version ${fn.version} ${how}, the one before goes on: ${reason}`
     if (swap.isWanted) this.#options.log(fn, id, 'warn', text)
   }
+}
+
+/** SW3; counts it. */
+function mayBeMadeAgain(swap: Swap, why: Error): boolean {
+  const isAgain = swap.isWanted && isStarved(why) && swap.remade < starvedAttemptsMax
+  if (isAgain) swap.remade += 1
+  return isAgain
 }

@@ -22,7 +22,7 @@ export interface TrialRules {
 
 /** The result: `failure` says why the old version is back. */
 export interface Verdict {
-  readonly failure?: string
+  readonly failure?: Error
   readonly records: number
   readonly errors: number
 }
@@ -75,7 +75,7 @@ export class Trial {
     this.#cancel()
   }
 
-  end(failure?: string): void {
+  end(failure?: Error): void {
     this.#cancel()
     const counts = { records: this.#records, errors: this.#errors }
     this.#onVerdict(failure === undefined ? counts : { failure, ...counts })
