@@ -81,6 +81,19 @@ test('locate copies the record of a letter, since the memory of its frame is use
   assert.deepEqual(errorOf(failed!).record?.key, 'b')
 })
 
+test('locate copies small records of letters side by side, whatever else is copied meanwhile, so that one holds little memory', () => {
+  const frame = taken(['a', 'b'], 7, 0, 0)
+  const blocks = new Set<ArrayBufferLike>()
+  for (let i = 0; i < 1000; i++) {
+    const [failed] = locate([frame], [{ ...failure(1), action: 'deadLetter' }])
+    blocks.add(failed!.record!.key.buffer)
+    Buffer.from('x'.repeat(1000))
+  }
+  assert.ok(blocks.size <= 2, `1000 keys of a byte hold ${blocks.size} blocks`)
+  const [large] = locate([taken(['k'.repeat(5000)], 7, 0, 0)], [{ ...failure(0), action: 'deadLetter' }])
+  assert.equal(large!.record!.key.buffer.byteLength, 5000)
+})
+
 test('errorOf names the record by stream, partition, producer, sequence and key', () => {
   const [failed] = locate([taken(['a', 'b'], 7, 1, 0)], [failure(0)])
   const producer = '0000000000000001'

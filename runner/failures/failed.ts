@@ -50,9 +50,26 @@ export function locate(batch: readonly TakenFrame[], failures: readonly RecordFa
   })
 }
 
-/** In memory that small copies share: memory of its own, for each value, would cost more than all else in a letter. */
+/**
+ * Memory that the small copies of letters share: memory of its own for each would cost more than all else in a letter. They go in the
+ * order in which they came, so a block is not held for one of them; Node's pool would be, among all that is short-lived there.
+ */
+const blockBytes = 8 * 1024
+let block = new Uint8Array(blockBytes)
+let used = 0
+
 function copyOf({ key, value, timeMs }: RawRecord): RawRecord {
-  return { key: Buffer.from(key), value: Buffer.from(value), timeMs }
+  const bytes = key.length + value.length
+  if (bytes > blockBytes / 4) return { key: new Uint8Array(key), value: new Uint8Array(value), timeMs }
+  if (used + bytes > blockBytes) {
+    block = new Uint8Array(blockBytes)
+    used = 0
+  }
+  const copy = block.subarray(used, used + bytes)
+  used += bytes
+  copy.set(key)
+  copy.set(value, key.length)
+  return { key: copy.subarray(0, key.length), value: copy.subarray(key.length), timeMs }
 }
 
 /** A timer as it is shown to people. */
