@@ -15,9 +15,9 @@ import { streamsOf } from './partitions/topology.ts'
 import { canaryAssignmentOf, formatOf } from './rollout/canary.ts'
 import { trialOf } from './rollout/rollout.ts'
 import { shadowAssignmentOf } from './rollout/shadow.ts'
+import { goodOf } from './state/candidate.ts'
 import type { Draft } from './state/draft.ts'
 import { isEqual } from './state/equality.ts'
-import { goodOf } from './state/in-force.ts'
 import type { FunctionState, Seat, Task } from './state/state.ts'
 
 /**

@@ -22,7 +22,7 @@ import { awaitedOf, isAtWork } from '../partitions/ownership.ts'
 import { Census } from '../placement/census.ts'
 import { wantOf } from '../placement/launching.ts'
 import { forbidden } from '../placement/placement.ts'
-import { fits, minus, plus } from '../placement/resources.ts'
+import { fits, minus, noResources, plus } from '../placement/resources.ts'
 import type { Place } from '../placement/want.ts'
 import type { Draft } from '../state/draft.ts'
 import { rollingOf } from '../state/in-force.ts'
@@ -142,7 +142,7 @@ function haveRoomThen(
     if (!task.seats.every((seat) => seat.function === name && going.has(seat.index))) continue
     const { agentId, hostname, attributes = {}, resources } = task.document
     const place = { agentId, hostname, attributes }
-    const room = rooms.get(agentId) ?? { place, free: { cpus: 0, memMib: 0, diskMib: 0 } }
+    const room = rooms.get(agentId) ?? { place, free: noResources }
     rooms.set(agentId, { ...room, free: plus(room.free, resources) })
   }
   const request = { wants: [wantOf(manifest, 1, [])] }

@@ -12,7 +12,7 @@ import { awaitedOf, isAtWork } from '../partitions/ownership.ts'
 import { hasFailedForGood, swap } from '../rollout/rollout.ts'
 import type { Draft } from '../state/draft.ts'
 import { isUnwanted } from '../state/in-force.ts'
-import type { FunctionState, Slot } from '../state/state.ts'
+import type { FunctionState, Seat, Slot } from '../state/state.ts'
 import { drain } from '../state/stopping.ts'
 import { timings } from '../state/timings.ts'
 
@@ -33,28 +33,37 @@ export function direct(draft: Draft, fn: FunctionState, slot: Slot, active: read
     return
   }
   if (slot.phase === 'draining') return
-  const isWanted = active.includes(slot.index) || slot.isDouble === true
-  if (isWanted) delete slot.retiringSinceMs
-  // If the version's document has not been read yet, the instance stays, unless the function was deleted.
-  const gone = version === undefined && isUnwanted(draft.state.wanted.functions.get(fn.name))
-  const because = gone
-    ? 'the function is deleted'
-    : slot.command !== undefined
-      ? 'it was asked to restart'
-      : version !== undefined && !isWanted && mayRetire(draft, fn, slot, active)
-        ? slot.keeps === undefined
-          ? 'fewer instances are wanted'
-          : 'another one has taken its place'
-        : version !== undefined && seat.document.version !== version.version
-          ? `version ${version.version} replaces ${seat.document.version}`
-          : version !== undefined && hasFailedForGood(draft, slot, version)
-            ? `version ${version.version} could not take over: ${slot.failed?.reason}`
-            : undefined
-  if (because === undefined) return
+  const why = whyChange(draft, fn, slot, seat, active)
+  if (why === undefined) return
   if (slot.command === undefined && version !== undefined && active.includes(slot.index)) {
     if (swap(draft, fn, slot, version)) return
   }
-  drain(draft, slot, draft.taskOf(seat), because)
+  drain(draft, slot, draft.taskOf(seat), why)
+}
+
+/** Why an instance has to end, or to run another version; undefined if it is as it should be. */
+function whyChange(
+  draft: Draft,
+  fn: FunctionState,
+  slot: Slot,
+  seat: Seat,
+  active: readonly number[],
+): string | undefined {
+  const version = draft.versionAt(fn.name, slot.index)
+  const isWanted = active.includes(slot.index) || slot.isDouble === true
+  if (isWanted) delete slot.retiringSinceMs
+  // If the version's document has not been read yet, the instance stays, unless the function was deleted.
+  if (version === undefined && isUnwanted(draft.state.wanted.functions.get(fn.name)))
+    return 'the function is deleted'
+  if (slot.command !== undefined) return 'it was asked to restart'
+  if (version === undefined) return undefined
+  if (!isWanted && mayRetire(draft, fn, slot, active))
+    return slot.keeps === undefined ? 'fewer instances are wanted' : 'another one has taken its place'
+  if (seat.document.version !== version.version)
+    return `version ${version.version} replaces ${seat.document.version}`
+  if (hasFailedForGood(draft, slot, version))
+    return `version ${version.version} could not take over: ${slot.failed?.reason}`
+  return undefined
 }
 
 /** Whether a superfluous instance may end (DI1). */

@@ -15,9 +15,9 @@
  */
 import type { Awaited, InstanceAssignment } from '../../../infra/control/messages.ts'
 import type { Manifest } from '../../../sdk/manifest/manifest.ts'
+import { goodOf } from '../state/candidate.ts'
 import type { Draft } from '../state/draft.ts'
 import { isEqual } from '../state/equality.ts'
-import { goodOf } from '../state/in-force.ts'
 import { reportOf } from '../state/reports.ts'
 import type { FunctionState, Seat, Slot, Task } from '../state/state.ts'
 import { type Homes, homesOf, sharesOf } from './homes.ts'

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Resources } from '../../engine.ts'
-import { plus } from './resources.ts'
+import { noResources, plus } from './resources.ts'
 import type { Place, Want } from './want.ts'
 
 /** A runner and its agent. */
@@ -13,8 +13,6 @@ export interface Resident extends Place {
   readonly instances: readonly Pick<Want, 'function' | 'count'>[]
   readonly resources: Resources
 }
-
-const nothing: Resources = { cpus: 0, memMib: 0, diskMib: 0 }
 
 export class Census {
   readonly #residents: Iterable<Resident>
@@ -51,7 +49,7 @@ export class Census {
       this.#taken = new Map()
       for (const resident of this.#all) take(this.#taken, resident)
     }
-    return this.#taken.get(agentId) ?? nothing
+    return this.#taken.get(agentId) ?? noResources
   }
 
   /** Those of the functions that run on an agent. */
@@ -106,7 +104,7 @@ export function attributeOf(place: Place, attribute: string): string | undefined
 }
 
 function take(taken: Map<string, Resources>, { agentId, resources }: Resident): void {
-  taken.set(agentId, plus(taken.get(agentId) ?? nothing, resources))
+  taken.set(agentId, plus(taken.get(agentId) ?? noResources, resources))
 }
 
 function mapIn(maps: Map<string, Map<string, number>>, key: string): Map<string, number> {

@@ -17,7 +17,7 @@ import { timings } from '../state/timings.ts'
 import type { Resident } from './census.ts'
 import { resourcesOf, type Sharing, sharingOf } from './packs.ts'
 import { type Placement, type PlacementAnswer, place, type Request, roomKey } from './placement.ts'
-import { minus, plus, times } from './resources.ts'
+import { minus, noResources, plus, times } from './resources.ts'
 import { seatDocument } from './seating.ts'
 import type { Want } from './want.ts'
 
@@ -95,7 +95,7 @@ function waitingSlots(draft: Draft, names: readonly string[]): Waiting[] {
 function budgetOf(draft: Draft): Partial<Resources> | undefined {
   const { quota } = draft.state
   if (Object.keys(quota).length === 0) return undefined
-  let left: Resources = { cpus: 0, memMib: 0, diskMib: 0, ...quota }
+  let left: Resources = { ...noResources, ...quota }
   for (const { document } of draft.tasks.values()) left = minus(left, document.resources)
   const kinds = Object.keys(quota) as (keyof Resources)[]
   return Object.fromEntries(kinds.map((kind) => [kind, left[kind]]))

@@ -6,7 +6,6 @@
  * Design: docs/design/0021-placement.md
  * @module
  */
-import type { Resources } from '../../engine.ts'
 import type { Draft } from '../state/draft.ts'
 import type { Task } from '../state/state.ts'
 import { drain, kill } from '../state/stopping.ts'
@@ -14,6 +13,7 @@ import { timings } from '../state/timings.ts'
 import { Census } from './census.ts'
 import { type Party, residentsOf } from './launching.ts'
 import { type Ground, makeRoom } from './preemption.ts'
+import { noResources } from './resources.ts'
 
 /** Drains less important runners for a request that has waited long enough. */
 export function makeWay(draft: Draft, waiting: readonly Party[]): void {
@@ -46,7 +46,6 @@ export function makeWay(draft: Draft, waiting: readonly Party[]): void {
 /** The agents on which a runner could give way (MR2). */
 function groundsOf(draft: Draft): Ground[] {
   const tasks = Map.groupBy(draft.tasks.values(), (task) => task.document.agentId)
-  const nothing: Resources = { cpus: 0, memMib: 0, diskMib: 0 }
   const empty = [...draft.state.agents.values()]
     .filter(({ agentId, seenAtMs }) => !tasks.has(agentId) && draft.nowMs - seenAtMs < timings.agentSeenMs)
     .map((seen) => ({ ...seen, tenants: [] }))
@@ -54,7 +53,8 @@ function groundsOf(draft: Draft): Ground[] {
     if (here.some((task) => isLeaving(draft, task))) return []
     const { hostname, attributes = {} } = here[0]!.document
     const seen = draft.state.agents.get(agentId)
-    const free = seen !== undefined && draft.nowMs - seen.seenAtMs < timings.agentSeenMs ? seen.free : nothing
+    const free =
+      seen !== undefined && draft.nowMs - seen.seenAtMs < timings.agentSeenMs ? seen.free : noResources
     const tenants = here.map((task) => ({
       taskId: task.document.taskId,
       priority: Math.max(0, ...task.seats.map((seat) => priorityOf(draft, seat.function))),

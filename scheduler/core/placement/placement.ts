@@ -18,7 +18,7 @@ import type { Constraint } from '../../../sdk/manifest/constraint.ts'
 import { isLike } from '../../../sdk/manifest/constraint.ts'
 import type { Offer, Resources } from '../../engine.ts'
 import { attributeOf, Census, type Resident } from './census.ts'
-import { fits, minus, plus, sum } from './resources.ts'
+import { fits, minus, noResources, plus, sum } from './resources.ts'
 import type { Place, Want } from './want.ts'
 
 export interface Request {
@@ -75,7 +75,7 @@ export function place(
   const unplaced = new Map<string, string>()
   const stack = inOrder(requests).reverse()
   let field: Field | undefined
-  let spent: Resources = { cpus: 0, memMib: 0, diskMib: 0 }
+  let spent = noResources
   for (let request = stack.pop(); request !== undefined; request = stack.pop()) {
     const beyond = beyondBudget(plus(spent, request.resources), budget)
     if (field?.alike === undefined || field.alike !== request.alike) field = new Field(request, rooms, census)

@@ -5,6 +5,8 @@
  */
 import type { Resources } from '../../engine.ts'
 
+export const noResources: Resources = { cpus: 0, memMib: 0, diskMib: 0 }
+
 const milli = (value: number) => Math.round(value * 1000)
 
 export const sum = (a: number, b: number) => (milli(a) + milli(b)) / 1000

@@ -11,17 +11,17 @@
  * @module
  */
 import type { CanaryAssignment, FunctionAssignment } from '../../../infra/control/messages.ts'
-import type { CanaryDocument, VersionDocument } from '../../../infra/store/index.ts'
-import { type CanaryReport, sumOf } from '../../../sdk/versions/canary.ts'
+import type { CanaryDocument, OutcomeDocument, VersionDocument } from '../../../infra/store/index.ts'
+import { type CanaryEvidence, type CanaryReport, sumOf } from '../../../sdk/versions/canary.ts'
 import type { Draft } from '../state/draft.ts'
+import { presentReports } from '../state/reports.ts'
 import type { FunctionState, LastExit, WantedFunction } from '../state/state.ts'
-import { canaryOf } from '../state/wanted-canary.ts'
+import { canaryOf, type WantedCanary } from '../state/wanted-canary.ts'
 import { judge, looks, patience } from './judge.ts'
+import { failuresMax, reasonMax } from './rollout.ts'
 
 /** Reasons for the end of a whole runner that a version is blamed for. */
 const processFaults: ReadonlySet<string> = new Set(['memory', 'frozen'])
-/** So many failures of an instance in a row are blamed on the version too. */
-const failuresMax = 3
 
 /** The format in which a version has its state, and the format of the version beside it that must stay readable. */
 export function formatOf(
@@ -58,80 +58,117 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
     delete fn.canary
     return
   }
-  const { version, good, rules, at } = canary
-  if (fn.canary?.version !== version.version)
-    fn.canary = { version: version.version, step: -1, sinceMs: draft.nowMs, looks: 0, settled: false }
-  const seen = fn.canary
-  if (seen.settled) return
-  if (at === undefined)
-    return enter(draft, fn, { version: version.version, step: 0, sinceMs: draft.nowMs, passed: [] })
-  if (seen.step < at.step)
-    fn.canary = { ...seen, step: at.step, sinceMs: draft.nowMs, looks: 0 } // CY3
-  else if (seen.step > at.step) return // its next step is being written to the store
+  const at = stepToJudge(draft, fn, canary)
+  if (at === undefined) return
+  const { rules } = canary
   const reports = reportsOf(draft, fn, active, at)
-  const failed = reports.find(({ state }) => state === 'failed')
   const evidence = sumOf(reports.map((report) => report.evidence))
-  const { sinceMs } = fn.canary
-  const elapsedMs = draft.nowMs - sinceMs
-  const look = Math.min(looks, Math.floor((elapsedMs / rules.bakeMs) * looks))
-  const isLook = look > fn.canary.looks
+  const elapsedMs = draft.nowMs - fn.canary!.sinceMs
+  const isLook = isTimeToLook(draft, fn, elapsedMs, rules.bakeMs)
   const verdict = judge({ evidence, rules, elapsedMs, isLook, isWhole: reports.length >= active.length })
-  if (isLook) fn.canary = { ...fn.canary, looks: look }
-  // Wake up by time: a function without instances sends no heartbeats that would cause a look.
-  const nextMs = elapsedMs < rules.bakeMs ? ((look + 1) * rules.bakeMs) / looks : patience * rules.bakeMs
-  if (elapsedMs < patience * rules.bakeMs) draft.wakeAt(fn.name, sinceMs + nextMs)
-  const broken = fn.slots.find(({ lastExit, restarts }) =>
-    isItsFault(lastExit, restarts, at.sinceMs),
-  )?.lastExit
-  const bad =
-    broken !== undefined
-      ? `an instance that it was in ended (${broken.reason}): ${broken.message}`
-      : failed !== undefined
-        ? `it ended: ${failed.reason ?? 'nothing was said'}`
-        : verdict.kind === 'bad'
-          ? verdict.why
-          : undefined
-  const place = `at ${rules.steps[at.step]} % of the keys`
-  if (bad !== undefined) {
-    const spent = `error budget spent: ${evidence.canary.errors} of ${evidence.canary.records} records`
-    const lost =
-      version.migrates === true ? 'none of them lost, but what it did to state' : 'none of them lost'
-    const reason = `${place}, after ${(elapsedMs / 1000).toFixed(1)} s: ${bad} (${spent}; ${lost})`
-    fn.canary = { ...fn.canary, settled: true }
-    const text = `${fn.name} stays with version ${good.version}: version ${version.version} has failed as a canary ${reason}`
-    draft.act({ kind: 'log', level: 'warn', message: text })
-    const outcome = {
-      schema: 1,
-      version: version.version,
-      state: 'failed',
-      atMs: draft.nowMs,
-      from: good.version,
-    } as const
-    draft.act({
-      kind: 'settleVersion',
-      function: fn.name,
-      good: good.version,
-      outcome: { ...outcome, reason: reason.slice(0, 1000) },
-    })
-    return
+  const bad = whyEnded(fn, reports, at) ?? (verdict.kind === 'bad' ? verdict.why : undefined)
+  if (bad !== undefined)
+    fail(
+      draft,
+      fn,
+      canary,
+      `${placeOf(canary, at)}, after ${(elapsedMs / 1000).toFixed(1)} s: ${bad}`,
+      evidence,
+    )
+  else if (verdict.kind === 'good') pass(draft, fn, canary, at, verdict.why, evidence)
+}
+
+/** The step to judge. Undefined while the canary begins or its next step is written, and once it is settled. */
+function stepToJudge(
+  draft: Draft,
+  fn: FunctionState,
+  { version: { version }, at }: WantedCanary,
+): CanaryDocument | undefined {
+  if (fn.canary?.version !== version)
+    fn.canary = { version, step: -1, sinceMs: draft.nowMs, looks: 0, settled: false }
+  const seen = fn.canary
+  if (seen.settled) return undefined
+  if (at === undefined) {
+    enter(draft, fn, { version, step: 0, sinceMs: draft.nowMs, passed: [] })
+    return undefined
   }
-  if (verdict.kind !== 'good') return
+  if (seen.step > at.step) return undefined
+  if (seen.step < at.step) fn.canary = { ...seen, step: at.step, sinceMs: draft.nowMs, looks: 0 } // CY3
+  return at
+}
+
+/** Whether the next look of a step is due (judge.ts, J2). Wakes the function for the one after it. */
+function isTimeToLook(draft: Draft, fn: FunctionState, elapsedMs: number, bakeMs: number): boolean {
+  const seen = fn.canary!
+  const look = Math.min(looks, Math.floor((elapsedMs / bakeMs) * looks))
+  // By time: a function without instances sends no heartbeats that would cause a look.
+  const nextMs = elapsedMs < bakeMs ? ((look + 1) * bakeMs) / looks : patience * bakeMs
+  if (elapsedMs < patience * bakeMs) draft.wakeAt(fn.name, seen.sinceMs + nextMs)
+  if (look <= seen.looks) return false
+  fn.canary = { ...seen, looks: look }
+  return true
+}
+
+/** Why the canary cannot go on, whatever the evidence: it has ended, or a runner that it was in. */
+function whyEnded(
+  fn: FunctionState,
+  reports: readonly CanaryReport[],
+  { sinceMs }: CanaryDocument,
+): string | undefined {
+  const broken = fn.slots.find(({ lastExit, restarts }) => isItsFault(lastExit, restarts, sinceMs))?.lastExit
+  if (broken !== undefined) return `an instance that it was in ended (${broken.reason}): ${broken.message}`
+  const failed = reports.find(({ state }) => state === 'failed')
+  return failed && `it ended: ${failed.reason ?? 'nothing was said'}`
+}
+
+/** Takes the canary back: the good version is wanted again. */
+function fail(
+  draft: Draft,
+  fn: FunctionState,
+  { version: { version, migrates }, good: { version: good } }: WantedCanary,
+  why: string,
+  { canary: { errors, records } }: CanaryEvidence,
+): void {
+  const lost = migrates === true ? 'none of them lost, but what it did to state' : 'none of them lost'
+  const reason = `${why} (error budget spent: ${errors} of ${records} records; ${lost})`
+  fn.canary = { ...fn.canary!, settled: true }
+  const message = `${fn.name} stays with version ${good}: version ${version} has failed as a canary ${reason}`
+  draft.act({ kind: 'log', level: 'warn', message })
+  const outcome: OutcomeDocument = {
+    ...{ schema: 1, version, state: 'failed', atMs: draft.nowMs, from: good },
+    reason: reason.slice(0, reasonMax),
+  }
+  draft.act({ kind: 'settleVersion', function: fn.name, good, outcome })
+}
+
+/** Moves the canary to its next step, or promotes it after the last one. */
+function pass(
+  draft: Draft,
+  fn: FunctionState,
+  canary: WantedCanary,
+  at: CanaryDocument,
+  why: string,
+  evidence: CanaryEvidence,
+): void {
+  const { version, rules } = canary
   const step = at.step + 1
-  const passed = [...at.passed, `${place}: ${verdict.why}`]
+  const passed = [...at.passed, `${placeOf(canary, at)}: ${why}`]
   const isQuiet = evidence.canary.records === 0
   const isUntried = isQuiet && (at.step === 0 || at.untried === true)
   const quietAt = [...(at.quietAt ?? []), ...(isQuiet ? [rules.steps[at.step]!] : [])]
-  const next: CanaryDocument = {
+  const message = `${fn.name}: version ${version.version} has passed ${passed.at(-1)}`
+  draft.act({ kind: 'log', level: 'info', message })
+  enter(draft, fn, {
     ...{ version: version.version, step, sinceMs: draft.nowMs, passed },
     ...(isUntried && { untried: true }),
     ...(quietAt.length > 0 && { quietAt }),
-  }
-  draft.act({
-    kind: 'log',
-    level: 'info',
-    message: `${fn.name}: version ${version.version} has passed ${passed.at(-1)}`,
+    ...(step === rules.steps.length && { promoted: true }),
   })
-  enter(draft, fn, step < rules.steps.length ? next : { ...next, promoted: true })
+}
+
+/** A step, as the start of a sentence about it. */
+function placeOf({ rules }: WantedCanary, { step }: CanaryDocument): string {
+  return `at ${rules.steps[step]} % of the keys`
 }
 
 function enter(draft: Draft, fn: FunctionState, canary: CanaryDocument): void {
@@ -156,12 +193,7 @@ function reportsOf(
   active: readonly number[],
   { version, step }: CanaryDocument,
 ): CanaryReport[] {
-  return fn.slots.flatMap((slot) => {
-    if (slot.seat === undefined || !active.includes(slot.index)) return []
-    const { instance, epoch } = slot.seat.document
-    const report = draft
-      .taskOf(slot.seat)
-      .beat?.instances.find((one) => one.id === instance && one.epoch === epoch)?.canary
+  return presentReports(draft, fn, active).flatMap(({ canary: report }) => {
     if (report === undefined || report.version !== version || report.state === 'preparing') return []
     return report.step === step || report.state === 'failed' ? [report] : []
   })

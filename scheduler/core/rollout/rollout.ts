@@ -12,6 +12,7 @@ import type { InstanceReport } from '../../../infra/control/messages.ts'
 import type { OutcomeDocument, VersionDocument } from '../../../infra/store/index.ts'
 import type { Manifest } from '../../../sdk/manifest/manifest.ts'
 import { drainReason } from '../../../sdk/versions/swap.ts'
+import { goodOf } from '../state/candidate.ts'
 import type { Draft } from '../state/draft.ts'
 import { rollingOf } from '../state/in-force.ts'
 import { reportOf } from '../state/reports.ts'
@@ -28,7 +29,9 @@ const versionsFault: ReadonlySet<string> = new Set([
   'frozen',
 ])
 /** So many failures in a row are blamed on it too, whatever their reasons. */
-const failuresMax = 3
+export const failuresMax = 3
+/** Characters that an outcome keeps of its reason. */
+export const reasonMax = 1000
 
 /**
  * Starts to swap the wanted version in while the instance runs, if possible.
@@ -146,8 +149,6 @@ function passedBy(
   return { untried: true, reason: `no record came while it was on trial (${trial.ms / 1000} s)` }
 }
 
-const reasonMax = 1000
-
 function settle(
   draft: Draft,
   fn: FunctionState,
@@ -165,9 +166,6 @@ function settle(
   })
 }
 
-/** The good version, if it still exists. */
 function goodVersion(draft: Draft, name: string): number | undefined {
-  const wanted = draft.state.wanted.functions.get(name)
-  const good = wanted?.document.good
-  return good !== undefined && wanted?.versions.has(good) ? good : undefined
+  return goodOf(draft.state.wanted.functions.get(name))?.version
 }

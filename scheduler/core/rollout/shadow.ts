@@ -18,11 +18,11 @@ import {
   sumOfShadows,
 } from '../../../sdk/versions/shadow.ts'
 import type { Draft } from '../state/draft.ts'
+import { presentReports } from '../state/reports.ts'
 import type { FunctionState, WantedFunction } from '../state/state.ts'
 import { shadowOf, type WantedShadow } from '../state/wanted-shadow.ts'
 import { formatOf, isItsFault } from './canary.ts'
-
-const reasonMax = 1000
+import { reasonMax } from './rollout.ts'
 
 type Seen = NonNullable<FunctionState['shadow']>
 
@@ -143,11 +143,7 @@ function reportsOf(
   active: readonly number[],
   version: number,
 ): ShadowReport[] {
-  return fn.slots.flatMap((slot) => {
-    if (slot.seat === undefined || !active.includes(slot.index)) return []
-    const { instance, epoch } = slot.seat.document
-    const { beat } = draft.taskOf(slot.seat)
-    const report = beat?.instances.find((one) => one.id === instance && one.epoch === epoch)?.shadow
-    return report?.version === version ? [report] : []
-  })
+  return presentReports(draft, fn, active).flatMap(({ shadow }) =>
+    shadow?.version === version ? [shadow] : [],
+  )
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { RollingDocument, VersionDocument } from '../../../infra/store/index.ts'
+import { candidateOf } from './candidate.ts'
 import type { WantedFunction } from './state.ts'
 import { canaryOf } from './wanted-canary.ts'
 import { shadowOf } from './wanted-shadow.ts'
@@ -37,12 +38,6 @@ export function isUnwanted(wanted: WantedFunction | undefined): boolean {
   return wanted === undefined || wanted.document.deleted === true
 }
 
-/** The good version, if it still exists. */
-export function goodOf(wanted: WantedFunction | undefined): VersionDocument | undefined {
-  const good = wanted?.document.good
-  return good === undefined ? undefined : wanted?.versions.get(good)
-}
-
 /** The version that an instance should run. */
 export function versionAt(wanted: WantedFunction | undefined, index: number): VersionDocument | undefined {
   const rolling = rollingOf(wanted)
@@ -58,13 +53,11 @@ export function versionsInForce(wanted: WantedFunction | undefined): VersionDocu
 
 /** The rolling deploy that a function should have; none while a shadow or a canary is wanted. */
 export function rollingOf(wanted: WantedFunction | undefined): WantedRolling | undefined {
-  if (wanted === undefined || (shadowOf(wanted) ?? canaryOf(wanted)) !== undefined) return undefined
-  const { document, versions } = wanted
-  if (document.deleted === true || document.atOnce === true) return undefined
-  const version = versions.get(document.version)
-  const good = document.good === undefined ? undefined : versions.get(document.good)
-  const width = version?.manifest.rollout?.rolling
-  if (version === undefined || good === undefined || good === version || width === undefined) return undefined
+  const candidate = candidateOf(wanted)
+  const width = candidate?.version.manifest.rollout?.rolling
+  if (candidate === undefined || width === undefined) return undefined
+  if ((shadowOf(wanted) ?? canaryOf(wanted)) !== undefined) return undefined
+  const { document, version, good } = candidate
   const at = document.rolling?.version === version.version ? document.rolling : undefined
   const isOtherFormat = (version.stateFormat ?? 1) !== (good.stateFormat ?? 1)
   return { version, good, width, isOtherFormat, at }

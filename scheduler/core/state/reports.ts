@@ -4,11 +4,22 @@
  * @module
  */
 import type { AllowanceNotice, Heartbeat, InstanceReport } from '../../../infra/control/messages.ts'
-import type { Seat, Task } from './state.ts'
+import type { Draft } from './draft.ts'
+import type { FunctionState, Seat, Task } from './state.ts'
 
 /** A seat's report in its task's last heartbeat. */
 export function reportOf(task: Readonly<Task>, { document }: Readonly<Seat>): InstanceReport | undefined {
   return task.beat === undefined ? undefined : reportIn(task.beat, document.instance, document)
+}
+
+/** The reports of a function's wanted instances, each at the epoch that its seat has now. */
+export function presentReports(draft: Draft, fn: FunctionState, active: readonly number[]): InstanceReport[] {
+  return fn.slots.flatMap(({ index, seat }) => {
+    if (seat === undefined || !active.includes(index)) return []
+    const { instance, epoch } = seat.document
+    const { beat } = draft.taskOf(seat)
+    return beat?.instances.find((one) => one.id === instance && one.epoch === epoch) ?? []
+  })
 }
 
 /** A seat's last allowance notice. */

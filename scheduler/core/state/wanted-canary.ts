@@ -6,6 +6,7 @@
 import type { CanaryDocument, VersionDocument } from '../../../infra/store/index.ts'
 import type { CanaryRules } from '../../../sdk/manifest/manifest.ts'
 import { drainReason } from '../../../sdk/versions/swap.ts'
+import { candidateOf } from './candidate.ts'
 import type { WantedFunction } from './state.ts'
 import { shadowOf } from './wanted-shadow.ts'
 
@@ -20,14 +21,11 @@ export interface WantedCanary {
 
 /** The canary that a function should have, if any. */
 export function canaryOf(wanted: WantedFunction | undefined): WantedCanary | undefined {
-  if (wanted === undefined) return undefined
-  const { document, versions } = wanted
-  if (shadowOf(wanted) !== undefined) return undefined
-  if (document.deleted === true || document.drain === true || document.atOnce === true) return undefined
-  const version = versions.get(document.version)
-  const good = document.good === undefined ? undefined : versions.get(document.good)
-  const rules = version?.manifest.rollout?.canary
-  if (version === undefined || good === undefined || good === version || rules === undefined) return undefined
+  const candidate = candidateOf(wanted)
+  const rules = candidate?.version.manifest.rollout?.canary
+  if (candidate === undefined || rules === undefined || shadowOf(wanted) !== undefined) return undefined
+  const { document, version, good } = candidate
+  if (document.drain === true) return undefined
   const at = document.canary?.version === version.version ? document.canary : undefined
   if (at?.promoted === true) return undefined
   // A version that cannot take over in place cannot run beside the good one either.

@@ -8,6 +8,7 @@
 import type { ShadowDocument, VersionDocument } from '../../../infra/store/index.ts'
 import type { ShadowRules } from '../../../sdk/manifest/manifest.ts'
 import { drainReason } from '../../../sdk/versions/swap.ts'
+import { candidateOf } from './candidate.ts'
 import type { WantedFunction } from './state.ts'
 
 export interface WantedShadow {
@@ -21,14 +22,12 @@ export interface WantedShadow {
   readonly refused?: string | undefined
 }
 
+/** The shadow that a function should have, if any. */
 export function shadowOf(wanted: WantedFunction | undefined): WantedShadow | undefined {
-  if (wanted === undefined) return undefined
-  const { document, versions } = wanted
-  if (document.deleted === true || document.atOnce === true) return undefined
-  const version = versions.get(document.version)
-  const good = document.good === undefined ? undefined : versions.get(document.good)
-  const rules = version?.manifest.rollout?.shadow
-  if (version === undefined || good === undefined || good === version || rules === undefined) return undefined
+  const candidate = candidateOf(wanted)
+  const rules = candidate?.version.manifest.rollout?.shadow
+  if (candidate === undefined || rules === undefined) return undefined
+  const { document, version, good } = candidate
   const at = document.shadow?.version === version.version ? document.shadow : undefined
   if (at?.promoted === true) return undefined
   const { cpus, memMib, diskMib } = good.manifest.resources
