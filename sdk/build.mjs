@@ -1,16 +1,17 @@
 /**
- * Builds what others load of the sdk: `node sdk/build.mjs` makes dist/ anew.
+ * Build: makes dist/ anew, which holds everything that others load of the sdk: `node sdk/build.mjs`.
  *
- *   dist/sdk.js, testkit.js, client.js   what authors and operators import as `concord`, `concord/testkit`, `concord/client`
+ *   dist/sdk.js, testkit.js, client.js   the modules `concord`, `concord/testkit` and `concord/client`
  *   dist/cli.mjs                         the command line; sdk/cli/bin.mjs runs it
- *   dist/runtime.js                      what runs in an isolate, as a script; `concord fn replay` runs it again
- *   dist/probe-*.js                      what an upload finds in the isolate in which a gateway loads it
- *   dist/types/                          declarations of the first three
+ *   dist/runtime.js                      the script that runs in an isolate; `concord fn replay` runs it too
+ *   dist/probe-*.js                      the scripts of the isolate in which a gateway loads an upload
+ *   dist/types/                          type declarations of the first three
  *
- *  B1. Every file is replaced by a rename, `cli.mjs` last: a command that starts meanwhile sees the old build or the new.
- *  B2. Chunks are named by their content, and old ones stay for an hour, so that a running command finds its own.
+ *   B1. Every file is replaced by a rename, `cli.mjs` last: a command that starts meanwhile sees the old build or the
+ *       new one.
+ *   B2. Chunks are named by their content, and old ones are kept for an hour, so that a running command finds its own.
  *
- * Plain JavaScript with esbuild as its only dependency, since it runs on whatever Node (≥ 20) the machine has.
+ * Plain JavaScript with esbuild as its only dependency: it runs on whatever Node (20 or later) the machine has.
  * @module
  */
 import { execFile } from 'node:child_process'

@@ -1,5 +1,6 @@
 /**
- * Built: whether dist/ is as new as its sources, and its scripts for isolates. Plain JavaScript, as build.mjs is.
+ * Built: whether dist/ is as new as its sources, and the scripts for isolates in it. Plain JavaScript, as in
+ * build.mjs.
  * @module
  */
 import { existsSync, readdirSync, statSync } from 'node:fs'
@@ -11,10 +12,12 @@ import { isolateScripts } from './isolate-scripts.mjs'
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 export const dist = join(root, 'dist')
 
-/** The sources of the command line, which build.mjs puts in its place last. */
+/** The source of the command line. Its output is the last file that build.mjs replaces. */
 export const cli = 'sdk/cli/main.ts'
 
-/** True if dist/cli.mjs is missing or older than a source it may be made of. Always false where there are no sources. */
+/**
+ * True if dist/cli.mjs is missing, or older than a source file of the sdk. Always false where there are no sources.
+ */
 export function codeIsStale() {
   if (!existsSync(join(root, cli))) return false
   const built = statSync(join(dist, 'cli.mjs'), { throwIfNoEntry: false })
@@ -31,12 +34,15 @@ function newestMs(folder) {
   return newest
 }
 
-/** A script of dist/; where a source is newer it is made anew, which takes a process of esbuild's and some 100 ms of CPU. */
+/**
+ * A script of dist/. If a source is newer, it is built again, which takes a process of esbuild and some 100 ms of
+ * CPU.
+ */
 export async function isolateScript(name) {
   const built = codeIsStale() ? undefined : await readFile(join(dist, name), 'utf8').catch(() => undefined)
   if (built !== undefined) return built
   const { stop } = await import('esbuild')
   const made = await isolateScripts[name]()
-  await stop() // esbuild's service would stay as a process of 10 MB
+  await stop() // otherwise esbuild's service would stay, a process of 10 MB
   return made
 }

@@ -1,8 +1,8 @@
 /**
- * The API of a function: what its author writes and what the platform hands to it (docs/functions.md).
+ * The API of a function: what its author writes, and what the platform passes to it (docs/functions.md).
  *
- * The names are those of Concord's 2016 C++ API: init, processRecord, processTimer, destroy, metadata; on the
- * context produceRecord, setTimer, getState, setState. One callback of an instance runs at a time (I1).
+ * The names are those of Concord's C++ API of 2016: init, processRecord, processTimer, destroy, metadata; on the
+ * context produceRecord, setTimer, getState, setState. An instance runs one callback at a time (I1).
  * @module
  */
 
@@ -16,42 +16,48 @@ export const broadcast = 'broadcast' satisfies Grouping as 'broadcast'
 export const local = 'local' satisfies Grouping as 'local'
 export const explicit = 'explicit' satisfies Grouping as 'explicit'
 
-/** What the platform does when an input outruns its function. */
+/** What happens to the sender when records arrive faster than the function processes them (docs/functions.md). */
 export type BackPressure = 'block' | 'enqueue' | 'dropHead' | 'dropTail' | 'none'
 
-/** What happens to a record whose callback threw. `then` says what follows when the retries are used up. */
+/** What happens to a record whose callback threw. `then` applies once the retries are used up. */
 export type ErrorPolicy = 'fail' | 'skip' | 'deadLetter' | RetryPolicy
 
 export interface RetryPolicy {
-  /** How often a record is tried again, over restarts too. */
+  /** How many times a record is tried again. Attempts before a restart of the instance count too. */
   readonly retry: number
   readonly then: 'fail' | 'skip' | 'deadLetter'
-  /** How long the record waits before it is tried again, while others go on; doubled each time. Default 100; 0: at once. */
+  /**
+   * Milliseconds before the next attempt, doubled each time; other records are processed meanwhile. 0: at once.
+   * Default 100.
+   */
   readonly waitMs?: number
-  /** The longest of these waits. Default 10,000. */
+  /** The longest wait between two attempts, in milliseconds. Default 10,000. */
   readonly waitMaxMs?: number
-  /** Whether later records of its key wait behind it. Default: false, they go on as well. */
+  /** Whether later records with the same key wait for it. Default: false. */
   readonly keepOrder?: boolean
 }
 
 export interface InputOptions {
   readonly grouping: Grouping
   readonly backPressure?: BackPressure
-  /** What may wait for each producer: MiB of memory with `dropHead` and `dropTail`, of disk with `enqueue`. */
+  /** The size of the queue at each producer, in MiB: memory for `dropHead` and `dropTail`, disk for `enqueue`. */
   readonly queueMib?: number
-  /** With `enqueue`: for how long it may wait. */
+  /** With `enqueue`: the longest time that a record may wait, in milliseconds. */
   readonly queueAgeMs?: number
 }
 
-/** What a function says about itself; a manifest adds resources and limits. */
+/** What the code says about the function. The manifest adds resources and limits. */
 export interface Metadata {
-  /** Lower case, digits and dashes, first a letter, at most 63. */
+  /** Lower-case letters, digits and dashes, starting with a letter; at most 63 characters. */
   readonly name: string
   /** Input streams. */
   readonly istreams?: Readonly<Record<string, Grouping | InputOptions>>
   /** Output streams: `produceRecord` refuses any other. */
   readonly ostreams?: readonly string[]
-  /** Default `fail`: the instance crashes, is reported, and restarts with back-off. */
+  /**
+   * What happens when a callback throws. Default `fail`: the instance ends, the error is reported, and it restarts
+   * with back-off.
+   */
   readonly onError?: ErrorPolicy
 }
 
@@ -59,8 +65,8 @@ export interface Metadata {
 export type Data = Uint8Array | string
 
 /**
- * A record under the eyes of a callback. `key` and `value` are views that are valid during the callback only
- * (for an async callback: until its promise settles); `copy()` keeps one.
+ * The record that a callback processes. `key` and `value` are views that are valid only during the callback (if it is
+ * asynchronous, until its promise settles). To keep the record, `copy()` it.
  */
 export interface StreamRecord {
   readonly stream: string
@@ -71,60 +77,66 @@ export interface StreamRecord {
   readonly timeMs: number
   /** The key as UTF-8 text. */
   keyText(): string
-  /** The value as UTF-8 text, a string of its own. */
+  /** The value as UTF-8 text. The string is a copy. */
   text(): string
   /** The value parsed as JSON. @throws {SyntaxError} */
   json<T = unknown>(): T
-  /** A record that outlives the callback. */
+  /** A copy of the record that stays valid after the callback. */
   copy(): StreamRecord
 }
 
 export interface ProduceOptions {
-  /** Event time; default: that of the record at hand, or the timer's. */
+  /** Event time, milliseconds since 1970. Default: that of the current record or timer. */
   readonly timeMs?: number
-  /** Names the partition (grouping `explicit`). */
+  /** The partition to send to. Only for streams with the grouping `explicit`. */
   readonly partition?: number
 }
 
 export interface StateOptions {
-  /** Time to live in whole milliseconds, from this write on by the platform's clock; default: for ever. */
+  /** Time to live from this write, in whole milliseconds of the platform's clock. Default: for ever. */
   readonly ttlMs?: number
 }
 
 /** The state operations, scoped to (function, partition of the current record or timer). */
 export interface State {
-  /** The bytes stored under `key`, a copy of one's own, or undefined. */
+  /** A copy of the bytes stored under `key`; undefined if there are none. */
   getState(key: Data): Uint8Array | undefined
   /** Stores bytes, or text as UTF-8. Undone if the callback throws. */
   setState(key: Data, value: Data, options?: StateOptions): void
   /** @returns Whether there was something to delete. */
   deleteState(key: Data): boolean
-  /** `getState` parsed as JSON. */
+  /** The value under `key`, parsed as JSON; undefined if there is none. */
   getJson<T = unknown>(key: Data): T | undefined
-  /** `setState` of a value's JSON. */
+  /** Stores a value as JSON. */
   setJson(key: Data, value: unknown, options?: StateOptions): void
   /**
-   * The keys of the current partition, copies, in no order: those of `setState`, or those that have a counter.
-   * The callback may set and delete while it goes through them: a key that is there all the time comes up once, one
-   * that is deleted before its turn does not, one that is new may.
+   * The keys of the current partition that have a value (of `setState`), or that have a counter. They are copies, in
+   * no particular order. The callback may set and delete entries during the iteration: a key that exists throughout
+   * is returned once, a deleted key is not returned after its deletion, and a new key may or may not be.
    */
   keys(of?: 'state' | 'counter'): IterableIterator<Uint8Array>
-  /** The same as text. */
+  /** The same keys as text. */
   keyTexts(of?: 'state' | 'counter'): IterableIterator<string>
-  /** A number under `key`, apart from what `getState` has there. It lives `ttlMs` from its last change. */
+  /**
+   * The counter named `key`. It is separate from the value that `setState` stores there, and lives `ttlMs` after its
+   * last change.
+   */
   counter(key: Data, options?: StateOptions): Counter
-  /** What `getJson` and `setJson` have under `key`, with a type. */
+  /** The value under `key`, as JSON with a type: the one that `getJson` and `setJson` use. */
   value<T>(key: Data, options?: StateOptions): Value<T>
-  /** A list under `key`, apart from what `getState` has there. */
+  /** The list named `key`. It is separate from the value that `setState` stores there. */
   list<T>(key: Data, options?: ListOptions): List<T>
-  /** Sums by time, or by any other number that grows. A key has windows of one shape. */
+  /**
+   * The windows named `key`: sums by time, or by another number that only grows. A key always has windows of the same
+   * shape.
+   */
   windows(key: Data, shape: WindowShape): Windows
 }
 
 export interface Counter {
-  /** 0 if there is none. */
+  /** The current number; 0 if there is none. */
   get(): number
-  /** Adds 1, or `by`. @returns What it is now. */
+  /** Adds `by`, or 1. @returns The new number. */
   add(by?: number): number
   set(to: number): void
   /** @returns Whether there was one. */
@@ -139,66 +151,73 @@ export interface Value<T> {
 }
 
 export interface ListOptions extends StateOptions {
-  /** Most items: `push` drops the oldest beyond. */
+  /** The largest number of items; `push` then drops the oldest. */
   readonly max?: number
 }
 
-/** Items as JSON, each an entry of its own: `push` and `shift` cost the same however long it is. */
+/** A list of items as JSON. Each item is an entry of its own, so `push` and `shift` cost the same for a long list. */
 export interface List<T> {
   readonly length: number
-  /** Adds an item at the end; it lives `ttlMs`. @returns How many there are now. */
+  /** Adds an item at the end; it lives `ttlMs`. @returns The new number of items. */
   push(item: T): number
-  /** Takes the oldest out. */
+  /** Removes and returns the oldest item. */
   shift(): T | undefined
-  /** The item at an index, from 0, the oldest; or from the end if it is negative. */
+  /** The item at an index: from 0, the oldest; negative indexes count from the end. */
   at(index: number): T | undefined
-  /** All of them, the oldest first. */
+  /** All items, oldest first. */
   items(): T[]
   clear(): void
 }
 
 /**
- * Windows of `size`, one beginning at every multiple of `every`: tumbling if they are equal (the default), else
- * sliding. In milliseconds for time, in records for counts.
+ * Windows of the length `size`, one starting at every multiple of `every`. If both are equal (the default) they are
+ * tumbling windows, else sliding ones. The unit is milliseconds for windows by time, records for windows by count.
  */
 export interface WindowShape extends StateOptions {
   readonly size: number
-  /** Divides `size`. */
+  /** Must divide `size`. Default: `size`. */
   readonly every?: number
 }
 
-/** A window is named by where it begins: it holds what lies from there on, below `start + size`. */
+/** Windows are named by their start: a window contains the positions from `start` to below `start + size`. */
 export interface Windows {
-  /** The windows that hold `at`, the earliest first. */
+  /** The starts of the windows that contain `at`, earliest first. */
   of(at: number): number[]
-  /** Adds 1, or `by`, to all windows that hold `at`, in one write. @returns The sum of what is within `every` around it. */
+  /**
+   * Adds `by`, or 1, to all windows that contain `at`, in one write. @returns The sum of the interval of length
+   * `every` around `at`.
+   */
   add(at: number, by?: number): number
-  /** What was added to the window that begins at `start`. */
+  /** The sum of the window that begins at `start`. */
   sum(start: number): number
-  /** The same, and forgets what no later window holds. Windows are closed in their order. */
+  /** The same, and then forgets what no later window contains. Close windows in the order of their starts. */
   close(start: number): number
 }
 
 /**
- * Figures of the author's own: shown by `concord fn inspect`, and for Prometheus on the runner's /metrics. What a callback
- * counts is counted when it returns, and not at all if it throws. An instance has at most 64 names.
+ * Metrics of the author's own. `concord fn inspect` shows them, and the runner's /metrics exports them for
+ * Prometheus. What a callback counts takes effect when it returns, and not at all if it throws. An instance has at
+ * most 64 names.
  */
 export interface Metrics {
-  /** Adds 1, or `by`, to a count. @throws {Error} If `by` is below 0, or the name is not one. */
+  /** Adds `by`, or 1, to a count. @throws {Error} If `by` is negative, or the name is malformed. */
   count(name: string, by?: number): void
-  /** Takes a value into a distribution: its count, sum, least, greatest and quantiles are shown. */
+  /** Adds a value to a distribution: its count, sum, minimum, maximum and quantiles are shown. */
   observe(name: string, value: number): void
 }
 
-/** The bytes of a file that is deployed beside the code: the same for all instances in a runner, to be read and never written. */
+/**
+ * The contents of a file deployed beside the code. All instances of a runner share the bytes: read them, and never
+ * write them.
+ */
 export interface Asset extends Uint8Array {
-  /** The bytes as UTF-8 text, made anew each time. */
+  /** The bytes as UTF-8 text; each call decodes them again. */
   text(): string
-  /** The bytes parsed as JSON, anew each time. @throws {SyntaxError} */
+  /** The bytes parsed as JSON; each call parses them again. @throws {SyntaxError} */
   json<T = unknown>(): T
 }
 
-/** What a callback may do. Valid only while a callback runs. */
+/** What a callback may use. Valid only while a callback runs. */
 export interface Context extends State {
   readonly metrics: Metrics
   readonly function: string
@@ -207,44 +226,49 @@ export interface Context extends State {
   readonly instance: number
   /** The manifest's `env`. */
   readonly env: Readonly<Record<string, string>>
-  /** The manifest's `args` (the original's executable_arguments). */
+  /** The manifest's `args`. */
   readonly args: readonly string[]
   /**
-   * A file of this version, by its name (`concord asset push`, or the folder assets/ of the project): a model, a list, a table.
-   * It stays valid for as long as the instance lives.
-   * @throws {Error} If the version has none of that name.
+   * A file of this version, such as a model or a table, by its name (`concord asset push`, or the project's folder
+   * assets/). It stays valid as long as the instance lives.
+   * @throws {Error} If the version has no asset of that name.
    */
   asset(name: string): Asset
-  /** The platform's clock, milliseconds since 1970; the same all through a batch, like Date.now(). */
+  /** The platform's clock, milliseconds since 1970. It stands still during a batch, as `Date.now()` does. */
   nowMs(): number
   /**
-   * Sends a record. It leaves when the callback has returned, and not at all if it throws (I3).
+   * Sends a record to a stream. It leaves when the callback has returned, and not at all if the callback throws (I3).
    * @throws {Error} If `stream` is not among the ostreams, or the record is too large.
    */
   produceRecord(stream: string, key: Data, value: Data, options?: ProduceOptions): void
   /**
-   * Calls `processTimer(ctx, key, timeMs)` once, at `timeMs` or soon after. A timer is the pair (key, timeMs):
-   * setting it twice calls once. A time in the past is due at once. The key is text: `record.keyText()` is the record's.
+   * Calls `processTimer(ctx, key, timeMs)` once, at `timeMs` (milliseconds since 1970) or soon after. A timer is the
+   * pair (key, timeMs), so setting it twice calls once. A time in the past is due at once. The key is text: pass
+   * `record.keyText()` for the record's key.
    */
   setTimer(key: string, timeMs: number): void
   /** @returns Whether there was such a timer. */
   deleteTimer(key: string, timeMs: number): boolean
 }
 
-/** The context of `init` and `destroy`, where no partition is current: no state, no timers. */
+/** The context of `init` and `destroy`. No partition is current there, so it has neither state nor timers. */
 export interface LifecycleContext
   extends Pick<Context, 'function' | 'version' | 'instance' | 'env' | 'args' | 'asset' | 'nowMs'> {
   /**
-   * In `init`: the version that runs beside this one and that it will take over from, between two batches, with state and
-   * timers as they are then (the same version, if only its isolate is renewed). Undefined where it starts by itself.
+   * In `init`: the version that is running in this place, and that this one will take over from between two batches,
+   * with its state and timers. (It is the same version if only the isolate is renewed.) Undefined if the instance
+   * starts without a predecessor.
    */
   readonly replaces?: number | undefined
 }
 
-/** An entry of state in the shape of an earlier version, under the eyes of `migrate`. */
+/** An entry of state in an earlier format, as `migrate` sees it. */
 export interface Migration
   extends Pick<Context, 'function' | 'version' | 'instance' | 'env' | 'args' | 'asset' | 'nowMs'> {
-  /** What `setState`, `setJson` or `value` stored, or an item of a `list`. Counters and windows are numbers and come along by themselves. */
+  /**
+   * What `setState`, `setJson` or `value` stored, or an item of a `list`. Counters and windows are numbers, and need
+   * no migration.
+   */
   readonly kind: 'state' | 'list'
   readonly key: Uint8Array
   readonly value: Uint8Array
@@ -254,19 +278,22 @@ export interface Migration
   text(): string
   /** The value parsed as JSON. @throws {SyntaxError} */
   json<T = unknown>(): T
-  /** What it is from now on: bytes, or text as UTF-8. Its time to live goes on. If nothing is said it stays as it is. */
+  /**
+   * Replaces the value: bytes, or text as UTF-8. Its time to live is kept. If nothing is set, the value stays as it
+   * is.
+   */
   set(value: Data): void
-  /** The same of a value's JSON. */
+  /** Replaces the value by JSON. */
   setJson(value: unknown): void
-  /** It is gone from now on. */
+  /** Deletes the entry. */
   delete(): void
 }
 
-/** Formats of a function's state: each is named by the version that began it. */
+/** Formats of a function's state. A format is named by the version that began it. */
 export interface StateFormat {
-  /** Of what the version writes. */
+  /** The format that the version writes. */
   readonly own: number
-  /** Of what must stay readable as it was: of the version that may have to go on. */
+  /** The format that must stay readable: that of the version to which a rollback would go. */
   readonly kept: number
 }
 
@@ -276,16 +303,17 @@ export interface FunctionDefinition {
   processRecord?(ctx: Context, record: StreamRecord): void | Promise<void>
   processTimer?(ctx: Context, key: string, timeMs: number): void | Promise<void>
   /**
-   * Rewrites one entry of state that an earlier version wrote, when it is first touched. A version that has it keeps its state
-   * in a shape of its own; one without goes on in that of the version before. If it throws, so does the operation on state.
-   * @param fromVersion The version that began the shape that the entry has: the latest one with a `migrate`, or 1.
+   * Converts one entry of state that an earlier version wrote, when it is first used. A version with `migrate` has a
+   * state format of its own; a version without it continues in the format of the version before. If it throws, the
+   * operation on state throws too.
+   * @param fromVersion The version that began the entry's format: the latest one with a `migrate`, or 1.
    */
   migrate?(ctx: Migration, fromVersion: number): void
   destroy?(ctx: LifecycleContext): void | Promise<void>
 }
 
 /**
- * Declares a function. It adds nothing at run time; it is here for the editor to complete and check.
+ * Declares a function. It does nothing at run time; it is there for completion and type checks in the editor.
  * @example
  * ```ts
  * import { defineFunction, groupBy } from 'concord'

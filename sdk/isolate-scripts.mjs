@@ -1,6 +1,6 @@
 /**
- * The scripts of ours that run in isolates, by their names in dist/. Plain JavaScript, as `build.mjs` is, which runs on whatever Node the
- * machine has.
+ * IsolateScripts: the scripts that run inside isolates, by their file names in dist/. Plain JavaScript, as in
+ * `build.mjs`: it runs on whatever Node the machine has.
  * @module
  */
 import { fileURLToPath } from 'node:url'
@@ -17,7 +17,9 @@ const common = {
   logLevel: 'silent',
 }
 
-/** @returns A script in strict code, which so keeps its variables to itself; its value is what isolate-main.ts exports. */
+/**
+ * @returns A script in strict mode, which keeps its variables to itself; its value is what isolate-main.ts exports.
+ */
 export async function bundleRuntime() {
   const entryPoints = [`${here}runtime/isolate-main.ts`]
   const script = await bundle({

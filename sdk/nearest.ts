@@ -1,9 +1,12 @@
 /**
- * Nearest: which known name was probably meant.
+ * Nearest: finds the known name that was probably meant by a mistyped one.
  * @module
  */
 
-/** The known name closest to `word`, if it is close at all; `word` may be the beginning of one name alone. */
+/**
+ * The known name closest to `word`, if one is close. A `word` that is the beginning of exactly one name means that
+ * name.
+ */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const asKey = (text: string) => text.toLowerCase().replaceAll(/[-_]/g, '')
   const ranked = known
@@ -16,7 +19,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return begun.length === 1 ? begun[0] : undefined
 }
 
-/** Insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b`. */
+/** The number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. */
 export function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)

@@ -1,5 +1,5 @@
 /**
- * Assets: their shapes in the HTTP API (sdk/api/index.ts lists its routes).
+ * Assets: their shapes in the HTTP API.
  * @module
  */
 import { z } from 'zod'

@@ -1,5 +1,5 @@
 /**
- * DeadLetters: their shapes in the HTTP API (sdk/api/index.ts lists its routes).
+ * DeadLetters: their shapes in the HTTP API.
  * @module
  */
 import { z } from 'zod'

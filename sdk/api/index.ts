@@ -1,33 +1,9 @@
 /**
- * The shapes of the HTTP API, shared by gateway (which validates and documents with them) and client.
+ * The shapes of the HTTP API. The gateway validates requests and generates its documentation with them, and the client
+ * uses them as types. docs/reference/api.md lists the routes; it is made from the gateway's definitions.
  *
- * Routes (all but the first three need `Authorization: Bearer TOKEN`; errors are RFC 9457 problem+json with `code`):
- *   GET    /healthz  /readyz  /v1/openapi.json
- *   GET    /metrics                                 Prometheus text
- *   POST   /v1/functions                            deploy: multipart (manifest, bundle, sourceMap), or one source file as the body
- *   GET    /v1/functions                            { functions: FunctionSummary[] }
- *   GET    /v1/functions/:name                      FunctionDetail
- *   DELETE /v1/functions/:name
- *   GET    /v1/functions/:name/why                  Why
- *   PUT    /v1/functions/:name/instances            how many instances: ScaleAnswer
- *   GET    /v1/functions/:name/scaling              Scaling
- *   PATCH  /v1/functions/:name/partitions           which instance has partitions (moved.ts): MoveAnswer
- *   GET    /v1/functions/:name/versions             { versions: VersionSummary[] }, and …/versions/:version VersionDetail
- *   GET    /v1/functions/:name/diff?from&to         VersionDiff
- *   POST   /v1/functions/:name/rollback             back to an earlier version: DeployAnswer
- *   GET    /v1/functions/:name/assets               AssetList
- *   PATCH  /v1/functions/:name/assets               AssetPatch: a version with other assets: DeployAnswer
- *   GET    /v1/assets/:sha256                       whether its bytes are there: AssetRef; PUT sends them
- *   GET    /v1/functions/:name/logs?follow&tail     NDJSON of LogLine
- *   DELETE /v1/instances/:id?restart                kill one instance
- *   GET    /v1/streams                              { streams: StreamSummary[] }
- *   PUT    /v1/streams/:name                        StreamConfig
- *   POST   /v1/streams/:name/records                NDJSON of RecordInput, or length-prefixed bytes
- *   GET    /v1/streams/:name/records?hold           NDJSON or SSE of RecordOutput
- *   GET    /v1/dead-letters?function&error&key…     DeadLetterList
- *   GET    /v1/dead-letters/:id                     DeadLetter
- *   POST   /v1/dead-letters/redrive                 RedriveRequest → RedriveAnswer
- *   GET    /v1/topology                             Topology
+ * All routes except /healthz, /readyz and /v1/openapi.json need `Authorization: Bearer TOKEN`. Errors are RFC 9457
+ * problem+json with `code` (problem.ts).
  * @module
  */
 

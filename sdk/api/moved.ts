@@ -1,5 +1,5 @@
 /**
- * Moved: partitions moved by hand, in the HTTP API (sdk/api/index.ts lists its routes). Design:
+ * Moved: partitions moved by hand, in the HTTP API. Design:
  * docs/design/0036-moved-by-hand.md
  * @module
  */

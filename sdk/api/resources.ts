@@ -1,5 +1,5 @@
 /**
- * Resources: changes of resources in the HTTP API (sdk/api/index.ts lists its routes).
+ * Resources: changes of resources in the HTTP API.
  * @module
  */
 import { z } from 'zod'

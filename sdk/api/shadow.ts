@@ -1,9 +1,5 @@
 /**
- * ShadowApi: what the API takes and answers on shadows, beside the report itself (shadow.ts).
- *
- *   GET    /v1/functions/:name/shadow               ShadowView
- *   GET    /v1/functions/:name/shadow/differences   ShadowDifferences
- *   POST   /v1/functions/:name/promote              {to?} → DeployAnswer
+ * Shadow: requests and answers about shadows in the HTTP API, besides the report itself (sdk/versions/shadow-schema.ts).
  * @module
  */
 import { z } from 'zod'

@@ -1,7 +1,5 @@
 /**
  * Sources: the code of a version as its author wrote it, from the source map uploaded with its bundle.
- *
- *   GET /v1/functions/:name/versions/:version/sources   VersionSources
  * @module
  */
 import { z } from 'zod'

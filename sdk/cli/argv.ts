@@ -1,5 +1,5 @@
 /**
- * Argv: the essay writes `concord kill -id ID`, with one dash, as its users did; commander knows two.
+ * Argv: accepts `concord kill -id ID` with one dash, as the Concord of 2016 did; commander expects two.
  * @module
  */
 

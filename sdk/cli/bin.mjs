@@ -23,9 +23,10 @@ const { run } = await import(pathToFileURL(join(root, 'dist', 'cli.mjs')).href)
 process.exitCode = await run(process.argv.slice(2), { root })
 
 /**
- * Who produces may do so for days, and each request is garbage of some 100 KiB. Left alone, V8's young generation grows to 96 MiB, and glibc
- * ever more seldom gives memory back. Both are settled when a process begins, so it begins anew, as the same process; where that
- * cannot be it goes on as it is.
+ * Starts this process again with little memory, under the same process id (execve). A `produce` may run for days, and
+ * each request leaves some 100 KiB of garbage: by default V8's young generation grows to 96 MiB, and glibc returns
+ * memory more and more rarely. Both can only be set when a process starts. If the restart is impossible, the command
+ * continues as it is.
  */
 function beginWithLittleMemory() {
   const { CONCORD_BEGAN_ANEW: began, ...env } = process.env
@@ -36,7 +37,7 @@ function beginWithLittleMemory() {
   try {
     process.execve(process.execPath, args, { ...malloc, ...env, CONCORD_BEGAN_ANEW: '1' })
   } catch {
-    // Node may not be allowed to
+    // the permission model of Node may forbid it
   }
 }
 

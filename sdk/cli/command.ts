@@ -1,11 +1,11 @@
 /**
- * CliCommand: commander's Command with what all of ours share: examples in the help, and the options that come in
- * groups. The reference (reference.ts) is written from the same definitions.
+ * CliCommand: commander's Command, with what all our commands share: examples in the help, and groups of options. The
+ * reference (reference.ts) is made from the same definitions.
  * @module
  */
 import { Command, CommanderError, type ErrorOptions } from 'commander'
 
-/** Where this command line is installed: the checkout, or the package. */
+/** Where this command line is installed: the folder of the checkout, or of the package. */
 export interface Installation {
   readonly root: string
 }
@@ -22,7 +22,7 @@ export interface ServerOptions extends CommonOptions {
   readonly home?: string
 }
 
-/** A command line that makes no sense, as the command said that was to make sense of it. */
+/** A command line that cannot be understood, with the command that was to understand it. */
 export class UsageError extends CommanderError {
   readonly command: CliCommand
 
@@ -48,17 +48,17 @@ export class CliCommand extends Command {
     return new CliCommand(name)
   }
 
-  /** Its words, from `concord` on. */
+  /** The words of the command, starting with `concord`. */
   get path(): string {
     return this.parent instanceof CliCommand ? `${this.parent.path} ${this.name()}` : this.name()
   }
 
-  /** Writes nothing: who has asked knows more to say (suggestions.ts). */
+  /** Throws instead of writing: the caller adds suggestions to the message (suggestions.ts). */
   override error(message: string, options: ErrorOptions = {}): never {
     throw new UsageError(this, message, options)
   }
 
-  /** Refuses names, files and folders that are empty: they come of variables of a shell that are not set. */
+  /** Refuses empty names, files and folders: they come from shell variables that are not set. */
   refuseEmpty(): void {
     for (const [index, { variadic }] of this.registeredArguments.entries()) {
       const given = variadic ? this.args.slice(index) : [this.args[index]]

@@ -1,8 +1,8 @@
 /**
- * Connection: which gateway a command talks to, and as whom. Flags win over the environment, and that over what
- * `concord up` wrote into its state folder.
+ * Connection: which gateway a command talks to, and with which token. Options win over the environment, and the
+ * environment over what `concord up` wrote into its state folder.
  *
- *  N1. A URL given by hand is never sent the token of another server's client.json.
+ *   N1. A URL given by hand is never sent the token that client.json has for another server.
  * @module
  */
 import { readFileSync } from 'node:fs'

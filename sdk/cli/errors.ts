@@ -1,5 +1,5 @@
 /**
- * What can go wrong in the command line, and the exit code of everything that can.
+ * Errors of the command line, and the exit code of every error that it can meet.
  * @module
  */
 import { isAbsent } from '../client/http.ts'
@@ -16,7 +16,7 @@ export const cliErrors = {
   ERR_BUNDLE_FAILED: 'function', // the function's source does not compile, or imports what functions cannot have
   ERR_FUNCTION_FAILED: 'function', // deployed, but its own code keeps it from running
   ERR_GATE_HOLDS: 'function', // the gate stops the version, by its results on recent records
-  ERR_FUNCTION_NOT_RUNNING: 'platform', // deployed, but it ends for a reason that is not in its code
+  ERR_FUNCTION_NOT_RUNNING: 'platform', // deployed, but it ends for a reason outside its code
   ERR_RECORDS_IN_FLIGHT: 'caller', // records that were accepted would be given up with their function
   ERR_SUPERSEDED: 'caller', // a newer version was deployed while this one was waited for
   ERR_WAIT_TIMED_OUT: 'transient', // what was waited for did not happen in time
@@ -106,7 +106,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   return exitCodes.failed
 }
 
-/** What the platform's scripts end with is one of ours (infra/local/command.ts), unless they were killed. */
+/** The exit code of a platform script is also ours (infra/local/command.ts), unless the script was killed. */
 function exitOfPlatform({ detail: { exitCode } }: CodedError): ExitCode {
   return (
     Object.values(exitCodes).find((code) => code !== exitCodes.ok && code === exitCode) ?? exitCodes.failed
@@ -139,7 +139,7 @@ function hint(error: unknown): string {
   return error instanceof CodedError || !(error instanceof Error) ? '' : ' (--verbose shows where)'
 }
 
-/** All that is known, for `--verbose`. */
+/** All that is known about the error, for `--verbose`. */
 export function errorDetail(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const lines = [error.stack ?? error.message]

@@ -1,5 +1,5 @@
 /**
- * Main: from the words of a command line to an exit code.
+ * Main: runs one command line and returns the exit code.
  * @module
  */
 import { CommanderError } from 'commander'

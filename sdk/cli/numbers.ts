@@ -22,7 +22,7 @@ export function portNumber(text: string): number {
   throw new InvalidArgumentError('Expected a whole number from 0 to 65535.')
 }
 
-/** A parser for how many servers hold a quorum on one machine. */
+/** A parser for a number of servers with a quorum: 1 or 3. */
 export function oneOrThree(text: string): number {
   if (text === '1' || text === '3') return Number(text)
   throw new InvalidArgumentError('Expected 1 or 3: two are no safer than one.')
@@ -36,7 +36,7 @@ export function positiveNumber(text: string): number {
   return value
 }
 
-/** A parser for how long something is looked at: seconds, from 1 to a week. */
+/** A parser for a duration in seconds, from 1 to a week. */
 export function bakeSeconds(text: string): number {
   const value = Number(text)
   if (text.trim() !== '' && value >= 1 && value <= 604_800) return value

@@ -1,16 +1,17 @@
 /**
- * Outage: what a command that outlives its gateway says about it: one line when it goes away, one when it is back.
+ * Outage: what a long-running command says about a gateway that goes away: one line when it is gone, and one when it
+ * is back.
  * @module
  */
 import { note } from './terminal.ts'
 
-/** So long a command waits for a gateway that was there before, or for another one. */
+/** How long a command waits for a gateway that answered before, or for another one. */
 export const patienceMs = 60_000
 
 export class Outage {
   #lasts = false
 
-  /** @param why What was met; of several in one outage the first is told. */
+  /** @param why The error. During an outage only the first one is shown. */
   began({ message }: Error): void {
     if (!this.#lasts)
       note(`waiting for the gateway, up to ${patienceMs / 1000} s: ${message.replace(attempt, '')}`)
@@ -23,5 +24,5 @@ export class Outage {
   }
 }
 
-/** What was attempted, as messages of errors begin. */
+/** The attempt at the start of an error message; the same for every retry, so it is left out. */
 const attempt = /^Cannot [^:]*: /

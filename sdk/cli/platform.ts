@@ -1,6 +1,6 @@
 /**
- * Platform: starts scripts of the platform, which the command line never imports: it runs on another Node, with
- * native modules. infra/bootstrap/run.mjs does any set-up that is missing and runs the script under that Node.
+ * Platform: starts scripts of the platform. The command line never imports them: they run on another Node, with
+ * native modules. infra/bootstrap/run.mjs does any set-up that is missing, and runs the script under that Node.
  * @module
  */
 import { type ChildProcess, execFileSync, type StdioOptions, spawn } from 'node:child_process'
@@ -15,11 +15,11 @@ export interface PlatformProcess {
   readonly args: readonly string[]
   readonly stdio: StdioOptions
   readonly env?: Readonly<Record<string, string>>
-  /** What the set-up is for; `cluster` adds the client of ZooKeeper, compiled once. */
+  /** What the set-up is for. `cluster` also compiles the client of ZooKeeper, once. */
   readonly purpose?: 'platform' | 'cluster'
 }
 
-/** Starts a script of the platform in a process group of its own: Ctrl-C reaches it through us only. */
+/** Starts a script of the platform in its own process group, so that Ctrl-C reaches it only through this process. */
 export function spawnPlatform(
   { root }: Installation,
   script: string,
@@ -38,7 +38,7 @@ export function spawnPlatform(
   })
 }
 
-/** Has a script of the platform do something to a home folder. @returns What it says: one JSON line. */
+/** Runs a script of the platform on a home folder. @returns Its answer: one JSON line. */
 export async function askPlatform<T>(
   installation: Installation,
   script: string,
@@ -53,12 +53,12 @@ export async function askPlatform<T>(
   throw platformError(why, code)
 }
 
-/** @param exitCode With which a script of the platform has ended: it is ours too (infra/local/command.ts). */
+/** @param exitCode The exit code of a platform script, which becomes ours (infra/local/command.ts). */
 export function platformError(message: string, exitCode: number): CodedError<CliErrorCode> {
   return new CodedError('ERR_PLATFORM_FAILED', message, { detail: { exitCode } })
 }
 
-/** Waits for a process to end. @returns Its exit code; 128 + n for signal n is told by the bootstrap. */
+/** Waits for a process to end. @returns Its exit code; the bootstrap reports signal n as 128 + n. */
 export async function exitOf(child: ChildProcess): Promise<number> {
   if (child.exitCode !== null) return child.exitCode
   return await new Promise((resolve, reject) => {
@@ -67,7 +67,7 @@ export async function exitOf(child: ChildProcess): Promise<number> {
   })
 }
 
-/** Finds a Node that runs TypeScript as it stands: this one, the platform's, or another on PATH. */
+/** Finds a Node that runs TypeScript directly: this one, the platform's, or another on PATH. */
 export function findTypeStrippingNode({ root }: Installation): string {
   const platform = join(
     root,

@@ -1,6 +1,6 @@
 /**
- * Program: the tree of all commands. Each is defined in a file of commands/, which loads what is heavy (esbuild, zod)
- * only when it runs, so that `--help` is quick.
+ * Program: the tree of all commands. Each is defined in a file of commands/, which loads heavy packages (esbuild,
+ * zod) only when it runs, so that `--help` is quick.
  * @module
  */
 import { CliCommand, type Installation } from './command.ts'

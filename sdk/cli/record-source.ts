@@ -1,9 +1,9 @@
 /**
- * RecordSource: records out of a file or standard input, in bounded batches, at a bounded rate.
+ * RecordSource: reads records from a file or standard input, in bounded batches and at a bounded rate.
  *
- *  R1. A line is a record; `\r\n` counts as a line end; the last line needs none. Bytes are passed on as they are.
- *  R2. What is read and not yet sent is at most one read of the source and a line, so that a slow gateway slows the reading.
- *  R3. The first line that is no record ends the reading, when the lines before it have been passed on.
+ *   R1. A line is a record; `\r\n` counts as a line end; the last line needs none. Bytes are passed on unchanged.
+ *   R2. At most one chunk of the source and one line are held, so that a slow gateway slows the reading.
+ *   R3. The first line that is not a record ends the reading, after the lines before it were passed on.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,14 +15,14 @@ import type { CliErrorCode } from './errors.ts'
 
 export interface Batch {
   readonly records: readonly ClientRecord[]
-  /** Bytes of the source that were read so far. */
+  /** The bytes read from the source so far. */
   readonly readBytes: number
 }
 
 /** Makes a record of line `number`, counted from 1. */
 export type LineParser = (line: Buffer, number: number) => ClientRecord
 
-/** A record of the largest size as JSON, each of its bytes escaped. */
+/** The longest line: a record of the largest size as JSON, with every byte escaped. */
 const lineBytesMax = 6 * frameBytesMax
 
 export async function* batchesOf(chunks: AsyncIterable<Buffer>, parse: LineParser): AsyncGenerator<Batch> {
@@ -47,7 +47,10 @@ export async function* batchesOf(chunks: AsyncIterable<Buffer>, parse: LineParse
   if (rest.length > 0) yield* batchOf([withoutReturn(rest)])
 }
 
-/** Refuses what the gateway would refuse by its number in a request, which nobody knows. */
+/**
+ * Refuses here what the gateway would refuse: its message would have the line's number within a request, which means
+ * nothing to the user.
+ */
 function checked(record: ClientRecord, number: number): ClientRecord {
   const bytes = (record.key?.length ?? 0) + record.value.length
   if (bytes > frameBytesMax) throw tooLarge(number, `${bytes}`)
@@ -75,7 +78,7 @@ function withoutReturn(line: Buffer): Buffer {
   return line.at(-1) === 13 ? line.subarray(0, -1) : line
 }
 
-/** Cuts batches and waits between them so that `perSecond` records pass in a second. */
+/** Cuts batches and waits between them, so that `perSecond` records are sent in a second. */
 export async function* paced(batches: AsyncIterable<Batch>, perSecond: number): AsyncGenerator<Batch> {
   const sliceRecords = Math.max(1, Math.ceil(perSecond / 20))
   const startedMs = performance.now()
@@ -91,12 +94,12 @@ export async function* paced(batches: AsyncIterable<Batch>, perSecond: number): 
   }
 }
 
-/** A line is the value; every record has the same key, or none. */
+/** The line is the value; all records have the same key, or none. */
 export function valueLines(key: string | undefined): LineParser {
   return (value) => (key === undefined ? { value } : { key, value })
 }
 
-/** A line is the value, a JSON object; one of its fields is the key. */
+/** The line is the value, a JSON object; one of its fields is the key. */
 export function keyedByField(field: string): LineParser {
   return (value, number) => {
     const key = (parseLine(value, number) as Record<string, unknown> | null)?.[field]
@@ -108,7 +111,7 @@ export function keyedByField(field: string): LineParser {
   }
 }
 
-/** A line is key, tab, value, as `concord consume` prints it (commands/consume.ts); without a tab it is a value. */
+/** The line is key, tab, value, as `concord consume` prints it (commands/consume.ts). Without a tab it is a value. */
 export function keyedByTab(line: Buffer): ClientRecord {
   const end = line.indexOf(9)
   return end <= 0
@@ -116,7 +119,7 @@ export function keyedByTab(line: Buffer): ClientRecord {
     : { key: line.subarray(0, end), value: line.subarray(end + 1) }
 }
 
-/** A line is a whole record, as the API takes it: `{"key": …, "value": …, "timeMs": …}`. */
+/** The line is a whole record, as the API expects it: `{"key": …, "value": …, "timeMs": …}`. */
 export function recordLines(line: Buffer, number: number): ClientRecord {
   const read = (parseLine(line, number) ?? {}) as Readonly<Record<keyof RecordInput, unknown>>
   const field = <T extends string | number>(name: keyof RecordInput, type: 'string' | 'number') => {

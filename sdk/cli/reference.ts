@@ -36,7 +36,7 @@ export function referenceText(): string {
   return `${parts.join('\n\n')}\n`
 }
 
-/** Told once, under 'Server options'. */
+/** Options that are described once, under 'Server options'. */
 const shared = ['--verbose', '--url', '--token-file', '--token']
 
 function linkText({ words, command }: Leaf): string {
@@ -89,7 +89,7 @@ const optionRow = (option: Option): readonly [string, string] => [
   new CliCommand().createHelp().optionDescription(option),
 ]
 
-/** Options of every command, and of each that talks to a gateway: told once. */
+/** The options of all commands, and of all that talk to a gateway. */
 function sharedText(): string {
   const options = new CliCommand().common().talksToServer().options
   return table(['option', 'meaning'], options.map(optionRow))

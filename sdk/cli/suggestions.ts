@@ -1,13 +1,13 @@
 /**
- * Suggestions: which commands were probably meant by a word that is none where it stands: `logs` for `fn logs`; and a line
- * of commander's about a command line that makes no sense, completed by what to do.
+ * Suggestions: which command was probably meant by a word that is not one where it stands, such as `logs` for `fn
+ * logs`. Also turns commander's messages into one line that says what to do.
  * @module
  */
 
 import { nearest } from '../nearest.ts'
 import type { CliCommand, UsageError } from './command.ts'
 
-/** The words behind `concord` of every command, groups of commands included, by its last word. */
+/** The words after `concord` of every command and group, by the last word. */
 function commandsByName(command: CliCommand, words: readonly string[]): Map<string, string[]> {
   const found = new Map<string, string[]>()
   for (const child of command.commands as readonly CliCommand[]) {
@@ -20,8 +20,8 @@ function commandsByName(command: CliCommand, words: readonly string[]): Map<stri
 }
 
 /**
- * The commands of that name, else those of the nearest name, wherever in the tree they are; at worst none.
- * @param group Where the word stood: a command of that group is meant rather than others.
+ * The commands with that name, else those with the nearest name, anywhere in the tree; none if no name is near.
+ * @param group The group in which the word stood: its commands are preferred.
  */
 export function commandsLike(program: CliCommand, word: string, group = program): readonly string[] {
   const known = commandsByName(program, [])
@@ -37,7 +37,7 @@ export function didYouMean(commands: readonly string[], group = 'concord'): stri
   return `did you mean ${commands.map((command) => `'concord ${command}'`).join(' or ')}?`
 }
 
-/** Commander's message, with a suggestion, as one line that says what to do. */
+/** Commander's message with a suggestion, in one line. */
 export function usageLine(program: CliCommand, { command, message }: UsageError): string {
   const line = message
     .trim()

@@ -1,8 +1,9 @@
 /**
  * Terminal: how commands write. Data goes to standard output, everything else to standard error.
  *
- *  T1. Animation and colour only on a terminal; NO_COLOR and TERM=dumb turn colour off.
- *  T2. `print` waits until the reader takes more, so that a slow pipe slows the command, not fills its memory.
+ *   T1. Animation and colour appear only on a terminal; NO_COLOR and TERM=dumb turn colour off.
+ *   T2. `print` waits until the reader accepts more, so that a slow pipe slows the command and does not fill its
+ *       memory.
  * @module
  */
 import { once } from 'node:events'
@@ -10,8 +11,8 @@ import { once } from 'node:events'
 const { stdout, stderr, env } = process
 
 /**
- * Ends quietly when the reader of our output has gone (`concord consume x | head -1`), and with `failed` when it cannot be
- * written, as on a full disk.
+ * Ends the process quietly when the reader of standard output has gone (`concord consume x
+ *  head -1`), and with `failed` when the output cannot be written, as on a full disk.
  */
 export function endWithReader(failed: number): void {
   stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -19,7 +20,7 @@ export function endWithReader(failed: number): void {
     note(`concord: Cannot write the output: ${error.message}`)
     process.exit(failed)
   })
-  stderr.on('error', () => {}) // nobody is there to be told
+  stderr.on('error', () => {}) // there is nobody left to tell
 }
 
 /** Writes a line of data. */
@@ -32,7 +33,7 @@ export async function printJson(value: unknown): Promise<void> {
   await print(JSON.stringify(value))
 }
 
-/** Writes a line for the person at the terminal. */
+/** Writes a line for the person at the terminal, to standard error. */
 export function note(line: string): void {
   stderr.write(`${line}\n`)
 }
@@ -49,7 +50,7 @@ export const green = style(32)
 export const yellow = style(33)
 export const cyan = style(36)
 
-/** Lays rows out in columns; the first row is the heading. Columns of numbers align right. */
+/** Formats rows as a table; the first row is the heading. Columns of numbers are aligned right. */
 export function table(rows: readonly (readonly (string | number)[])[]): string {
   const [heading = [], ...body] = rows
   const width = heading.map((_, column) => Math.max(...rows.map((row) => String(row[column] ?? '').length)))
@@ -67,7 +68,9 @@ export function table(rows: readonly (readonly (string | number)[])[]): string {
   return [bold(line(heading)), ...body.map(line)].join('\n')
 }
 
-/** A line at the bottom of the terminal that is rewritten at most ten times a second; nothing off a terminal. */
+/**
+ * A line at the bottom of the terminal, rewritten at most ten times a second. Does nothing if there is no terminal.
+ */
 export class Progress {
   readonly #shown = stderr.isTTY === true && env['TERM'] !== 'dumb'
   #drawnAtMs = Number.NEGATIVE_INFINITY
@@ -84,7 +87,7 @@ export class Progress {
   }
 }
 
-/** A bar of `columns` cells for a fraction of 0 to 1. */
+/** A bar of `columns` cells for a fraction from 0 to 1. */
 export function bar(fraction: number, columns = 24): string {
   const full = Math.round(Math.min(1, Math.max(0, fraction)) * columns)
   return `${'█'.repeat(full)}${'░'.repeat(columns - full)}`
@@ -102,13 +105,13 @@ export function secondsText(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`
 }
 
-/** `12.3 k`, for rates and counts at a glance. */
+/** `12.3 k`, for rates and counts. */
 export function shortNumber(value: number): string {
   if (value < 1000) return value < 10 && value % 1 !== 0 ? value.toFixed(1) : String(Math.round(value))
   return value < 1e6 ? `${(value / 1e3).toFixed(1)}k` : `${(value / 1e6).toFixed(2)}M`
 }
 
-/** What stopping the platform has cost; nothing if nothing. */
+/** What was lost when the platform was stopped; empty if nothing was. */
 export function givenUpText(records = 0): string {
   if (records === 0) return ''
   return ` ${records} record${records === 1 ? '' : 's'} that no function had processed ${records === 1 ? 'was' : 'were'} given up.`

@@ -1,5 +1,5 @@
 /**
- * TestCli: runs the real command line as a process, under the Node that a user has. It is test equipment.
+ * TestCli: runs the real command line as a process, under the Node that a user has. Test equipment.
  * @module
  */
 import assert from 'node:assert/strict'
@@ -14,7 +14,7 @@ import { type Script, startTestGateway } from '../client/test-gateway.ts'
 export const root = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/$/, '')
 export const bin = join(root, 'sdk', 'cli', 'bin.mjs')
 
-/** The machine's own Node, where it is another than the one that runs the tests: the command line must do with that. */
+/** The machine's own Node, if it differs from the one that runs the tests: the command line must work on it. */
 export const plainNode = findPlainNode()
 
 function findPlainNode(): string {
@@ -53,7 +53,7 @@ export async function concord(
     env: { PATH: process.env['PATH'], HOME: '/nonexistent', CONCORD_HOME: '/nonexistent', ...env },
     timeout: 30_000,
   })
-  child.stdin.on('error', () => {}) // it may end without reading
+  child.stdin.on('error', () => {}) // the command may end without reading
   child.stdin.end(input ?? '')
   const [stdout, stderr, code] = await Promise.all([
     text(child.stdout),
@@ -69,24 +69,24 @@ async function text(stream: NodeJS.ReadableStream): Promise<string> {
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** A folder that is gone after the test. */
+/** A folder that is deleted after the test. */
 export function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'concord-cli-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
 
-/** An environment in which `node` is the one that runs the tests. */
+/** An environment in which `node` is the Node that runs the tests. */
 export const withTestsNode = { PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH']}` }
 
-/** A gateway that answers by a script, and how the CLI reaches it. */
+/** A gateway with scripted answers, and the options with which the CLI reaches it. */
 export async function gatewayOf(t: TestContext, script: Script) {
   const gateway = await startTestGateway(script)
   t.after(() => gateway.close())
   return { ...gateway, env: { CONCORD_URL: gateway.url, CONCORD_TOKEN: 'secret' } }
 }
 
-/** A failure is told in one line on standard error, and nowhere else. */
+/** Asserts that a failure is reported in one line on standard error, and nowhere else. */
 export function assertFails({ code, stdout, stderr }: Ran, exitCode: number, line: RegExp): void {
   assert.match(stderr, line)
   assert.match(stderr, /^concord: [^\n]*\n$/)
@@ -94,5 +94,5 @@ export function assertFails({ code, stdout, stderr }: Ran, exitCode: number, lin
   assert.equal(code, exitCode)
 }
 
-/** The last line of its output, parsed. */
+/** The last line of the output, parsed as JSON. */
 export const lastJson = ({ stdout }: Ran) => JSON.parse(stdout.trimEnd().split('\n').at(-1)!)

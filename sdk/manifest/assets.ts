@@ -10,21 +10,21 @@ export interface AssetRef {
   readonly sha256: string
   readonly bytes: number
 }
-/** What a version has, by name. */
+/** The assets of a version, by name. */
 export type AssetRefs = Readonly<Record<string, AssetRef>>
 
-/** A plain file name. */
+/** A plain file name, without folders. */
 export const assetNamePattern = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/
 export const assetNameForm =
   "expected a plain file name: letters, digits, '_', '-' and '.', not first a '.', at most 100"
 export const assetBytesMax = 512 * 2 ** 20
-/** Of one version. */
+/** The most assets of one version. */
 export const assetsMax = 32
 
 /** The folder beside a project's file whose files are deployed with it. */
 export const assetsFolder = 'assets'
 
-/** Memory for assets: each content counts once, whatever it is called. */
+/** The memory that assets take: the same content counts once, under however many names. */
 export function assetBytesOf(...all: readonly AssetRefs[]): number {
   const contents = new Map(
     all.flatMap((assets) => Object.values(assets)).map((one) => [one.sha256, one.bytes]),
@@ -32,7 +32,7 @@ export function assetBytesOf(...all: readonly AssetRefs[]): number {
   return [...contents.values()].reduce((sum, bytes) => sum + bytes, 0)
 }
 
-/** What differs, by name, as `0123456789ab (12 bytes)`. */
+/** The differences by name, as in `0123456789ab (12 bytes)`. */
 export function assetChanges(before: AssetRefs, after: AssetRefs): Change[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
   return names.flatMap((path): Change[] => {

@@ -1,12 +1,12 @@
 /**
- * Those modes of back-pressure in which an input has a queue of its own at each producer (docs/functions.md).
+ * BackPressure: the modes in which an input has a queue of its own at each producer (docs/functions.md).
  * @module
  */
 import type { BackPressure } from '../function.ts'
 
-/** What may wait unless the input says otherwise: memory, with `enqueue` disk. */
+/** The default size of a queue, in MiB: of memory; with `enqueue`, of disk. */
 export const queueMibDefaults = { dropHead: 4, dropTail: 4, enqueue: 256 } as const
-/** For how long it may wait on disk. */
+/** The default of the longest time that a record waits on disk. */
 export const queueAgeMsDefault = 86_400_000
 
 export type QueueMode = keyof typeof queueMibDefaults

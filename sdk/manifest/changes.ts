@@ -4,14 +4,14 @@
  */
 
 export interface Change {
-  /** Where, as `limits.heapMib`. */
+  /** The path of the value, as in `limits.heapMib`. */
   readonly path: string
-  /** Absent where there was nothing, or is nothing any more. */
+  /** Absent if there was no value before, or is none now. */
   readonly before?: unknown
   readonly after?: unknown
 }
 
-/** Lists are compared whole. */
+/** Lists are compared as a whole. */
 export function changesBetween(before: unknown, after: unknown, path = ''): Change[] {
   if (isObject(before) && isObject(after)) {
     const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
@@ -26,7 +26,7 @@ export function changesBetween(before: unknown, after: unknown, path = ''): Chan
   return [change]
 }
 
-/** As `limits.heapMib: 64 → 128`. */
+/** As in `limits.heapMib: 64 → 128`. */
 export function changeText({ path, before, after }: Change): string {
   if (before === undefined) return `${path}: ${JSON.stringify(after)}, new`
   if (after === undefined) return `${path}: ${JSON.stringify(before)}, gone`

@@ -6,23 +6,23 @@
  */
 export type Constraint = {
   readonly attribute: string
-  /** As it was written. */
+  /** The text, as the author wrote it. */
   readonly text: string
 } & (
   | { readonly kind: 'is' | 'isNot'; readonly value: string }
   | { readonly kind: 'in'; readonly values: readonly string[] }
   /** `*` stands for any characters, `?` for one. */
   | { readonly kind: 'like'; readonly pattern: string }
-  /** At most so many instances of the function for each value; `unique` is `maxPer 1`. */
+  /** At most so many instances of the function for each value of the attribute; `unique` is `maxPer 1`. */
   | { readonly kind: 'maxPer'; readonly max: number }
-  /** Spread evenly over the values, as far as there is room. */
+  /** The instances are spread evenly over the values, as far as there is room. */
   | { readonly kind: 'groupBy' }
 )
 
 export const constraintForms =
   "expected ATTRIBUTE, then '== VALUE', '!= VALUE', 'in VALUE, VALUE', 'like PATTERN', 'unique', 'maxPer N' or 'groupBy'"
 
-/** @returns The constraint, or undefined if the sentence is none. */
+/** @returns The constraint; undefined if the text is not one. */
 export function parseConstraint(text: string): Constraint | undefined {
   const [, attribute, word, rest = ''] =
     /^\s*([^\s=!,]+)\s*(==|!=|\sin\b|\slike\b|\sunique\b|\smaxPer\b|\sgroupBy\b)\s*(.*?)\s*$/.exec(text) ?? []
@@ -48,7 +48,9 @@ export function parseConstraint(text: string): Constraint | undefined {
   }
 }
 
-/** Whether a text is like a pattern; in time proportional to the product of their lengths, whatever the pattern. */
+/**
+ * Whether a text matches a pattern. It takes time proportional to the product of their lengths, whatever the pattern.
+ */
 export function isLike(text: string, pattern: string): boolean {
   let [at, star, mark] = [0, -1, 0]
   let p = 0

@@ -1,5 +1,6 @@
 /**
- * Expected: what is wrong with a value that a schema refused, in words: where, what was expected, what was found.
+ * Expected: says in words what is wrong with a value that a schema refused: where it is, what was expected, and what
+ * was found.
  * @module
  */
 import type { z } from 'zod'
@@ -24,7 +25,9 @@ const typeNames: Readonly<Record<string, string>> = {
 }
 const units: Readonly<Record<string, string>> = { string: ' characters', array: ' entries' }
 
-/** Of several forms what is wrong with the one that the value comes closest to, if it comes close to one. */
+/**
+ * For a value that may have several forms: what is wrong with the form that it resembles most, if it resembles one.
+ */
 export function plainOf(issue: Issue): Issue {
   if (issue.code !== 'invalid_union') return issue
   const firsts = firstsOf(issue)
@@ -34,7 +37,7 @@ export function plainOf(issue: Issue): Issue {
   return plainOf({ ...inside, path: [...issue.path, ...inside.path] } as Issue)
 }
 
-/** @param input What was checked: the value found is looked up in it. */
+/** @param input The checked value, in which the wrong part is looked up. */
 export function wrongOf(written: Issue, input: unknown): Wrong {
   const issue = plainOf(written)
   if (issue.code === 'invalid_union') return wrongOfUnion(issue, input)
@@ -59,7 +62,7 @@ export function issuesText(error: z.ZodError, input: unknown): string {
     .join('; ')
 }
 
-/** It has none of the forms: all are named. */
+/** Of a value that has none of several forms: names all of them. */
 function wrongOfUnion(issue: Union, input: unknown): Wrong {
   const expected = firstsOf(issue)
     .map((first) => expectedOf(first).replace(/^expected /, ''))
@@ -70,7 +73,7 @@ function wrongOfUnion(issue: Union, input: unknown): Wrong {
 
 type Union = Extract<Issue, { code: 'invalid_union' }>
 
-/** What each form finds wrong first. */
+/** The first mistake of each form. */
 function firstsOf({ errors }: Union): Issue[] {
   return errors.flatMap(([first]) => (first === undefined ? [] : [first]))
 }

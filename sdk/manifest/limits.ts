@@ -6,19 +6,19 @@
 const instancesPerPackedRunnerDefault = 8
 export const tapKibMax = 1024
 
-/** Partitions of a stream that nobody has configured. */
+/** The number of partitions of a stream that nobody has configured. */
 export const partitionsDefault = 16
 
-/** Percent of the keys that a canary has, one step after the other. */
+/** The default steps of a canary, in percent of the keys. */
 export const canaryStepsDefault: readonly number[] = [1, 10, 50]
 
-/** The settings of a manifest that say what shares a runner. */
+/** The settings of a manifest that decide which instances share a runner. */
 interface Packing {
   readonly instancesPerRunner?: number | undefined
   readonly pack?: unknown
 }
 
-/** How many instances a runner of the function is made for; undefined if each has its own. */
+/** The number of instances that a runner of the function is made for; undefined if each instance has its own. */
 export function instancesPerRunnerOf({ instancesPerRunner, pack }: Packing): number | undefined {
   if (pack !== undefined) return instancesPerRunner ?? instancesPerPackedRunnerDefault
   return instancesPerRunner === 1 ? undefined : instancesPerRunner

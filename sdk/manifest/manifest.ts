@@ -28,9 +28,9 @@ export const backPressureSchema = z.enum(['block', 'enqueue', 'dropHead', 'dropT
 export const inputSchema = z.strictObject({
   grouping: groupingSchema,
   backPressure: backPressureSchema.default('block'),
-  /** With `dropHead` and `dropTail`: memory of what waits; with `enqueue`: disk. For each producer. */
+  /** The size of the queue at each producer, in MiB: memory for `dropHead` and `dropTail`, disk for `enqueue`. */
   queueMib: z.int().min(1).max(1048576).optional(),
-  /** With `enqueue`: for how long something may wait on disk. */
+  /** With `enqueue`: the longest time that a record may wait. */
   queueAgeMs: z.int().min(1000).max(2592000000).optional(),
 })
 
@@ -41,122 +41,145 @@ export const errorPolicySchema = z.union([
     retry: z.int().min(1).max(100),
     // biome-ignore lint/suspicious/noThenProperty: never a function, so never a thenable; it reads as it is meant -- API
     then: finalReaction,
-    /** Before a record is tried again, while others go on; doubled each time, up to `waitMaxMs`. 0: at once. */
+    /**
+     * Before the next attempt, while other records are processed; doubled each time, up to `waitMaxMs`. 0: at once.
+     */
     waitMs: z.int().min(0).max(600000).default(retryWaitMs),
     waitMaxMs: z.int().min(0).max(3600000).default(retryWaitMaxMs),
-    /** Later records of its key wait behind it. */
+    /** Whether later records with the same key wait for it. */
     keepOrder: z.boolean().default(false),
   }),
 ])
 
 export const resourcesSchema = z.strictObject({
-  /** Cores, shares of one. */
+  /** CPU cores; fractions are allowed. */
   cpus: z.number().min(0.01).max(1024).default(0.25),
-  /** At least 64 for an instance that has a runner to itself. */
+  /**
+   * The memory of the runner if the instance has one to itself (then at least `aloneMemMibMin`), else its part of it.
+   */
   memMib: z.int().min(1).max(1048576).default(256),
   diskMib: z.int().min(0).max(1048576).default(32),
-  /** Ports of the agent, for an instance: its runner finds them in CONCORD_PORTS. */
+  /** The number of ports of the agent for each instance. The runner finds the ports in CONCORD_PORTS. */
   ports: z.int().min(1).max(64).optional(),
 })
 
 export const limitsSchema = z.strictObject({
-  /** V8 heap of one instance. */
+  /** The V8 heap of one instance. */
   heapMib: z.int().min(8).max(65536).default(64),
-  /** Keyed state of one instance, outside the heap; `setState` beyond it throws and changes nothing. */
+  /** Keyed state of one instance, outside the heap. A `setState` beyond it throws and changes nothing. */
   stateMib: z.int().min(1).max(65536).default(64),
-  /** One synchronous turn of the isolate, a batch of records; the record at hand is named when it is passed. */
+  /**
+   * The time of one synchronous call into the isolate, which processes a batch of records. When it is exceeded, the
+   * current record is named.
+   */
   callbackMs: z.int().min(10).max(600000).default(1000),
-  /** Whole time of one asynchronous callback. */
+  /** The total time of one asynchronous callback. */
   asyncMs: z.int().min(10).max(3600000).default(30000),
-  /** CPU time that an instance may use in a second, in milliseconds; beyond it, it is held back. Absent: any. */
+  /**
+   * The CPU time that an instance may use per second, in milliseconds; beyond it, the instance is slowed down.
+   * Absent: no limit.
+   */
   cpuMsPerSecond: z.int().min(1).max(1000).optional(),
   initMs: z.int().min(10).max(600000).default(5000),
-  /** Bytes of output that one record may produce. */
+  /** The bytes of output that one record may produce. */
   outputBytesPerRecord: z.int().min(1024).max(16777216).default(4194304),
 })
 
 export const instancesPerRunnerMax = 256
 
-/** A runner that holds one instance needs so much memory for itself. */
+/** The memory that a runner with one instance needs for itself. */
 export const runnerMemMibMin = 64
 /**
- * The least `resources.memMib` of one with a runner of its own. Node takes 83 to 119 MiB before the first record, most where its code was
- * never compiled before; with 400 records a second it was at 130 within a minute.
+ * The minimum of `resources.memMib` for an instance that has a runner to itself. Node takes 83 to 119 MiB before the
+ * first record, most if its code was never compiled before; at 400 records a second it used 130 within a minute.
  */
 export const aloneMemMibMin = 160
 
-/** Starts of one instance after failures before it counts as crash-looping and stays down. */
+/** The failures in a row after which an instance counts as crash-looping and is not started again. */
 export const restartsSchema = z.int().min(0).max(1000000).default(10)
 
 /** Wanted instances of a function. */
 export const instancesSchema = z.int().min(0).max(instancesMax)
 
-/** How state is kept outside the runner; false: it ends with its instance. */
+/** How state is stored outside the runner; false: it ends with its instance. */
 export const checkpointSchema = z.union([
   z.literal(false),
   z.strictObject({
-    /** From one checkpoint to the next. What was processed since the last one is lost to state when a runner is killed. */
+    /**
+     * The time between two checkpoints. When a runner is killed, the effects on state since the last one are lost.
+     */
     everyMs: z.int().min(100).max(3600000).default(5000),
-    /** Most that is sent while the function works; the last checkpoint of an orderly end is not held to it. */
+    /**
+     * The most that is sent per second while the function works. The last checkpoint of an orderly end is not
+     * limited.
+     */
     bytesPerSecond: z.int().min(65536).max(10737418240).default(67108864),
   }),
 ])
 
-/** A sentence over an attribute of an agent, kept as it was written. */
+/** A condition on an attribute of an agent, stored as it was written. */
 export const constraintSchema = z
   .string()
   .max(512)
   .refine((text) => parseConstraint(text) !== undefined, constraintForms)
 
 export const placementSchema = z.strictObject({
-  /** All of them hold for the agent that an instance runs on. */
+  /** All of them must hold for the agent on which an instance runs. */
   constraints: z.array(constraintSchema).max(32).default([]),
-  /** Who comes first, and whom room is made for when the cluster is full. */
+  /** The importance of the function: who is placed first, and for whom room is made when the cluster is full. */
   priority: z.int().min(0).max(100).default(0),
 })
 
-/** What a version has to show when it takes over from another one while they run; until then that one stands by. */
+/** What a version has to show after it has taken over. Until then the version before stands by. */
 export const trialSchema = z.strictObject({
-  /** Records, after which it has passed. */
+  /** The number of records after which it has passed. */
   records: z.int().min(0).max(1000000000).default(1000),
-  /** How many of them it may throw at where the version before does not; one more, and that one is back. */
+  /**
+   * The number of these records for which it may throw where the version before does not. One more, and it is rolled
+   * back.
+   */
   errors: z.int().min(0).max(1000000000).default(0),
-  /** Time, after which it has passed however few records came. */
+  /** The time after which it has passed, however few records came. */
   ms: z.int().min(0).max(3600000).default(1000),
 })
 
-/** A new version that has a part of the keys, step by step, and is judged against the version before at each. */
+/**
+ * A canary: a new version that gets a share of the keys, step by step, and is compared with the version before at
+ * each step.
+ */
 export const canarySchema = z.strictObject({
-  /** Percent of the keys, ascending. Behind the last step it takes over. */
+  /** Percent of the keys, ascending. After the last step the version takes over. */
   steps: z
     .array(z.number().min(0.1).max(50))
     .min(1)
     .max(20)
     .default([...canaryStepsDefault])
     .refine((steps) => steps.every((step, i) => i === 0 || step > steps[i - 1]!), 'expected ascending steps'),
-  /** How long each step is looked at. */
+  /** The duration of each step. */
   bakeMs: z.int().min(1000).max(604800000).default(60000),
-  /** Records of its own that a step needs; until then it goes on. */
+  /** The records that the canary must process in a step; until then the step continues. */
   minRecords: z.int().min(1).max(1000000000).default(500),
-  /** Share of its records that it may throw at where the version before does not. */
+  /** The share of its records for which it may throw where the version before does not. */
   maxErrors: z.number().min(0).max(1).default(0.001),
-  /** How many times longer than before it may take for a record. */
+  /** How many times longer than the version before it may take for a record. */
   maxSlowdown: z.number().min(1).max(1000).default(1.5),
-  /** Outputs of a record, as many times as before. */
+  /** The number of outputs per record, relative to the version before. */
   minOutputs: z.number().min(0).max(1).default(0.75),
   maxOutputs: z.number().min(1).max(1000000).default(1.5),
   /**
-   * Share of the control's records of which it may make something else than the version before. If it is set, the canary's version is
-   * given them too, on a copy of the state, and what it makes of them is compared and thrown away.
+   * The share of the control's records for which it may produce other outputs than the version before. If set, the
+   * canary's version also processes these records on a copy of the state; its outputs are compared and thrown away.
    */
   maxDiff: z.number().min(0).max(1).optional(),
-  /** State of an instance that is copied for that at most, while the instance waits. */
+  /** The most state of an instance that is copied for that; the instance waits meanwhile. */
   stateMib: z.int().min(0).max(65536).default(64),
-  /** What the function counts (by record) or observes (on average) of its own, as many times as before. */
+  /**
+   * A metric of the function, relative to the version before: a count by record, or the mean of an observed value.
+   */
   metric: z
     .strictObject({
       name: z.string().min(1).max(62),
-      /** Its sum by record, or its mean by value. */
+      /** Whether the sum is divided by the number of records, or by the number of values. */
       per: z.enum(['record', 'value']).default('record'),
       min: z.number().min(0).max(1).default(0.75),
       max: z.number().min(1).max(1000000).default(1.5),
@@ -166,55 +189,60 @@ export const canarySchema = z.strictObject({
 
 export type CanaryRules = z.output<typeof canarySchema>
 
-/** A new version that is given copies of all records, and whose outputs are compared and thrown away. */
+/** A shadow: a new version that gets copies of all records, and whose outputs are compared and thrown away. */
 export const shadowSchema = z.strictObject({
-  /** For how long. */
+  /** Its duration. */
   bakeMs: z.int().min(1000).max(604800000).default(60000),
-  /** State of an instance that is copied for it at most, while the instance waits. */
+  /** The most state of an instance that is copied for it; the instance waits meanwhile. */
   stateMib: z.int().min(0).max(65536).default(64),
-  /** What may wait for it; beyond that it falls behind, and records go by that are not compared. */
+  /** The size of its queue; beyond that it falls behind, and some records are not compared. */
   queueMib: z.int().min(1).max(1024).default(16),
-  /** How long it may work in a second, in milliseconds: its isolate, and what its host does for it. */
+  /** The time that it may work per second, in milliseconds: in its isolate, and in the host on its behalf. */
   workMsPerSecond: z.int().min(10).max(1000).default(250),
-  /** Differences of an instance that are written down; more are counted. */
+  /** The number of differences that an instance stores; further ones are only counted. */
   differences: z.int().min(0).max(1000000).default(10000),
 })
 
 export type ShadowRules = z.output<typeof shadowSchema>
 
-/** How a new version comes into force where another one runs; absent: in all instances at once. A shadow comes first, then a canary. */
+/**
+ * How a new version takes over from a running one. Absent: in all instances at once. A shadow comes first, then a
+ * canary.
+ */
 export const rolloutSchema = z.strictObject({
-  /** It has a part of the keys first. */
+  /** The version first gets a share of the keys. */
   canary: canarySchema.optional(),
-  /** It is given copies of all records, and waits for `promote`. */
+  /** The version first gets copies of all records, and waits for `promote`. */
   shadow: shadowSchema.optional(),
-  /** So many instances at a time; the next ones when those have passed their trial. */
+  /**
+   * The number of instances that get the version at a time. The next ones follow when these have passed their trial.
+   */
   rolling: z.int().min(1).max(instancesMax).optional(),
 })
 
-/** What a new version must not exceed on the tape, before it takes a live record; absent: it is not judged there. */
+/** What a new version must not exceed on the tape before it gets a live record. Absent: it is not judged. */
 export const gateSchema = z.strictObject({
-  /** Share of the records of which it may make something else than the version at work. */
+  /** The share of the records for which it may produce other outputs than the live version. */
   maxDiff: z.number().min(0).max(1).default(0.02),
-  /** Records that it may throw at where the version at work does not. */
+  /** The number of records for which it may throw where the live version does not. */
   maxErrors: z.int().min(0).max(1000000000).default(0),
-  /** How many times longer it may take for a record. */
+  /** How many times longer than the live version it may take for a record. */
   maxSlowdown: z.number().min(1).max(1000).default(1.5),
-  /** Records without which nothing is certain. */
+  /** The number of records that a judgement needs. */
   minRecords: z.int().min(0).max(1000000000).default(0),
-  /** `ask`: who deploys may go on all the same. */
+  /** `block`: the deploy is refused; `ask`: the person who deploys may accept it. */
   onBreach: z.enum(['block', 'ask']).default('block'),
 })
 
 export type GateRules = z.output<typeof gateSchema>
 
-/** The last records of an instance, kept to be processed again by another version; false: none. */
+/** The tape: the last records of an instance, kept so that another version can process them; false: none. */
 export const tapeSchema = z.union([
   z.literal(false),
   z.strictObject({
-    /** How far back from the newest. */
+    /** The age of the oldest record. */
     minutes: z.number().min(0.1).max(60).default(5),
-    /** Memory for them; default: a sixteenth of `resources.memMib`, 64 at most. */
+    /** Memory for it; default: a sixteenth of `resources.memMib`, at most 64. */
     mib: z.int().min(1).max(1024).optional(),
   }),
 ])
@@ -230,22 +258,22 @@ export const manifestSchema = z.strictObject({
   ostreams: z.array(nameSchema).max(64).default([]),
   onError: errorPolicySchema.default('fail'),
   instances: instancesSchema.default(1),
-  /** How many it is to have by its load; `instances` is then where it begins. */
+  /** The scaling policy. `instances` is then only the number to start with. */
   scale: scaleSettingsSchema.optional(),
-  /** How many instances one runner is made for. Absent: one, or 8 with `pack`. */
+  /** The number of instances in a runner. Absent: 1, or 8 with `pack`. */
   instancesPerRunner: z.int().min(1).max(instancesPerRunnerMax).optional(),
-  /** Functions of one pack share runners, and each other's memory and end. */
+  /** Functions of the same pack share runners; they share the runner's memory, and its end. */
   pack: nameSchema.optional(),
   resources: resourcesSchema.prefault({}),
-  /** Where it may run, and how important it is. */
+  /** Where instances may run, and how important the function is. */
   placement: placementSchema.optional(),
   limits: limitsSchema.prefault({}),
-  /** Recent inputs of an instance, kept to be run again; false: none. */
+  /** The tap: recent inputs of an instance, kept for replay; false: none. */
   tap: z
     .union([
       z.literal(false),
       z.strictObject({
-        /** Memory for them, in KiB. */
+        /** Memory for it, in KiB. */
         kib: z.int().min(16).max(tapKibMax).default(512),
       }),
     ])
@@ -256,7 +284,7 @@ export const manifestSchema = z.strictObject({
   checkpoint: checkpointSchema.prefault({}),
   trial: trialSchema.prefault({}),
   rollout: rolloutSchema.optional(),
-  /** Names of the assets that it cannot be without. */
+  /** The names of the assets that the function needs. */
   assets: z.array(assetNameSchema).max(assetsMax).optional(),
   env: z.record(z.string(), z.string()).default({}),
   args: z.array(z.string()).default([]),
@@ -264,13 +292,13 @@ export const manifestSchema = z.strictObject({
 })
 
 export type Manifest = z.output<typeof manifestSchema>
-/** A manifest as an author writes it: what has a default may be left out. */
+/** A manifest as an author writes it: settings with a default may be left out. */
 export type ManifestInput = z.input<typeof manifestSchema>
 
-/** Of the memory of a runner: beyond it, who grows is ended, and no asset is fetched. */
+/** The share of a runner's memory beyond which an instance that grows is ended, and no asset is fetched. */
 export const memorySoftShare = 0.8
 
-/** Memory of a runner that is left for assets, beside what it takes for itself. */
+/** The memory of a runner that is left for assets, besides what the runner itself takes. */
 export function assetRoomMib(manifest: Manifest): number {
   const { memMib } = manifest.resources
   const mates = instancesPerRunnerOf(manifest)
@@ -279,18 +307,18 @@ export function assetRoomMib(manifest: Manifest): number {
     : Math.floor(memMib * mates * memorySoftShare)
 }
 
-/** The least `resources.memMib` that leaves room for so many MiB of assets. */
+/** The minimum of `resources.memMib` that leaves room for this many MiB of assets. */
 export function memMibForAssets(manifest: Manifest, assetMib: number): number {
   const mates = instancesPerRunnerOf(manifest)
   return Math.ceil((assetMib + (mates === undefined ? runnerMemMibMin : 0)) / memorySoftShare / (mates ?? 1))
 }
 
-/** Memory for recent inputs of an instance. */
+/** The memory for the recent inputs of an instance. */
 export function tapBytesOf({ tap }: Manifest): number {
   return tap === false ? 0 : tap.kib * 1024
 }
 
-/** How much of its last records an instance keeps. A version deployed before there were tapes has one too. */
+/** How much of its last records an instance keeps. A version that was deployed before tapes existed has one too. */
 export function tapeOf({ tape = tapeSchema.parse({}), resources }: Manifest): TapeBounds {
   if (tape === false) return { bytes: 0, ms: 0 }
   const mib = tape.mib ?? Math.min(tapeMibMax, resources.memMib / 16)

@@ -1,18 +1,18 @@
 /**
- * Policy: a reaction to failure with all that it leaves unsaid.
+ * Policy: the reaction to a failed callback, with every default filled in.
  * @module
  */
 import type { ErrorPolicy } from '../function.ts'
 
 export interface FailurePolicy {
-  /** How often a record is tried again. */
+  /** How many times a record is tried again. */
   readonly retries: number
-  /** When the attempts are used up. */
+  /** What happens once the attempts are used up. */
   readonly last: 'fail' | 'skip' | 'deadLetter'
-  /** Before the second attempt; it doubles with each, up to `waitMaxMs`. 0: at once. */
+  /** Milliseconds before the second attempt. The wait doubles with each attempt, up to `waitMaxMs`. 0: at once. */
   readonly waitMs: number
   readonly waitMaxMs: number
-  /** Later records of the key wait behind the one that is tried again. */
+  /** Whether later records with the same key wait for the one that is tried again. */
   readonly keepsOrder: boolean
 }
 
@@ -26,7 +26,7 @@ export function policyOf(policy: ErrorPolicy): FailurePolicy {
   return { retries: retry, last, waitMs, waitMaxMs, keepsOrder: keepOrder && waitMs > 0 }
 }
 
-/** How long a record waits that was tried so often. */
+/** How long a record waits that was tried this many times. */
 export function waitAfter(attempts: number, { waitMs, waitMaxMs }: FailurePolicy): number {
   return Math.min(waitMs * 2 ** Math.max(0, attempts - 1), waitMaxMs)
 }

@@ -1,13 +1,13 @@
 /**
- * Effects: a checksum of what an outcome log says was done: all of it but the texts of errors, whose stacks name places in code
- * that is loaded otherwise in a replay, and what was swept: a replay begins its pass over the state anew.
+ * Effects: a checksum of what a call did, from its outcome log. Left out are the texts of errors, whose stacks name
+ * other places in a replay, and the sweeping of expired entries: a replay begins its pass over the state anew.
  * @module
  */
 import { crc32 } from 'node:zlib'
 import { entryWords, kindOf } from '../runtime/outcome/outcome-entry.ts'
 import { entryKind } from '../runtime/shared/layout.ts'
 
-/** @param log Well formed: the host has read it before. */
+/** @param log A well-formed log: the host has read it before. */
 export function effectsCrc(log: Uint8Array<ArrayBuffer>): number {
   const words = new Int32Array(log.buffer, log.byteOffset, log.length >> 2)
   let crc = 0

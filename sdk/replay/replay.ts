@@ -1,10 +1,12 @@
 /**
- * Replay: runs a chapter of a tap again: the same runtime, given the same bytes, times and chance, and compares what comes.
+ * Replay: runs a chapter of a tap again. The same runtime gets the same bytes, times and random numbers, and the
+ * results are compared.
  *
- *   RP1. What ends a call early in a runner (its time slice) is repeated by giving it only the records that were done, and by
- *        tidying only as much as was tidied.
- *   RP2. The code runs in a context of `vm`, with nothing of this process in reach but time: it is no wall.
- *   RP3. A call that never came back in a runner is given some seconds; what it has done by then is what came of it.
+ *   RP1. A call that the runner ended early (its time slice) is repeated by giving it only the records that were
+ *        done, and by tidying only as much as was tidied then.
+ *   RP2. The code runs in a context of Node's `vm`. It can reach nothing of this process except its time; this is no
+ *        security boundary.
+ *   RP3. A call that never returned in the runner gets some seconds. What it has done by then is its result.
  * Design: docs/design/0019-tap.md
  * @module
  */
@@ -32,13 +34,13 @@ import { recordsDone, type TapChapter, type TapEntry, tapRecords } from './tap.t
 type Runtime = typeof import('../runtime/isolate-main.ts')
 
 export interface ReplayOptions {
-  /** `runtimeText()`. */
+  /** The script of the runtime, from `runtimeText()`. */
   readonly runtime: string
   /** A script whose value is the function's definition. */
   readonly definition: string
   /** Bytes of the assets that the function had, by their sha256. */
   readonly assets?: ReadonlyMap<string, Uint8Array>
-  /** For a call that may never end (RP3). Default: `callMsMax`. */
+  /** The time limit of a call that may never end (RP3), in milliseconds. Default: `callMsMax`. */
   readonly callMs?: number
 }
 
@@ -47,7 +49,7 @@ export interface ReplayedOutput extends RawRecord {
   readonly partition: number
 }
 
-/** What came of an entry. */
+/** The result of one entry. */
 export interface ReplayedCall {
   readonly entry: TapEntry
   readonly outputs: readonly ReplayedOutput[]
@@ -57,23 +59,23 @@ export interface ReplayedCall {
   readonly timers: number
   /** Calls that were not the first for their record or timer. */
   readonly retries: number
-  /** Whether its outcome log is that of the instance, byte for byte; undefined where that is not known. */
+  /** Whether the outcome log is the instance's, byte for byte; undefined if that is unknown. */
   readonly same: boolean | undefined
-  /** It did not come back here either (RP3). */
+  /** It did not return here either (RP3). */
   readonly stopped: boolean
 }
 
 export interface Replayed {
   readonly calls: readonly ReplayedCall[]
-  /** Each once, however often it was tried. */
+  /** Each counted once, however often it was tried. */
   readonly records: number
-  /** Of all calls of which it is known. */
+  /** Whether all calls with a known checksum had the same effects. */
   readonly same: boolean
 }
 
-/** Time for a call that may never end. */
+/** The time limit of a call that may never end. */
 export const callMsMax = 10_000
-/** Room for state beside what the image has, a partition. */
+/** Memory for state beyond what the image takes, for each partition. */
 const slabBytes = 1024 * 1024
 
 /** @throws {Error} If the code cannot be loaded. */
@@ -140,7 +142,7 @@ class Player {
     if (refused !== '') throw new Error(`Cannot replay: ${refused}`)
     runtime.lifecycle('init', boot.nowMs)
     await setImmediate()
-    if (this.#chapter.fromStart) return // its wakes are entries
+    if (this.#chapter.fromStart) return // later wakes are entries of the tap
     let nowMs = boot.nowMs
     while ((this.#words[control.phase]! & phase.pending) !== 0) {
       const wakeMs = this.#floats[controlFloats.nextWakeMs]!
@@ -160,7 +162,7 @@ class Player {
     if (entry.done === undefined)
       stopped = !endsInTime(this.#context, call, this.#options.callMs ?? callMsMax)
     else call()
-    await setImmediate() // what the call has set going settles, as it does within a call into an isolate
+    await setImmediate() // Promises of the call settle here, as they do within a call into an isolate.
     return this.#read(entry, stopped)
   }
 
@@ -246,7 +248,7 @@ class Player {
   }
 }
 
-/** RP3. Only what `vm` itself has begun can be stopped. */
+/** Ends a call that does not return (RP3). Only code that `vm` itself runs can be stopped. */
 function endsInTime(context: Context, call: () => void, timeout: number): boolean {
   const global: Record<string, unknown> = context
   global['concordCall'] = call

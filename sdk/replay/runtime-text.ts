@@ -1,10 +1,11 @@
 /**
- * RuntimeText: sdk/runtime as one script whose value is what isolate-main.ts exports. `sdk/build.mjs` makes it.
+ * RuntimeText: reads sdk/runtime as one script, whose value is what isolate-main.ts exports. `sdk/build.mjs` makes
+ * it.
  * @module
  */
 import { existsSync, readFileSync } from 'node:fs'
 
-/** From dist/chunks/, dist/ and sdk/replay/. */
+/** The path of dist/, from dist/chunks/, dist/ and sdk/replay/. */
 const places = ['../runtime.js', './runtime.js', '../../dist/runtime.js']
 
 /** @throws {Error} If the sdk was not built. */

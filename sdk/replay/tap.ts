@@ -1,5 +1,5 @@
 /**
- * Tap: what an instance was last given, as a file (format version 1). Bytes are base64 in the file.
+ * Tap: the recent inputs of an instance as a file (format version 1). Bytes are base64 in the file.
  * Design: docs/design/0019-tap.md
  * @module
  */
@@ -8,15 +8,15 @@ import type { BootConfig } from '../runtime/isolate-main.ts'
 import { asideIsLast, inputRowAside, inputRowWords } from '../runtime/shared/layout.ts'
 import { frameBytesMax, parseFrame, type RawRecord, recordsOf } from '../wire/frame.ts'
 
-/** What a call brought. */
+/** The result of a call. */
 export interface TapDone {
   readonly records: number
   readonly timers: number
-  /** Units of tidying (runtime/housekeeping.ts); a tap from before it has none. */
+  /** Units of tidying (runtime/housekeeping.ts). Absent in taps of builds before it existed. */
   readonly tidied?: number
-  /** Of what it did (replay/effects.ts). */
+  /** The checksum of its effects (replay/effects.ts). */
   readonly crc: number
-  /** A callback failed for good under the policy `fail`: the record behind those that are done. */
+  /** Set if a callback failed for good under the policy `fail`: it is the record after those that are done. */
   readonly ended?: boolean
 }
 
@@ -24,17 +24,17 @@ export type TapEntry =
   | {
       readonly kind: 'run'
       readonly nowMs: number
-      /** Which one of its isolate. */
+      /** Its number within its isolate. */
       readonly batch: number
       readonly frames: number
       /** The used part of the input region. */
       readonly input: Uint8Array
-      /** Whether the batch was handed in as a string too. */
+      /** Whether the batch was also passed as a string. */
       readonly asText: boolean
       readonly lines?: string | undefined
-      /** Which keys were its own, as JSON; absent: all. */
+      /** The keys that were its own, as JSON; absent: all. */
       readonly share?: string | undefined
-      /** Absent: the isolate did not come back. */
+      /** Absent if the isolate did not return. */
       readonly done?: TapDone
     }
   | { readonly kind: 'wake'; readonly nowMs: number; readonly done?: TapDone }
@@ -49,10 +49,10 @@ export type TapState =
 
 /** All calls of an isolate from some moment on. */
 export interface TapChapter {
-  /** It begins with its isolate. */
+  /** Whether it starts with its isolate. */
   readonly fromStart: boolean
   readonly boot: BootConfig
-  /** 32 bytes in base64. */
+  /** The random seed: 32 bytes in base64. */
   readonly seed: string
   readonly state: TapState
   readonly entries: readonly TapEntry[]
@@ -66,9 +66,9 @@ export interface TapFile {
   readonly instance: string
   readonly takenAtMs: number
   readonly chapters: readonly TapChapter[]
-  /** Calls that were given more than a chapter holds: none of them is in it. */
+  /** Calls that were too large for a chapter: they are in none. */
   readonly missed?: number
-  /** The code, if it is at hand. */
+  /** The code, if it is known. */
   readonly bundle?: string
 }
 
@@ -82,7 +82,7 @@ export function tapText(file: TapFile): string {
   )
 }
 
-/** @throws {SyntaxError} If it is no tap, or one of a later format. */
+/** @throws {SyntaxError} If it is not a tap, or has a later format. */
 export function parseTap(text: string): TapFile {
   const file = JSON.parse(text, (_key, value: unknown) =>
     typeof value === 'object' && value !== null && bytesKey in value
@@ -94,7 +94,7 @@ export function parseTap(text: string): TapFile {
   return file
 }
 
-/** Records that a `run` did, with the wakes that belong to it; infinite if it never came back. */
+/** The records that a `run` finished, including its wakes; infinite if it never returned. */
 export function recordsDone(
   entries: readonly { readonly kind: TapEntry['kind']; readonly done?: Pick<TapDone, 'records' | 'ended'> }[],
   at: number,
@@ -107,17 +107,17 @@ export function recordsDone(
   return records
 }
 
-/** A record that an entry has given, and where it stood. */
+/** A record of an entry, and its place. */
 export interface TapRecord extends RawRecord {
   readonly stream: string
   readonly partition: number
   readonly producer: string
   readonly sequence: number
-  /** Which one this was; 1 unless it was tried before. */
+  /** The number of the attempt: 1 unless it was tried before. */
   readonly attempt: number
 }
 
-/** The records of an entry, in the order in which they were given; what cannot be read is left out. */
+/** The records of an entry, in their order; unreadable ones are left out. */
 export function tapRecords(entry: TapEntry, inputs: readonly string[]): TapRecord[] {
   if (entry.kind !== 'run') return []
   const { input, frames } = entry

@@ -1,5 +1,5 @@
 /**
- * Chart: rows of figures over time, as lines of a terminal and as an SVG.
+ * Chart: figures over time, as lines for a terminal and as an SVG.
  * @module
  */
 
@@ -11,7 +11,7 @@ export interface Row {
 
 const cells = ' ▁▂▃▄▅▆▇█'
 
-/** One line for each row, of so many columns; each cell is the most of its part of the time. */
+/** One line of the given width for each row. Each cell shows the maximum of its part of the time. */
 export function chartText(rows: readonly Row[], columns: number): string {
   const width = Math.max(...rows.map(({ name }) => name.length))
   return rows

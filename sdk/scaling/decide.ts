@@ -1,51 +1,55 @@
 /**
- * Decide: how many instances a function is to have, and why.
+ * Decide: how many instances a function should have, and why.
  *
- *  A1. A pure function of its arguments: the same window, the same decision.
- *  A2. The answer is within the bounds of the time, and within one step of what is wanted now where no bound demands more.
- *  A3. A larger load never leads to fewer instances.
+ *   A1. A pure function of its arguments: the same window gives the same decision.
+ *   A2. The result is within the bounds that hold now, and within one step of the present number unless a bound
+ *       requires more.
+ *   A3. A larger load never leads to fewer instances.
  * Design: docs/design/0025-autoscaling.md
  * @module
  */
 import { type Bounds, boundsAt, type Pace, type ScalePolicy } from './policy.ts'
 
-/** What was seen of a function at one time. */
+/** A measurement of a function at one time. All rates are records a second. */
 export interface LoadSample {
   readonly atMs: number
-  /** At work. */
+  /** Working instances. */
   readonly instances: number
-  /** Records a second that come, or would come if nobody behind it held them back. */
+  /** Records that arrive, or would arrive if functions behind it did not block. */
   readonly demand: number
-  /** Records that wait for it, wherever. */
+  /** Records that wait for it, wherever they are. */
   readonly backlog: number
-  /** Records sent, or held to be sent, that nobody has done with yet; more than the backlog where it is not the slow one. */
+  /**
+   * Records that were sent, or wait to be sent, and are not finished. More than the backlog if another function is
+   * the slow one.
+   */
   readonly inFlight: number
-  /** Records a second that were processed. */
+  /** Records that were processed. */
   readonly processed: number
-  /** Records a second that one instance could do; absent: not known yet. */
+  /** Records that one instance could process; absent: not known yet. */
   readonly trueRate?: number
-  /** Instances that were kept busy, as a sum of shares of time. */
+  /** The busy time of all instances: the sum of their shares of time. */
   readonly busy: number
-  /** Cores. */
+  /** CPU cores in use. */
   readonly cpu: number
   readonly p99Ms?: number
-  /** Of a count: what it grows by a second, all instances together; of an observed value: its mean. */
+  /** For a count: its growth per second over all instances. For an observed value: its mean. */
   readonly metric?: { readonly kind: 'count' | 'observe'; readonly value: number }
   /** Timers that are set. */
   readonly timers: number
-  /** Records a second that are foreseen. */
+  /** The predicted demand. */
   readonly predicted?: number
 }
 
 export interface DecideInput {
   readonly policy: ScalePolicy
-  /** Oldest first; as long as `down.afterMs` and `idle.afterMs` ask for, or as there is. */
+  /** The measurements of as long as `down.afterMs` and `idle.afterMs` require, as far as they exist; oldest first. */
   readonly window: readonly LoadSample[]
-  /** Wanted now. */
+  /** The number that is wanted now. */
   readonly instances: number
-  /** When that was last changed. */
+  /** When that number was last changed. */
   readonly changedAtMs: number
-  /** Partitions of its inputs; absent: it has none. */
+  /** The partitions of its inputs; absent: it has no inputs. */
   readonly partitions?: number
   readonly nowMs: number
 }
@@ -55,16 +59,16 @@ export interface Decision {
   readonly because: string
 }
 
-/** What waits beyond the target is to be worked off within this time. */
+/** The time in which a backlog beyond the target should be worked off. */
 const catchUpMs = 5_000
-/** Of its time an instance is to be busy. */
+/** The share of its time that an instance should be busy. */
 const busyShare = 0.8
-/** Room for noise between more and fewer. */
+/** The margin between scaling up and down, so that noise does not cause changes. */
 const downRoom = 1.25
-/** Ratios nearer to 1 say nothing. */
+/** Ratios nearer to 1 than this mean nothing. */
 const tolerance = 0.1
 
-/** A need that one target has. */
+/** The need according to one target. */
 interface Need {
   /** Instances, not rounded. */
   readonly need: number
@@ -86,7 +90,7 @@ export function decide(input: DecideInput): Decision {
   return clamped(wanted, because, { ...bounds, min: Math.max(1, bounds.min) })
 }
 
-/** Where the load leads, in steps, and no sooner than it has been so for long enough. */
+/** Follows the load, in steps, once it has lasted for long enough. */
 function follow({ policy, window, instances, changedAtMs, nowMs }: DecideInput) {
   const { up, down } = policy
   const needs = window.map((sample) => ({ atMs: sample.atMs, ...needOf(policy, sample, instances) }))
@@ -113,11 +117,11 @@ function follow({ policy, window, instances, changedAtMs, nowMs }: DecideInput) 
   return { wanted: Math.max(fewer, lowest), because }
 }
 
-/** Samples are a second apart; one may be late. */
+/** Measurements are a second apart, and one may be late. */
 const slackMs = 1_500
 const idleDefaultMs = 300_000
 
-/** For how long samples are to be kept. */
+/** For how long measurements must be kept, in milliseconds. */
 export function windowMs(policy: ScalePolicy): number {
   const idleMs = policy.min === 0 ? (policy.idle?.afterMs ?? idleDefaultMs) : 0
   return Math.max(policy.up.afterMs, policy.down.afterMs, idleMs) + slackMs
@@ -150,7 +154,7 @@ function isIdle(policy: ScalePolicy, window: readonly LoadSample[], nowMs: numbe
   return since(window, nowMs - afterMs).every((sample) => !isWanted(sample) && sample.timers === 0)
 }
 
-/** The greatest need over the targets, by a sample. */
+/** The largest need of all targets, by one measurement. */
 function needOf({ targets }: ScalePolicy, sample: LoadSample, wanted: number): Need {
   const needs = [...needsOf(targets, sample)]
   if (needs.length > 0) return maxBy(needs, ({ need }) => need)
@@ -166,7 +170,8 @@ function* needsOf(targets: ScalePolicy['targets'], sample: LoadSample): Generato
       const allowed = (behindMs / 1000) * trueRate * Math.max(1, instances)
       const excess = Math.max(0, backlog - allowed)
       const toCatchUp = (demand + excess / (catchUpMs / 1000)) / (trueRate * busyShare)
-      // Who is behind with what it should be able to do lets nobody go: something makes it slower than it was.
+      // A function that is behind although its instances should be able to keep up is not scaled down: something
+      // slows it down.
       const need = excess > 0 ? Math.max(toCatchUp, instances) : toCatchUp
       const behind = backlog / (trueRate * Math.max(1, instances))
       yield {
@@ -211,12 +216,12 @@ function* needsOf(targets: ScalePolicy['targets'], sample: LoadSample): Generato
   }
 }
 
-/** Near 1 it is 1. */
+/** A ratio near 1 becomes 1. */
 function ratio(value: number): number {
   return Math.abs(value - 1) <= tolerance ? 1 : value
 }
 
-/** Instances that satisfy a need; what is a thousandth too much is an error of rounding. */
+/** The number of instances that satisfies a need. An excess of a thousandth is a rounding error. */
 function whole(need: number): number {
   return Math.ceil(need - 1e-3)
 }
@@ -226,7 +231,7 @@ function coolDown(direction: string, { coolDownMs }: Pace, sinceMs: number): str
   return `the last change was ${duration(sinceMs)} ago, and '${direction}.coolDownMs' is ${duration(coolDownMs)}`
 }
 
-/** Those from that time on, and the last one in any case. */
+/** The measurements from a time on, and the last one in any case. */
 function since<T extends { readonly atMs: number }>(list: readonly T[], fromMs: number): readonly T[] {
   const first = list.findIndex(({ atMs }) => atMs >= fromMs)
   return list.slice(first < 0 ? -1 : first)

@@ -1,8 +1,8 @@
 /**
- * Forecast: learns how demand goes over the day and over the week, and says what is to be expected.
+ * Forecast: learns how demand changes over the day and the week, and predicts it.
  *
- *  FC1. A bin tells what was learned of it: of its time of the week, or else of its time of day; else nothing is foreseen.
- *  FC2. What is learned is of a fixed size: `weekBins` numbers, and as many of the last day's.
+ *   FC1. A prediction comes from the same time of the week, else from the same time of day; else there is none.
+ *   FC2. What is learned has a fixed size: `weekBins` numbers, and as many of the last day.
  * Design: docs/design/0025-autoscaling.md
  * @module
  */
@@ -10,12 +10,12 @@
 const dayBins = 100
 const daysAWeek = 7
 const weekBins = dayBins * daysAWeek
-/** How much the latest time counts. */
+/** The weight of the latest measurement. */
 const weight = 0.4
 /** How far today may differ from what was learned. */
 const scaleMax = 2
 
-/** As it lies in the store; a bin that nothing is known of is -1. */
+/** As it is stored. A bin without data is -1. */
 export interface LearnedShape {
   readonly dayMs: number
   readonly day: readonly number[]
@@ -35,7 +35,7 @@ export class Forecast {
     this.#week = [...(known?.week ?? new Array<number>(weekBins).fill(-1))]
   }
 
-  /** Takes what was seen at a time. @returns True when something was learned: a bin is over. */
+  /** Adds a measurement. @returns True when something was learned, because a bin was completed. */
   see(atMs: number, demand: number): boolean {
     const bin = this.#binOf(atMs)
     const open = this.#open
@@ -52,7 +52,7 @@ export class Forecast {
     return true
   }
 
-  /** The most that is expected until then; undefined: that time was not seen yet. */
+  /** The maximum expected until then; undefined: nothing is known about that time. */
   until(nowMs: number, aheadMs: number): number | undefined {
     const from = Math.floor(nowMs / this.#binMs)
     const to = Math.floor((nowMs + aheadMs) / this.#binMs)
@@ -69,7 +69,7 @@ export class Forecast {
     return { dayMs: this.dayMs, day: this.#day.map(round), week: this.#week.map(round) }
   }
 
-  /** How today compares with what was learned. */
+  /** How today compares with what was learned, as a ratio. */
   #today(nowMs: number): number {
     const open = this.#open
     const bin = this.#binOf(nowMs)

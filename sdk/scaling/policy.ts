@@ -1,5 +1,6 @@
 /**
- * Policy: how many instances a function is to have, as its author says it: bounds, targets, and how quickly to follow them.
+ * Policy: how many instances a function should have, as its author defines it: bounds, targets, and how fast to
+ * follow them.
  *
  * Design: docs/design/0025-autoscaling.md
  * @module
@@ -12,17 +13,19 @@ export const instancesMax = 1024
 const durationMs = z.int().min(0).max(86_400_000)
 
 export const targetsSchema = z.strictObject({
-  /** How long what waits may take to be worked off. */
+  /** How long it may take to process the records that wait. */
   behindMs: z.int().min(10).max(86_400_000).optional(),
   /** Records that may wait, for each instance. */
   backlog: z.int().min(1).max(1_000_000_000).optional(),
-  /** Records a second that come to each instance. */
+  /** Records a second that arrive, for each instance. */
   recordsPerSecond: z.number().min(0.001).max(1e9).optional(),
-  /** Cores that the isolate of each instance uses. */
+  /** CPU cores that the isolate of each instance uses. */
   cpu: z.number().min(0.01).max(1).optional(),
-  /** Of the calls into the isolate: what 99 of 100 records do not wait longer for. */
+  /** The 99th percentile of the time that a record spends in its call into the isolate. */
   p99Ms: z.number().min(0.01).max(3_600_000).optional(),
-  /** Of the function's own: of a count, what it grows by a second; of an observed value, its mean. For each instance. */
+  /**
+   * A metric of the function, for each instance: the growth of a count per second, or the mean of an observed value.
+   */
   metric: z
     .strictObject({
       name: z.string().regex(metricNamePattern, "expected a metric's name, as in `ctx.metrics.count(name)`"),
@@ -34,11 +37,11 @@ export type Targets = z.output<typeof targetsSchema>
 
 const paceOf = (afterMs: number, coolDownMs: number) =>
   z.strictObject({
-    /** For how long it has to be so before it is followed. */
+    /** How long the load must last before it is followed. */
     afterMs: durationMs.max(3_600_000).default(afterMs),
-    /** From the last change of the number to one in this direction. */
+    /** The least time from the last change to a change in this direction. */
     coolDownMs: durationMs.default(coolDownMs),
-    /** Instances at once: so many, or by this factor, whichever is more. */
+    /** The largest change at once: this many instances, or this factor, whichever is more. */
     step: z.int().min(1).max(instancesMax).default(4),
     factor: z.number().min(1).max(100).default(2),
   })
@@ -73,21 +76,21 @@ export const scaleSettingsSchema = z
       .prefault({ behindMs: 1000 }),
     up: paceOf(2_000, 0).prefault({}),
     down: paceOf(60_000, 15_000).prefault({}),
-    /** Other bounds at some times; of several at once the greatest count. */
+    /** Other bounds at certain times. If several hold, the largest count. */
     schedule: z.array(scheduleSchema).max(32).default([]),
-    /** With `min: 0`: when there is to be none. */
+    /** With `min: 0`: when the last instance is removed. */
     idle: z
       .strictObject({
         afterMs: z.int().min(1000).max(86_400_000).default(300_000),
-        /** A runner stays, empty, so that the first record finds it. */
+        /** Keeps an empty runner, so that the first record finds one. */
         warm: z.boolean().default(false),
       })
       .optional(),
-    /** Learns the shape of the days and of the week, and is there before the load. */
+    /** Learns how the load changes over the day and the week, and scales before it comes. */
     predict: z
       .strictObject({
         aheadMs: z.int().min(1000).max(86_400_000).default(300_000),
-        /** Length of what repeats itself; seven of them are the week. */
+        /** The length of a day in milliseconds. Seven of them are a week. */
         dayMs: z.int().min(10_000).max(86_400_000).default(86_400_000),
       })
       .optional(),
@@ -97,7 +100,7 @@ export const scaleSettingsSchema = z
     ({ min, idle }) => idle === undefined || min === 0,
     "'idle' goes with 'min: 0'; expected that, or no 'idle'",
   )
-/** What is in `scale` of a manifest. */
+/** The shape of `scale` in a manifest. */
 export type ScalePolicy = z.output<typeof scaleSettingsSchema>
 export type ScalePolicyInput = z.input<typeof scaleSettingsSchema>
 export type Pace = ScalePolicy['up']
@@ -105,11 +108,11 @@ export type Pace = ScalePolicy['up']
 export interface Bounds {
   readonly min: number
   readonly max: number
-  /** What of the schedule holds now; absent: nothing. */
+  /** The bounds of the schedule that hold now; absent: none. */
   readonly because?: string
 }
 
-/** Minimum and maximum at a time. */
+/** The minimum and maximum at a time. */
 export function boundsAt({ min, max, schedule }: ScalePolicy, nowMs: number): Bounds {
   const now = schedule.filter((entry) => holds(entry, nowMs))
   if (now.length === 0) return { min, max }
@@ -119,7 +122,7 @@ export function boundsAt({ min, max, schedule }: ScalePolicy, nowMs: number): Bo
 }
 
 function holds({ cron, timeZone, forMs }: Schedule, nowMs: number): boolean {
-  // The first beginning that would not be over yet; croner looks strictly behind the time given.
+  // The first start after which the entry would still hold; croner looks strictly after the given time.
   const begins = new Cron(cron, { timezone: timeZone }).nextRun(new Date(nowMs - forMs))
   return begins !== null && begins.getTime() <= nowMs
 }

@@ -1,19 +1,21 @@
 /**
- * Shapes: loads over time, in records a second: built in, or read from what was recorded.
+ * Shapes: loads over time, in records a second: built-in ones, or recorded ones from a file.
  * @module
  */
 import { CodedError } from '../errors.ts'
 
-/** One second of it after the other. */
+/** One value for each second. */
 export type Load = readonly number[]
 
 export interface Shape {
   readonly about: string
-  /** @param dayS Length of a day in seconds. @param peak Records a second at most, noise aside. */
+  /**
+   * @param dayS The length of a day in seconds. @param peak The largest number of records a second, without noise.
+   */
   readonly of: (dayS: number, peak: number) => Load
 }
 
-/** Of the working days of a week, how much comes on each. */
+/** The load of each day of the week, Monday first, as a share of a working day's. */
 const weekdays = [1, 1, 1, 1, 0.9, 0.45, 0.35]
 
 export const shapes: Readonly<Record<string, Shape>> = {
@@ -41,20 +43,21 @@ export const shapes: Readonly<Record<string, Shape>> = {
   },
 }
 
-/** How much of the peak at a time of day, from 0 to 1: the night is quiet, noon and evening are not. */
+/** The share of the peak at a time of day, from 0 to 1: little at night, most at noon and in the evening. */
 export function ofDay(time: number): number {
   const hill = (at: number, width: number): number => Math.exp(-(((time - at) / width) ** 2))
   return 0.06 + 0.72 * hill(0.5, 0.12) + 0.94 * hill(0.83, 0.07)
 }
 
-/** Each second a little more or less than it should be. @param random Uniform in [0, 1). */
+/** Adds noise to each second. @param random Uniform in [0, 1). */
 export function withNoise(load: Load, share: number, random: () => number): Load {
   return load.map((perSecond) => perSecond * (1 + share * (2 * random() - 1)))
 }
 
 /**
- * Reads a recorded load, of CSV or JSONL. Each line has a time (ms, or ISO 8601) and the records a second from then on; in JSONL
- * `timeMs` or `time`, and `perSecond` or `records`. A heading of CSV, and empty lines, are passed over.
+ * Reads a recorded load from CSV or JSONL. Each line has a time (milliseconds, or ISO 8601) and the records a second
+ * from then on; in JSONL they are `timeMs` or `time`, and `perSecond` or `records`. A heading in CSV and empty lines
+ * are skipped.
  * @throws {CodedError} ERR_LOAD_FILE
  */
 export function readLoad(text: string, name: string): Load {

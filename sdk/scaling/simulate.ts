@@ -1,9 +1,9 @@
 /**
- * Simulate: a load against a policy, second by second, by the very decision that the scheduler makes.
+ * Simulate: applies a policy to a load, second by second, with the decision that the scheduler makes.
  *
- * What is modelled is the plant: a queue without bound, instances of one rate, and so long until one that is wanted works.
+ * The model is a queue without a bound, instances of one rate, and a fixed time until a wanted instance works.
  *
- *   SM1. Records are neither made nor lost: arrived = processed + waiting.
+ *   SM1. No record is made or lost: arrived = processed + waiting.
  * Design: docs/design/0025-autoscaling.md
  * @module
  */
@@ -13,12 +13,12 @@ import type { ScalePolicy } from './policy.ts'
 import type { Load } from './shapes.ts'
 
 export interface Plant {
-  /** Records a second that one instance does. */
+  /** Records a second that one instance processes. */
   readonly perInstance: number
-  /** From wanted to at work. */
+  /** The time until a wanted instance works. */
   readonly startMs: number
   readonly partitions: number
-  /** At which the first second of the load is. */
+  /** The time of the load's first second. */
   readonly beginMs: number
 }
 
@@ -40,19 +40,21 @@ export interface Outcome {
   }[]
   readonly arrived: number
   readonly processed: number
-  /** Paid for: of all instances that were wanted or worked. */
+  /** Seconds of all instances that were wanted or worked: the cost. */
   readonly instanceSeconds: number
-  /** Of those that the load would have needed, second by second. */
+  /** Seconds of the instances that the load would have needed. */
   readonly neededSeconds: number
-  /** More than was needed, and less. */
+  /** Instance seconds above and below what was needed. */
   readonly overSeconds: number
   readonly underSeconds: number
-  /** Seconds in which what waited was more than `behindMs` allows (a second where there is no such target). */
+  /** Seconds in which the backlog took longer than `behindMs` allows (a second if there is no such target). */
   readonly overTargetSeconds: number
   readonly behindMaxMs: number
 }
 
-/** @param from Seconds from which on it is judged: what was learned before is known, what it cost is not counted. */
+/**
+ * @param from The second at which the judgement begins: what was learned before is known, its cost is not counted.
+ */
 export function simulate(policy: ScalePolicy, load: Load, plant: Plant, from = 0): Outcome {
   const { perInstance, startMs, partitions, beginMs } = plant
   const targetMs = policy.targets.behindMs ?? 1000
@@ -62,7 +64,7 @@ export function simulate(policy: ScalePolicy, load: Load, plant: Plant, from = 0
   let window: LoadSample[] = []
   let wanted = Math.max(policy.min, Math.min(1, policy.max))
   let working = wanted
-  /** When those that were wanted begin to work. */
+  /** When the instances that were wanted begin to work. */
   let coming: { readonly atMs: number; readonly instances: number }[] = []
   let changedAtMs = Number.NEGATIVE_INFINITY
   const sums = {

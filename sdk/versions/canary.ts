@@ -1,8 +1,10 @@
 /**
- * Canary: what is measured of a version that has a part of the keys, beside as many other keys of the version before.
+ * Canary: the measurements of a version that gets a share of the keys, beside as many other keys of the version
+ * before.
  *
- *   CA1. Both sides are keys drawn by hash, in as many buckets; so without a difference between the versions any bucket might
- *        as well be the other side's, whatever keys there are. That is what the judge stands on (scheduler/core/rollout/judge.ts).
+ *   CA1. Both sides are keys drawn by hash, in equally many buckets. So if the versions do not differ, every bucket
+ *        might just as well belong to the other side, whatever the keys are. The judge's tests rely on that
+ *        (scheduler/core/rollout/judge.ts).
  * Design: docs/design/0026-rollouts.md
  * @module
  */
@@ -12,23 +14,26 @@ import { type ShadowEvidence, sumOfShadows } from './shadow.ts'
 export const bucketsPerSide = 16
 
 export interface CanarySide {
-  /** Of the canary: also what it threw at for good, so that no more than all of them failed. */
+  /** For the canary this includes records that it gave up, so that no more than all of them can fail. */
   readonly records: number
-  /** Of the canary: records that it threw at for good and the version before did not; of the control: those that failed. */
+  /** For the canary: records that it gave up and the version before did not. For the control: records that failed. */
   readonly errors: number
   readonly outputs: number
-  /** What processing took, without what a batch costs by itself. */
+  /** Processing time, without the fixed cost of a batch. */
   readonly ms: number
-  /** By bucket: records, outputs, and what the metric of the rules came to, with how many values that are. */
+  /** By bucket: records, outputs, and the sum and the number of values of the rules' metric. */
   readonly buckets: readonly (readonly [records: number, outputs: number, metric: number, values: number])[]
-  /** Outputs by bucket, of each stream that the version may write to. */
+  /** Outputs by bucket, for each stream that the version may write to. */
   readonly streams: Readonly<Record<string, readonly number[]>>
 }
 
 export interface CanaryEvidence {
   readonly canary: CanarySide
   readonly control: CanarySide
-  /** Windows in which both took long enough to be compared, and in how many of them the canary was slower than allowed. */
+  /**
+   * Windows in which both sides took long enough to be compared, and in how many of them the canary was slower than
+   * allowed.
+   */
   readonly windows: number
   readonly slower: number
   /** Microseconds a record, at the 99th percentile of the windows. */
@@ -36,28 +41,28 @@ export interface CanaryEvidence {
   readonly controlP99Us: number
   /** The first error that counts against it. */
   readonly example?: string
-  /** What its version makes of the control's records; `live` is the version before. Absent: it is not compared. */
+  /** The canary's outputs for the control's records, compared; `live` is the version before. Absent: not compared. */
   readonly diff?: ShadowEvidence
 }
 
-/** What an instance says of its canary. */
+/** An instance's report on its canary. */
 export interface CanaryReport {
   readonly version: number
-  /** Which step it is at: what is measured is of that one. */
+  /** The step that the measurements belong to. */
   readonly step: number
   readonly state: 'preparing' | 'working' | 'failed'
   readonly reason?: string
   readonly evidence: CanaryEvidence
 }
 
-/** The shares of a step: the canary's, the one that it is held against, and what is left of the keys. */
+/** The shares of the keys in a step: the canary's, the control's, and the rest. */
 export interface CanaryShares {
   readonly canary: KeyShare
   readonly control: KeyShare | undefined
   readonly rest: KeyShare | undefined
 }
 
-/** @param percent Of the keys; records without a key stay with the version before (key-share.ts, KS2). */
+/** @param percent Of the keys. Records without a key stay with the version before (key-share.ts, KS2). */
 export function sharesOf(percent: number, salt: number): CanaryShares {
   const to = Math.max(1, Math.round((percent / 100) * pointsMax))
   const controlTo = Math.min(2 * to, pointsMax - 1)
@@ -78,7 +83,7 @@ export function noEvidence(): CanaryEvidence {
   return { canary: noSide(), control: noSide(), windows: 0, slower: 0, canaryP99Us: 0, controlP99Us: 0 }
 }
 
-/** What several instances have measured, together. */
+/** The sum of the measurements of several instances. */
 export function sumOf(all: readonly CanaryEvidence[]): CanaryEvidence {
   return all.reduce((sum, one) => {
     const example = sum.example ?? one.example

@@ -1,12 +1,12 @@
 /**
- * DifferenceText: a record of which two versions made something else, for people.
+ * DifferenceText: a record for which two versions gave different outputs, as text.
  * @module
  */
 import type { ShadowDifference, ShadowOutput, ShadowSide } from './shadow.ts'
 
 const textShown = 160
 
-/** @param version What each of both is called. */
+/** @param version The names of the two versions. */
 export function differenceText(difference: ShadowDifference, version: string, from: string): string {
   const { live, shadow, cut } = difference
   const width = Math.max(from.length, version.length, 6)
@@ -17,7 +17,7 @@ export function differenceText(difference: ShadowDifference, version: string, fr
   ].join('\n')
 }
 
-/** In one line, first what the version before makes of it. */
+/** In one line, starting with the outputs of the version before. */
 export function differenceLine(difference: ShadowDifference): string {
   const { live, shadow } = difference
   return `${placeText(difference)}, ${sideText(live)} before, ${sideText(shadow)} now`

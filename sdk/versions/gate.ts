@@ -1,10 +1,11 @@
 /**
- * Gate: what is found of a version that is given the records of the tape, beside the version at work that is given them again,
- * before it takes a live one; and what its rules make of it. Pure.
+ * Gate: the findings about a new version that processes the records of the tape beside the live version, before it
+ * gets a live record; and the verdict of its rules. Pure.
  *
- *   GA1. Both are given the same records from the same state, with the same clock and chance. In what is found, `live` is the
- *        version at work and `shadow` the new one, as everywhere in reports (shadow.ts).
- *   GA2. What could not be judged is no pass: a version that ended, or that nobody could judge, has a breach that says so.
+ *   GA1. Both versions get the same records, from the same state, with the same clock and random numbers. In the
+ *        findings, `live` is the live version and `shadow` the new one, as in all reports (shadow.ts).
+ *   GA2. What could not be judged does not pass: a version that ended early, or that could not be judged, has a
+ *        breach that says so.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
@@ -15,55 +16,58 @@ import { shadowEvidenceSchema } from './shadow-schema.ts'
 
 const pairSchema = z.object({ live: z.number(), shadow: z.number() })
 
-/** Something that the new version throws, at so many records. */
+/** An error that the new version throws, and for how many records. */
 export const gateErrorSchema = z.object({
   name: z.string(),
   message: z.string(),
-  /** The line in the author's source, as `score.ts:41:9`. */
+  /** The line in the author's source, as in `score.ts:41:9`. */
   at: z.string().optional(),
   records: z.int(),
 })
 export type GateError = z.output<typeof gateErrorSchema>
 
 export const gateEvidenceSchema = z.object({
-  /** `records` are those of the tape since the state that both began with; `missed.behind` those for which time ran out. */
+  /**
+   * `records` are those of the tape after the state from which both began; `missed.behind` those for which the time
+   * ran out.
+   */
   found: shadowEvidenceSchema,
   /** When the first and the last of them was processed live; absent: there were none. */
   sinceMs: z.number().optional(),
   untilMs: z.number().optional(),
   state: z.object({
     bytes: z.int(),
-    /** Partitions that began with the state of a checkpoint, and those that began with none though they have some. */
+    /** Partitions that began with the state of a checkpoint, and those that began without although they have some. */
     restored: z.int(),
     lacking: z.int(),
     /** When the oldest of those checkpoints was made; absent: none was needed. */
     atMs: z.number().optional(),
-    /** Records between such a state and the tape, that neither version saw. */
+    /** Records between such a checkpoint and the tape, which neither version saw. */
     between: z.int(),
   }),
-  /** At the end. */
+  /** At the end of the judgement. */
   heapBytes: pairSchema,
   stateBytes: pairSchema,
-  /** How many times longer the new one took for a record, in the median of the calls; absent: too few to say. */
+  /** How many times longer the new version took for a record, as the median of the calls; absent: too few calls. */
   slowdown: z.number().optional(),
   errors: z.array(gateErrorSchema),
-  /** Why the new version did not come to the end. */
+  /** Why the new version ended early. */
   ended: z.string().optional(),
-  /** Why nothing, or not all, could be judged, whatever the version. */
+  /** Why the version could not be judged, or not completely, through no fault of its own. */
   failed: z.string().optional(),
 })
 export type GateEvidence = z.output<typeof gateEvidenceSchema>
 
 export const gateReportSchema = z.object({
   name: z.string(),
-  /** The version at work. */
+  /** The live version. */
   from: z.int(),
   tookMs: z.number(),
-  /** Instances that have judged it, of how many. */
+  /** Instances that have judged it, and how many there are. */
   instances: z.int(),
   instancesOf: z.int(),
   evidence: gateEvidenceSchema,
-  /** What its rules forbid; absent: it has none. */
+  /** Breaches of its rules; absent: it has no rules. */
   breaches: z.array(z.string()).optional(),
 })
 export type GateReport = z.output<typeof gateReportSchema>
@@ -80,7 +84,7 @@ export function noGateEvidence(): GateEvidence {
   }
 }
 
-/** What several instances have found, together: of heaps and slowdowns the largest. */
+/** The findings of several instances together. Of heaps and slowdowns, the largest. */
 export function sumOfGates(all: readonly GateEvidence[]): GateEvidence {
   return all.reduce((sum, one) => {
     const { state: a } = sum
@@ -106,7 +110,7 @@ export function sumOfGates(all: readonly GateEvidence[]): GateEvidence {
   }, noGateEvidence())
 }
 
-/** What is the same at the same place counts as one; those with most records first. */
+/** Equal errors at the same place count as one; those with the most records come first. */
 export function sumOfErrors(errors: readonly GateError[]): GateError[] {
   const known = new Map<string, GateError>()
   for (const error of errors) {
@@ -117,7 +121,7 @@ export function sumOfErrors(errors: readonly GateError[]): GateError[] {
   return [...known.values()].sort((a, b) => b.records - a.records).slice(0, gateErrorsMax)
 }
 
-/** What the rules forbid of it, each with both figures; none: it may pass. */
+/** The breaches of the rules, each with both figures; none: it may pass. */
 export function breachesOf(
   { maxDiff, maxErrors, maxSlowdown, minRecords }: GateRules,
   { found, slowdown, ended, failed }: GateEvidence,

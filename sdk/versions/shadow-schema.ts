@@ -1,10 +1,11 @@
 /**
- * ShadowSchema: the shapes of what is found of a shadow, apart from shadow.ts, which whoever shows them loads without zod.
+ * ShadowSchema: the shapes of the findings about a shadow. They are separate from shadow.ts, which is loaded without
+ * zod by those who only show them.
  * @module
  */
 import { z } from 'zod'
 
-/** Bytes as text where they are text, as everywhere in the API. */
+/** Bytes as text if they are UTF-8, as everywhere in the API. */
 const bytesShape = {
   key: z.string().optional(),
   keyBase64: z.string().optional(),
@@ -15,32 +16,32 @@ const bytesShape = {
 export const shadowOutputSchema = z.object({ stream: z.string(), ...bytesShape, timeMs: z.number() })
 export type ShadowOutput = z.output<typeof shadowOutputSchema>
 
-/** What one of both versions made of a record. */
+/** The outputs of one of the two versions for a record. */
 export const shadowSideSchema = z.object({
   outputs: z.array(shadowOutputSchema),
-  /** It threw, and so put nothing out. */
+  /** It threw, so it has no outputs. */
   error: z.string().optional(),
 })
 export type ShadowSide = z.output<typeof shadowSideSchema>
 
-/** A record for which the two differ; or, without a place, the timers of one moment. */
+/** A record for which the versions differ; without a place, the timers of one moment. */
 export const shadowDifferenceSchema = z.object({
   stream: z.string().optional(),
   partition: z.int().optional(),
   producer: z.string().optional(),
   sequence: z.int().optional(),
   ...bytesShape,
-  /** Of timers: the platform's time at which they ran. */
+  /** For timers: the platform's time at which they were called. */
   timersAtMs: z.number().optional(),
-  /** The version at work. */
+  /** The live version. */
   live: shadowSideSchema,
   shadow: shadowSideSchema,
-  /** It was too large to be kept whole: outputs are missing, or cut. */
+  /** It was too large to be stored whole: outputs are missing or cut. */
   cut: z.literal(true).optional(),
 })
 export type ShadowDifference = z.output<typeof shadowDifferenceSchema>
 
-/** Of the records compared: what the two versions came to. */
+/** The comparison of the records that both versions processed. */
 const pairSchema = z.object({ live: z.number(), shadow: z.number() })
 
 export const shadowEvidenceSchema = z.object({
@@ -48,51 +49,51 @@ export const shadowEvidenceSchema = z.object({
   compared: z.int(),
   different: z.int(),
   missed: z.object({
-    /** The shadow was not made yet, or had no state. */
+    /** The shadow did not exist yet, or had no state. */
     notReady: z.int(),
-    /** It could not keep up. */
+    /** The shadow was too slow. */
     behind: z.int(),
-    /** It had ended. */
+    /** The shadow had ended. */
     ended: z.int(),
   }),
-  /** Moments at which timers ran in either, and at how many of them something else came of it. */
+  /** Moments at which timers were called in either version, and how many of them had different outputs. */
   timers: z.object({ compared: z.int(), different: z.int() }),
-  /** Records that only one of both failed at, and that both did. */
+  /** Records for which only one version failed, and for which both did. */
   failed: pairSchema.extend({ both: z.int() }),
   outputs: pairSchema,
-  /** Records that were timed, and milliseconds that they took. */
+  /** Records whose processing was timed, and the milliseconds that they took. */
   timed: z.int(),
   ms: pairSchema,
   /** Microseconds a record, at the 99th percentile of calls. */
   p99Us: pairSchema,
-  /** Differences that are written down. */
+  /** Differences that were stored. */
   listed: z.int(),
   examples: z.array(shadowDifferenceSchema),
 })
 export type ShadowEvidence = z.output<typeof shadowEvidenceSchema>
 
-/** What is kept of a shadow when it is over, in the version's outcome. */
+/** What is stored about a shadow after its end, in the version's outcome. */
 export const shadowResultSchema = z.object({
-  /** The version that it was beside. */
+  /** The version beside which it ran. */
   from: z.int(),
   sinceMs: z.number(),
   untilMs: z.number(),
-  /** Instances that had one, of how many. */
+  /** Instances that had the shadow, and how many there were. */
   instances: z.int(),
   instancesOf: z.int(),
   evidence: shadowEvidenceSchema,
 })
 export type ShadowResult = z.output<typeof shadowResultSchema>
 
-/** A shadow as the API shows it: while it is beside, and ever after. */
+/** A shadow as the API shows it, during its time and afterwards. */
 export const shadowViewSchema = shadowResultSchema.extend({
   name: z.string(),
   version: z.int(),
-  /** `over`: its time has come to an end, or another version was wanted. */
+  /** `over`: its time has ended, or another version was wanted. */
   state: z.enum(['working', 'over', 'failed']),
-  /** How long it is to be beside. */
+  /** How long it is to run. */
   bakeMs: z.int(),
-  /** Why it has failed, or what was found in a line. */
+  /** Why it failed, or a summary of the findings. */
   reason: z.string().optional(),
 })
 export type ShadowView = z.output<typeof shadowViewSchema>

@@ -1,8 +1,9 @@
 /**
- * Shadow: what is found of a version that is given the records of the one at work, and answers nobody.
+ * Shadow: the findings about a version that gets copies of the live version's records, and whose outputs are thrown
+ * away.
  *
- *   SD1. `records` are all that the version at work was done with meanwhile: those compared, and those `missed` by what they were
- *        missed for. Nothing is left out silently.
+ *   SD1. `records` are all that the live version finished meanwhile: the compared ones, and the `missed` ones by
+ *        reason. None is left out silently.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -17,10 +18,10 @@ export type {
   ShadowView,
 } from './shadow-schema.ts'
 
-/** The first records in each instance are not timed: its code is not compiled yet. */
+/** The first records of each instance are not timed, because its code is not compiled yet. */
 export const untimedRecords = 1_000
 
-/** Of the sum of all instances, and of one. */
+/** The most examples kept, of one instance and of all together. */
 export const examplesMax = 3
 
 export function noShadowEvidence(): ShadowEvidence {
@@ -36,7 +37,7 @@ export function noShadowEvidence(): ShadowEvidence {
   }
 }
 
-/** What several instances have found, together. */
+/** The findings of several instances together. */
 export function sumOfShadows(all: readonly ShadowEvidence[]): ShadowEvidence {
   return all.reduce((sum, one) => {
     const { p99Us, examples } = sum
@@ -52,7 +53,7 @@ export function sumOfShadows(all: readonly ShadowEvidence[]): ShadowEvidence {
   }, noShadowEvidence())
 }
 
-/** What an instance says of its shadow. */
+/** An instance's report on its shadow. */
 export interface ShadowReport {
   readonly version: number
   readonly state: 'preparing' | 'working' | 'failed'
@@ -60,12 +61,12 @@ export interface ShadowReport {
   readonly evidence: ShadowEvidence
 }
 
-/** Share of the records compared that both made the same of. */
+/** The share of the compared records with equal outputs. */
 export function matchRate({ compared, different }: Pick<ShadowEvidence, 'compared' | 'different'>): number {
   return compared === 0 ? 1 : (compared - different) / compared
 }
 
-/** What was found, in a line. */
+/** The findings in one line. */
 export function shadowSummary(evidence: ShadowEvidence): string {
   const { records, compared, different, failed } = evidence
   const missed = records - compared
@@ -76,7 +77,7 @@ export function shadowSummary(evidence: ShadowEvidence): string {
   ].join('; ')
 }
 
-/** Never rounded up to all, nor down to none. */
+/** Never rounded up to 100 %, nor down to 0 %. */
 export function percentText(share: number): string {
   const text = (share * 100).toFixed(2)
   if (share < 1 && text === '100.00') return '99.99+ %'
@@ -86,7 +87,7 @@ export function percentText(share: number): string {
 
 type Numbers = { [key: string]: number | Numbers | unknown[] }
 
-/** The numbers of both, field by field. */
+/** The sums of the numbers, field by field. */
 function fieldwise(one: object, other: object): Numbers {
   const [a, b] = [one as Numbers, other as Numbers]
   return Object.fromEntries(

@@ -1,5 +1,5 @@
 /**
- * Swap: what may change from one version of a function to the next, and how it comes into force. Pure.
+ * Swap: which changes are allowed from one version of a function to the next, and how the next one takes over. Pure.
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
@@ -12,15 +12,15 @@ import {
   runnerMemMibMin,
 } from '../manifest/manifest.ts'
 
-/** What is asked of a version here. */
+/** The parts of a version that matter here. */
 export interface Swappable {
   readonly manifest: Manifest
   readonly assets?: AssetRefs
-  /** Unknown: other code. */
+  /** Absent: the code is not the same. */
   readonly bundleSha256?: string
 }
 
-/** What an instance was given. */
+/** The resources that an instance was given. */
 export interface GivenResources {
   readonly cpus: number
   readonly memMib: number
@@ -29,8 +29,8 @@ export interface GivenResources {
 }
 
 /**
- * Why a version cannot take over in a running instance of another; undefined if it can.
- * @param given Of the instance.
+ * Why a version cannot take over in a running instance of another one; undefined if it can.
+ * @param given The resources of the instance.
  */
 export function drainReason(
   { manifest: before, assets: assetsBefore = {}, bundleSha256: codeBefore }: Swappable,
@@ -40,7 +40,8 @@ export function drainReason(
   const { cpus, memMib, diskMib, ports = 0 } = after.resources
   const isMore = cpus > given.cpus || memMib > given.memMib || diskMib > given.diskMib
   if (isMore || ports > (given.ports ?? 0)) return 'it asks for more resources'
-  // An instance keeps what it was given. With other code that can wait until it is started anew; here it is all that was asked for.
+  // An instance keeps the resources that it was given. With other code, fewer can wait for its next start; with the
+  // same code, fewer resources are all that was asked for.
   const isLess = cpus < given.cpus || memMib < given.memMib || diskMib < given.diskMib
   if (isLess && code !== undefined && code === codeBefore) return 'it asks for fewer resources'
   if (after.limits.stateMib !== before.limits.stateMib) return 'limits.stateMib has changed'
@@ -56,8 +57,8 @@ export function drainReason(
 }
 
 /**
- * Whether a version that cannot take over in an instance can do so in another one beside it, which takes its shares by handover:
- * where all of its state lies by the shares of the same inputs.
+ * Whether a version that cannot take over in an instance can do so in another instance beside it, which takes its
+ * shares by handover. That needs all state to belong to shares of the same inputs.
  */
 export function movesBeside(before: Swappable, after: Swappable, given: GivenResources): boolean {
   const inputs = Object.values(after.manifest.istreams)
@@ -68,8 +69,8 @@ export function movesBeside(before: Swappable, after: Swappable, given: GivenRes
 }
 
 /**
- * Why a version must not follow another one at all: what it would lose.
- * @param stateBytes What the fullest instance holds now.
+ * Why a version must not follow another one at all: the records or state that would be lost.
+ * @param stateBytes The state of the fullest instance now.
  */
 export function refusalReason(before: Manifest, after: Manifest, stateBytes: number): string | undefined {
   for (const [stream, { grouping }] of Object.entries(before.istreams)) {
@@ -88,7 +89,7 @@ export function refusalReason(before: Manifest, after: Manifest, stateBytes: num
   return undefined
 }
 
-/** The least memory in which an instance can have so much state. */
+/** The least memory for an instance with so much state. */
 function memMibFor(manifest: Manifest, stateMib: number): number {
   const runnerMib = instancesPerRunnerOf(manifest) === undefined ? runnerMemMibMin : 0
   return Math.ceil((stateMib + runnerMib) / memorySoftShare)

@@ -1,5 +1,7 @@
 /**
- * concord asset push | ls | rm: files beside a function's code, each change a version of its own.
+ * concord asset push
+ *  ls
+ *  rm: the files beside a function's code. Each change makes a new version.
  * @module
  */
 import type { AssetPatch } from '../../api/assets.ts'
@@ -78,7 +80,7 @@ function withChangeOptions(command: CliCommand): CliCommand {
 async function push(name: string, paths: readonly string[], options: PushOptions): Promise<void> {
   const files = filesOf(paths, options.as)
   const client = connect(options)
-  await client.assets(name) // before hundreds of megabytes are sent to a function that is not there
+  await client.assets(name) // fails early if the function does not exist: the files may have hundreds of megabytes
   const { names, sentBytes } = await uploadAssets(client, files)
   note(`upload  ${sentBytes === 0 ? 'nothing, the server has these bytes' : bytesText(sentBytes)}`)
   await change(name, names, `asset push ${[...files.keys()].join(' ')}`, options)

@@ -1,6 +1,10 @@
 /**
- * concord cluster up | ls | kill | cut | start | down: several agents and schedulers on this machine, to see fail-over with
- * one's own eyes.
+ * concord cluster up
+ *  ls
+ *  kill
+ *  cut
+ *  start
+ *  down: several agents and schedulers on this machine, to try out fail-over.
  * @module
  */
 import { Option } from 'commander'
@@ -16,7 +20,7 @@ interface HomeOptions extends CommonOptions {
   readonly home?: string
 }
 
-/** What infra/local/cluster.ts says of one. */
+/** A process or agent, as infra/local/cluster.ts describes it. */
 interface Member {
   readonly name: string
   readonly state: string

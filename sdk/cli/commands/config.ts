@@ -1,5 +1,5 @@
 /**
- * concord config: every setting of the platform, its value and where that came from. infra/config prints it.
+ * concord config: every setting of the platform, its value and its origin. infra/config/print.ts prints it.
  * @module
  */
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'

@@ -80,7 +80,10 @@ function noteEvent(stream: string, event: FollowEvent, hold: boolean, again: boo
   note(dim(`following ${stream} again${missed}`))
 }
 
-/** `concord produce --key-tab` reads it (record-source.ts): a value with a tab and no key has an empty one before it. */
+/**
+ * As `concord produce --key-tab` reads it (record-source.ts). A value that contains a tab and has no key gets an
+ * empty key.
+ */
 function recordLine({ key, keyBase64, value, valueBase64 }: RecordOutput): string {
   const name = key ?? keyBase64 ?? ''
   const text = value ?? valueBase64 ?? ''

@@ -1,5 +1,6 @@
 /**
- * concord deploy config.json, or its folder: the essay's form. The options and the work are those of `concord fn deploy`.
+ * concord deploy config.json: the command of the Concord of 2016. Its options and its work are those of `concord fn
+ * deploy`.
  * @module
  */
 import { userInfo } from 'node:os'
@@ -27,7 +28,7 @@ export interface DeployCommandOptions extends ServerOptions {
   readonly message?: string
   readonly author?: string
   readonly instances?: number
-  /** Of `fn deploy`: sizes that are said here are meant, whatever was set by hand. */
+  /** Options of `fn deploy`. A size given here is meant, even if another one was set by hand before. */
   readonly cpus?: number
   readonly mem?: number
   readonly drain?: true
@@ -184,11 +185,11 @@ async function reportShadow(
   )
 }
 
-/** Who is logged in here. */
+/** The name of the user who runs the command. */
 export function userName(): string | undefined {
   try {
     return userInfo().username
   } catch {
-    return undefined // a user without an entry, as in containers
+    return undefined // a user without an entry in /etc/passwd, as in containers
   }
 }

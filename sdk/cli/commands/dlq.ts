@@ -1,5 +1,7 @@
 /**
- * concord dlq ls | show | redrive
+ * concord dlq ls
+ *  show
+ *  redrive: lists, shows and redrives dead letters.
  * @module
  */
 import { InvalidArgumentError } from 'commander'
@@ -77,7 +79,10 @@ function withFilter(command: CliCommand): CliCommand {
 
 const unitsMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** `15m` is so long ago; all else is a date with its year first: `Date.parse` takes a mere 3 for a day of 2001. */
+/**
+ * `15m` means 15 minutes ago. Otherwise expects a date that starts with its year: `Date.parse` would take `3` for a
+ * day of 2001.
+ */
 function momentOf(text: string): number {
   const ago = /^(\d+(?:\.\d+)?)([smhd])$/.exec(text)
   const dateMs = /^\d{4}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN
@@ -143,14 +148,14 @@ async function list(functionName: string | undefined, options: ListOptions): Pro
   if (after !== undefined) note(dim(`There are more: --limit ${limit * 2} shows twice as many`))
 }
 
-/** A function that was removed is known by the letters that it left. @throws {RefusedError} ERR_FUNCTION_UNKNOWN */
+/** A removed function is known as long as it has letters. @throws {RefusedError} ERR_FUNCTION_UNKNOWN */
 async function assertKnown(client: ConcordClient, functionName: string | undefined): Promise<void> {
   if (functionName === undefined) return
   const { letters } = await client.deadLetters({ function: functionName, state: 'all', limit: 1 })
   if (letters.length === 0) await client.versions(functionName)
 }
 
-/** A time that a function has set may be no date. */
+/** A time that a function has set may be out of the range of dates. */
 function timeText(timeMs: number): string {
   return Math.abs(timeMs) <= 8.64e15 ? new Date(timeMs).toISOString() : `${timeMs} ms`
 }
@@ -160,7 +165,7 @@ function keyText({ key, keyBase64 }: DeadLetterSummary): string {
   return text.length > 32 ? `${text.slice(0, 31)}…` : text
 }
 
-/** What the line says of a letter in columns of their own. */
+/** The part of a message that other columns show already. */
 const saidBeside =
   /^Cannot go on with '[^']*'(?: v\d+)?: the (?:record \d+ of producer \S+ in '[^']*'\/\d+|timer for .{1,30} in partition \d+) \(.*?\) /
 

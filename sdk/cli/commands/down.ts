@@ -1,5 +1,5 @@
 /**
- * concord down: stops the one-machine platform, tasks first, drained.
+ * concord down: drains all tasks and stops the one-machine platform.
  * @module
  */
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
@@ -11,7 +11,7 @@ export interface DownOptions extends CommonOptions {
   readonly home?: string
 }
 
-/** What there was to stop. */
+/** What was running and was stopped. */
 interface Found {
   readonly up: boolean
   readonly natsServer: boolean

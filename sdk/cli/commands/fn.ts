@@ -1,5 +1,12 @@
 /**
- * concord fn deploy | ls | inspect | why | scale | move | rm | logs
+ * concord fn deploy
+ *  ls
+ *  inspect
+ *  why
+ *  scale
+ *  move
+ *  rm
+ *  logs: commands on functions.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -44,7 +51,9 @@ interface LogsOptions extends ServerOptions {
 }
 
 const pollMs = 50
-/** What is done by now may be told of as in flight for so long. */
+/**
+ * Counters are reported every second, so a record that has been processed may be shown as in flight for this long.
+ */
 const reportedWithinMs = 3_000
 
 export function addFunctions(program: CliCommand, installation: Installation): void {
@@ -129,7 +138,7 @@ function addFnDeploy(fn: CliCommand, installation: Installation): void {
     })
 }
 
-/** Flags win over the project's file. */
+/** Options win over the project's file. */
 function withFlags(
   project: Project,
   { name, perRunner, pack, cpus, mem, env, logLevel }: FnDeployOptions,
@@ -201,7 +210,7 @@ async function remove(name: string, options: RemoveOptions): Promise<void> {
   await (json ? printJson({ name, removed: wait }) : print(`${name} ${state}.`))
 }
 
-/** What was accepted is not given up unless that is meant. */
+/** Refuses to remove a function while accepted records wait for it, unless the caller insists. */
 async function refuseInFlight(client: ConcordClient, name: string): Promise<void> {
   const deadlineMs = performance.now() + reportedWithinMs
   for (;;) {

@@ -1,5 +1,5 @@
 /**
- * concord graph: the topology, drawn.
+ * concord graph: draws the topology.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'

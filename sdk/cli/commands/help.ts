@@ -1,5 +1,5 @@
 /**
- * concord help [command …]: the same as --help behind the command.
+ * concord help [command …]: the same as `--help` after the command.
  * @module
  */
 import { CodedError } from '../../errors.ts'

@@ -1,9 +1,9 @@
 /**
- * concord init NAME: a function project with a test, that runs as it is.
+ * concord init NAME: creates a function project with a test, ready to run.
  *
- *  IT1. Nothing that is there is overwritten: the folder must be absent or empty.
- *  IT2. node_modules holds links to this installation, to its Node types and, where it has one, to its TypeScript, so that an editor
- *       completes, tests run and types are checked before anything is installed.
+ *   IT1. Nothing is overwritten: the folder must be absent or empty.
+ *   IT2. node_modules has links to this installation, to its Node types and, if it has one, to its TypeScript. So
+ *        completion, tests and type checks work before anything is installed.
  * @module
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -14,10 +14,10 @@ import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { green, note, print, printJson } from '../terminal.ts'
 
-/** As sdk/manifest/manifest.ts has it; that file would load zod for one pattern. A test keeps the two equal. */
+/** The same pattern as in sdk/manifest/manifest.ts, which would load zod. A test keeps the two equal. */
 export const namePattern = /^[a-z][a-z0-9-]{0,62}$/
 
-/** Of the template's files, so that neither npm nor a test runner nor a formatter takes them for its own. */
+/** The suffix of the template's files, so that npm, test runners and formatters ignore them. */
 const suffix = '.tmpl'
 
 export function addInit(program: CliCommand, installation: Installation): void {
@@ -60,7 +60,7 @@ async function init({ root }: Installation, path: string, { json }: CommonOption
   note(`Next: cd ${shorter(relative(process.cwd(), folder) || '.', folder)} && npm test && npm run deploy`)
 }
 
-/** What a new user looks at first; the other files are npm's and TypeScript's. */
+/** The files that a new user reads first; the others configure npm and TypeScript. */
 const roles = [
   ['index.ts', 'the function'],
   ['index.test.ts', 'its unit test'],
@@ -80,12 +80,12 @@ function linkInstallation(root: string, folder: string): void {
   symlinkSync(packageOf(root, '@types/node')!, join(modules, '@types', 'node'), 'dir')
   symlinkSync(join('..', 'concord', 'sdk', 'cli', 'bin.mjs'), join(modules, '.bin', 'concord'))
   const typescript = packageOf(root, 'typescript')
-  if (typescript === undefined) return // a package alone: `npm install` brings it
+  if (typescript === undefined) return // only the package is installed: `npm install` will add TypeScript
   symlinkSync(typescript, join(modules, 'typescript'), 'dir')
   symlinkSync(join('..', 'typescript', 'bin', 'tsc'), join(modules, '.bin', 'tsc'))
 }
 
-/** The folder of a package that this installation has. */
+/** The folder of a package in this installation. */
 function packageOf(root: string, name: string): string | undefined {
   try {
     return dirname(createRequire(join(root, 'package.json')).resolve(`${name}/package.json`))

@@ -1,5 +1,5 @@
 /**
- * concord kill -id ID: stops one instance, drained, with its `destroy`.
+ * concord kill -id ID: drains and stops one instance; its `destroy` is called.
  * @module
  */
 import type { CliCommand, ServerOptions } from '../command.ts'

@@ -1,5 +1,6 @@
 /**
- * concord fn move NAME PARTITION… --to INSTANCE | --back: which instance has a partition, by hand.
+ * concord fn move NAME PARTITION… --to INSTANCE
+ *  --back: moves partitions to an instance by hand.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'

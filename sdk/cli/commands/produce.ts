@@ -101,7 +101,7 @@ interface Sent {
   unknown: number
 }
 
-/** Who ends it by a signal is told how far it has come. */
+/** On a signal, says how many records were accepted so far. */
 function tellWhenInterrupted(sent: Readonly<Sent>, json: boolean): void {
   for (const [signal, exitCode] of [
     ['SIGINT', 130],
@@ -142,7 +142,7 @@ function parserOf({ key, keyField, keyTab, ndjson, keepPartitions }: ProduceComm
   return keyField === undefined ? valueLines(key) : keyedByField(keyField)
 }
 
-/** Lines of `concord consume --json` name the partition that they came from, which need not be right where they go. */
+/** Drops the partition of lines that `concord consume --json` wrote: it need not be right for another stream. */
 function withoutPartitions(parse: LineParser): LineParser {
   let isNoted = false
   return (line, number) => {

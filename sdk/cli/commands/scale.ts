@@ -1,6 +1,8 @@
 /**
- * concord fn scale NAME N | --mem M --cpus C | --auto | --why: more or fewer instances of what runs, by hand or by its policy, larger or
- * smaller ones, and the reasons.
+ * concord fn scale NAME N
+ *  --mem M --cpus C
+ *  --auto
+ *  --why: changes the number or the size of a function's instances, by hand or by its policy, and explains them.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -77,7 +79,9 @@ async function scale(name: string, instances: number | undefined, options: Scale
   await (json ? printJson({ name, ...answer }) : print(text))
 }
 
-/** Other resources for each instance: a version of the same code, whose instances take over from those that run. */
+/**
+ * Other resources for each instance: a new version of the same code, whose instances take over from the running ones.
+ */
 async function resize(
   client: ConcordClient,
   name: string,

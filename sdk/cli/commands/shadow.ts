@@ -1,5 +1,6 @@
 /**
- * concord fn shadow | promote: what was found of a version that answered nobody, and bringing it into force.
+ * concord fn shadow
+ *  promote: shows the findings about a shadow version, and makes it live.
  * @module
  */
 import { differenceText } from '../../versions/difference-text.ts'

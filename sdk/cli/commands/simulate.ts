@@ -1,5 +1,5 @@
 /**
- * concord fn scale simulate PATH: a load against a policy, before it is trusted: instances, backlog and cost.
+ * concord fn scale simulate PATH: tries a scaling policy on a load, and prints instances, backlog and cost.
  * @module
  */
 import { readFile } from 'node:fs/promises'
@@ -29,7 +29,7 @@ interface SimulateOptions extends CommonOptions {
   readonly predict?: number
 }
 
-/** Both begin at a midnight, a Monday's, so that times of a schedule fall where they should. */
+/** A simulation starts on a Monday at midnight, so that the times of a schedule fall where they should. */
 const beginMs = Date.UTC(2026, 0, 5)
 
 export function addSimulate(scale: CliCommand): void {
@@ -66,7 +66,7 @@ export function addSimulate(scale: CliCommand): void {
       'concord fn scale simulate . --shape days --predict 120',
       'concord fn scale simulate . --load monday.csv --per-instance 850',
     )
-    // Options that `fn scale` has too are taken by it.
+    // Commander parses the options that `fn scale` also has as options of `fn scale`.
     .action((path: string, _own: SimulateOptions, command: CliCommand) =>
       run(path, command.optsWithGlobals()),
     )
@@ -143,7 +143,7 @@ async function textOf(path: string): Promise<string> {
   }
 }
 
-/** The same run for the same command. */
+/** A fixed seed: the same command gives the same result. */
 function randomOf(seed: number): () => number {
   let state = seed >>> 0
   return () => {

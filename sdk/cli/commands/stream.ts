@@ -1,5 +1,7 @@
 /**
- * concord stream ls | create | rm
+ * concord stream ls
+ *  create
+ *  rm: lists, creates and removes streams.
  * @module
  */
 import type { CliCommand, ServerOptions } from '../command.ts'

@@ -1,5 +1,5 @@
 /**
- * concord fn tap NAME, concord fn replay FILE: what an instance was last given, and what comes of it when it is run again.
+ * concord fn tap NAME, concord fn replay FILE: saves the recent inputs of an instance, and runs them again.
  * @module
  */
 import { readFile, writeFile } from 'node:fs/promises'
@@ -83,7 +83,7 @@ function emptyText({ missed = 0 }: TapFile): string {
     : `each of its ${missed} batches since it began was larger than half of it; "tap": { "kib": … } in its concord.jsonc gives it more, ${tapKibMax} at most`
 }
 
-/** The one asked for, or the first at work; with none at work the gateway says so of any. */
+/** The requested instance, or the first that runs. If none runs, the gateway says so. */
 async function instanceOf(client: ConcordClient, name: string, asked: string | undefined): Promise<string> {
   if (asked !== undefined) {
     const index = asked.startsWith(`${name}-`) ? asked.slice(name.length + 1) : asked
@@ -164,7 +164,7 @@ async function replayFile(
   if (bytes > 0) note(stateText(bytes))
 }
 
-/** A quarter of a tap is for the state with which a chapter begins (runner/isolate/tap/tap.ts). */
+/** How large a tap this state needs: a chapter's beginning may take a quarter of it (runner/isolate/tap/tap.ts). */
 function stateText(bytes: number): string {
   const kib = Math.ceil((bytes * 4) / 1024)
   const way =
@@ -174,7 +174,7 @@ function stateText(bytes: number): string {
   return `The state of ${bytes} bytes is not in the tap, so what depends on it comes out otherwise: ${way}`
 }
 
-/** The assets that the function had, out of a folder, by their hash. */
+/** The function's assets, found by their hash among the files of a folder. */
 async function readAssets(
   path: string,
   { chapters }: TapFile,

@@ -1,5 +1,5 @@
 /**
- * concord test: a project's unit tests, under a Node that runs TypeScript as it stands.
+ * concord test: runs a project's unit tests under a Node that runs TypeScript directly.
  * @module
  */
 import { spawn } from 'node:child_process'
@@ -28,7 +28,7 @@ export function addTest(program: CliCommand, installation: Installation): void {
     })
 }
 
-/** The files that `node --test` looks for by itself. */
+/** The files that `node --test` finds by itself. */
 const testPattern = /(^|\/)(test\/.*|test(-[^/]*)?|[^/]*[._-]test)\.[cm]?[jt]s$/
 
 function hasTests(folder: string): boolean {

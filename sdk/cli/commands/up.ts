@@ -1,9 +1,9 @@
 /**
- * concord up: the one-machine platform, in the foreground or detached.
+ * concord up: starts the one-machine platform, in the foreground or detached.
  *
- *  U1. In the foreground, Ctrl-C stops all of it and waits for that; if this command is killed, its end of the
- *      supervisor's standard input closes, and the supervisor stops.
- *  U2. Detached, the command answers when the platform is ready, or with the line that says why it is not.
+ *   U1. In the foreground, Ctrl-C stops the whole platform and waits until it has stopped. If this command is killed,
+ *       its end of the supervisor's standard input closes, and the supervisor stops the platform.
+ *   U2. Detached, the command returns when the platform is ready, or with the reason why it is not.
  * @module
  */
 import type { ChildProcess } from 'node:child_process'
@@ -27,7 +27,7 @@ export interface UpOptions extends CommonOptions {
   readonly natsPort?: number
   readonly mesosPort?: number
   readonly ports?: string
-  /** Of `concord cluster up`. */
+  /** Options of `concord cluster up`. */
   readonly agents?: number
   readonly schedulers?: number
   readonly zookeeper?: number
@@ -58,7 +58,7 @@ export function addUp(program: CliCommand, installation: Installation): void {
     .action((options: UpOptions) => up(installation, options))
 }
 
-/** Of all that start a platform. */
+/** An option of all commands that start a platform. */
 export function portsOption(): Option {
   return new Option('--ports <which>', "'free': use any free ports, and the same ones next time").choices([
     'free',
@@ -71,7 +71,7 @@ export async function up(installation: Installation, options: UpOptions): Promis
     const text = `Cannot start: --masters ${masters} takes --zookeeper too: that is where masters elect one of them`
     throw new CodedError<CliErrorCode>('ERR_USAGE', text)
   }
-  // Its set-up may compile for half a minute: what can be refused is refused before.
+  // The set-up may compile for half a minute, so options are checked first.
   if (purposeOf(options) === 'cluster')
     await askPlatform(installation, 'infra/local/may-start.ts', ['--home', homeFolder(options)])
   await (options.detach ? detached(installation, options) : foreground(installation, options))
@@ -150,7 +150,7 @@ function supervisorArgs(options: UpOptions): string[] {
   )
 }
 
-/** The supervisor's one line of JSON, or undefined if its output ended without one. */
+/** The one line of JSON that the supervisor prints; undefined if its output ended without one. */
 async function readyLine(child: ChildProcess): Promise<Ready | undefined> {
   for await (const line of linesOf(keptOpen(child.stdout!))) {
     if (line.startsWith('{"ready":true')) return JSON.parse(line) as Ready
@@ -158,7 +158,7 @@ async function readyLine(child: ChildProcess): Promise<Ready | undefined> {
   return undefined
 }
 
-/** What the supervisor says at its end: how many records were given up, if anybody knows. */
+/** How many records were given up, as the supervisor says when it ends; undefined if unknown. */
 async function stoppedLine(child: ChildProcess): Promise<number | undefined> {
   for await (const line of linesOf(keptOpen(child.stdout!))) {
     if (line.startsWith('{"stopped":true'))
@@ -167,12 +167,12 @@ async function stoppedLine(child: ChildProcess): Promise<number | undefined> {
   return undefined
 }
 
-/** Chunks of a stream that is not destroyed when the reader stops: the supervisor may still write. */
+/** Yields the chunks of a stream, and leaves it open when the reader stops: the supervisor may still write. */
 function keptOpen(stream: Readable): AsyncIterable<Uint8Array> {
   return stream.iterator({ destroyOnReturn: false })
 }
 
-/** Whose `up` and `down` these are. */
+/** The command that starts and stops this platform. */
 function commandOf({ agents }: UpOptions): string {
   return agents === undefined ? 'concord' : 'concord cluster'
 }
@@ -184,7 +184,7 @@ async function report(ready: Ready, startedMs: number, options: UpOptions): Prom
   note(nextText(options))
 }
 
-/** A platform with a folder of its own is not found by a command that does not name it. */
+/** A platform with a folder of its own is found only by commands that name the folder. */
 function whereOf({ home }: UpOptions): string {
   return home === undefined ? '' : ` --home ${home}`
 }
@@ -195,7 +195,7 @@ export function nextText(options: UpOptions): string {
   return `${stop} stops it. Next: 'concord init NAME' creates a function, 'concord fn deploy .${where}' runs it.`
 }
 
-/** The last line from `start` on: the supervisor's own words, which say what was attempted and what to do. */
+/** The last line from `start` on: the supervisor's error, which says what was attempted and what to do. */
 function lastLine(path: string, start: number): string {
   const line = readFileSync(path).subarray(start).toString('utf8').trim().split('\n').at(-1) ?? ''
   return line === '' ? `Cannot start the platform: it ended without a word; see ${path}` : line

@@ -1,5 +1,5 @@
 /**
- * concord version
+ * concord version: prints the version.
  * @module
  */
 import { readFileSync } from 'node:fs'

@@ -1,5 +1,7 @@
 /**
- * concord fn versions | diff | rollback: what was deployed, what became of it, and going back.
+ * concord fn versions
+ *  diff
+ *  rollback: lists and compares versions, and goes back to one.
  * @module
  */
 import type { FunctionDetail, VersionDiff, VersionSummary } from '../../api/index.ts'
@@ -72,7 +74,7 @@ async function versions(name: string, options: ServerOptions): Promise<void> {
   for (const version of list) for (const line of wordsOn(version)) await print(line)
 }
 
-/** What is known of it beside its state. */
+/** What is known about a version besides its state. */
 function wordsOn(one: VersionSummary): string[] {
   const { version, reason, untried, failed } = one
   const passed = `${untried === true ? 'became live untried' : `passed${quietText(one)}`}: ${reason}`
@@ -82,7 +84,7 @@ function wordsOn(one: VersionSummary): string[] {
   return words.map((text) => `v${version} ${text}`)
 }
 
-/** How it was that it did not stay; undefined: it did, or was replaced by a better one. */
+/** Why a version did not stay live; undefined if it did, or was replaced by a later one. */
 function endText(one: VersionSummary): string | undefined {
   const { state, by, outcomeAtMs } = one
   if (state === 'failed') return `failed: ${reasonText(one)}`
@@ -108,7 +110,7 @@ async function diff(name: string, from: number, to: number, options: ServerOptio
   for (const file of files) await print(fileText(file))
 }
 
-/** As written, or else what runs: of both versions the same. */
+/** The sources if both versions have them, else the bundles of both. */
 async function sourcesOfBoth(client: ConcordClient, name: string, from: number, to: number) {
   const [before, after] = await Promise.all([client.sources(name, from), client.sources(name, to)])
   if (before.kind === after.kind) return [before, after] as const
@@ -140,7 +142,7 @@ async function rollback(name: string, options: RollbackOptions): Promise<void> {
     to === undefined ? await Promise.all([client.inspect(name), client.versions(name)]) : undefined
   const answer = await client.rollback(name, { to, drain, author, message })
   tellOfLeft(answer)
-  // From one that was on its way it goes to the one that works: nothing lies between.
+  // If the rollback ends a rollout (`left`), it goes to the good version, and no version lies between.
   if (before !== undefined && answer.left === undefined) tellOfPassed(...before, answer.version)
   if (wait) await untilRunning(client, answer, timeout * 1000)
   if (json) return await printJson(answer)
@@ -150,7 +152,10 @@ async function rollback(name: string, options: RollbackOptions): Promise<void> {
     await print(dim(`'concord fn versions ${name}' shows the version that was rolled back.`))
 }
 
-/** Without --to it goes to one that ran everywhere and was kept; of a newer one that was not, that is told. */
+/**
+ * Without --to, the target is the last version that ran everywhere and was kept. Newer versions that were not kept
+ * are named.
+ */
 function tellOfPassed(
   { name, version: from }: FunctionDetail,
   list: readonly VersionSummary[],

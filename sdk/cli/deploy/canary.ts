@@ -1,5 +1,6 @@
 /**
- * Canary: a deploy whose version gets a part of the keys first; and watching it until it has all of them, or none.
+ * Canary: the options of a deploy whose version first gets a share of the keys, and watching it until it has all keys
+ * or none.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,11 +17,11 @@ import { Waves } from './rolling.ts'
 const pollMs = 500
 
 export interface CanaryOptions {
-  /** Percent of the keys to begin with; true: as the manifest or the default says. */
+  /** The first step, in percent of the keys; true: as the manifest says, or the default. */
   readonly canary?: number | true
-  /** Seconds that each step is looked at. */
+  /** The duration of each step, in seconds. */
   readonly bake?: number
-  /** Share of the records of which it may make something else. */
+  /** The share of the records for which it may produce other outputs. */
   readonly maxDiff?: number
 }
 
@@ -34,7 +35,7 @@ export function percentOf(text: string): number {
   )
 }
 
-/** `2%` or `2`, as a share. */
+/** `2%` or `2`; returned as a share of 1. */
 export function shareOf(text: string): number {
   const percent = Number(text.replace(/\s*%$/, ''))
   if (/\d/.test(text) && percent >= 0 && percent <= 100) return percent / 100
@@ -44,7 +45,7 @@ export function shareOf(text: string): number {
   )
 }
 
-/** Flags win over the project's file. */
+/** Options win over the project's file. */
 export function withCanary(project: Project, { canary, bake, maxDiff }: CanaryOptions): Project {
   if (canary === undefined && bake === undefined && maxDiff === undefined) return project
   const written = project.manifest as { rollout?: { canary?: { steps?: number[] } } }
@@ -70,7 +71,8 @@ export function withCanary(project: Project, { canary, bake, maxDiff }: CanaryOp
 }
 
 /**
- * Shows how it does until it is judged, and then its waves, if it has any. @returns The version, which has all keys.
+ * Shows how the canary does until it is judged, and then its waves, if it has any.
+ * @returns The function, once the version has all keys.
  * @throws {CodedError} ERR_FUNCTION_FAILED, with the reason, if the version before stays; ERR_SUPERSEDED.
  */
 export async function watchCanary(

@@ -1,12 +1,13 @@
 /**
- * Deploy: from a project to running instances, in steps, each shown with its time.
+ * Deploy: the steps from a project to running instances. Each is shown with its duration.
  *
- *   read the project → bundle → assets, if it has any → upload → start (wait until all wanted instances run that version)
+ *   read the project → bundle → assets, if there are any → upload → start (wait until all wanted instances run the
+ *   version)
  *
- * and, if asked for, a last one: wait for the first record that it puts out.
+ * On request, a last step waits for the first record that the version sends.
  *
- *  D1. An instance that fails while it starts ends the wait at once, with what the function said.
- *  D2. Times count from the start of this process, so that they are what the author waits.
+ *   D1. An instance that fails while it starts ends the wait at once, with the function's error.
+ *   D2. Durations are counted from the start of this process: that is how long the author waits.
  * @module
  */
 import { basename } from 'node:path'
@@ -34,22 +35,22 @@ export interface DeployOptions {
   readonly instances?: number
   readonly ownSizes?: NonNullable<Deployment['ownSizes']>
   readonly drain?: true
-  /** Goes on where its gate asks. */
+  /** Deploy even if the gate asks. */
   readonly accept?: boolean
-  /** Files to be assets, beside those of the project. */
+  /** Files to deploy as assets, besides those of the project. */
   readonly assets: readonly string[]
   readonly timeoutMs: number
 }
 
 export interface Deployed extends DeployAnswer {
   readonly instancesRunning: number
-  /** What it has of the keys, if it is a canary. */
+  /** The share of the keys that it has, in percent; absent if it is no canary. */
   readonly canaryPercent?: number
-  /** It is given copies of all records. */
+  /** It runs as a shadow: it gets copies of all records. */
   readonly isShadow?: true
-  /** Time of each step, in the steps' order. */
+  /** The duration of each step, in order. */
   readonly stepsMs: Readonly<Record<string, number>>
-  /** D2. */
+  /** The duration of all of it (D2). */
   readonly totalMs: number
 }
 
@@ -74,7 +75,7 @@ export async function deployProject(
   if (answer.gate !== undefined) note(gateText(answer.gate, `v${answer.version}`))
   const listening = new AbortController()
   const output = untilOutput ? firstOutput(client, answer, timeoutMs, listening) : undefined
-  output?.catch(() => {}) // a function that does not run is the error to tell
+  output?.catch(() => {}) // if the function does not run, that is the error to report
   const waves = new Waves((wave, text) => steps.done(wave, text))
   const stopListening = (error: unknown): never => {
     listening.abort()
@@ -107,7 +108,7 @@ export async function deployProject(
   }
 }
 
-/** Who ends the waiting by Ctrl-C has not ended the deploy. */
+/** On Ctrl-C during the wait, says that the version is deployed all the same. */
 function tellWhenInterrupted({ name, version }: DeployAnswer): void {
   process.once('SIGINT', () => {
     note(
@@ -117,7 +118,7 @@ function tellWhenInterrupted({ name, version }: DeployAnswer): void {
   })
 }
 
-/** Lets the gate judge a project beside the version at work, and deploys nothing. */
+/** Lets the gate judge a project beside the live version, and deploys nothing. */
 export async function dryRun(
   installation: Installation,
   client: ConcordClient,
@@ -131,7 +132,7 @@ export async function dryRun(
   return answer
 }
 
-/** All that is sent, but for what is said of it. */
+/** The parts of a deploy that are judged: code, manifest and assets. Who deploys and why is added later. */
 async function prepare(
   installation: Installation,
   client: ConcordClient,
@@ -148,7 +149,7 @@ async function prepare(
   return { manifest: project.manifest, assets, ...(alone ?? { bundle: code, sourceMap }) }
 }
 
-/** How a version does as a shadow; undefined: it is none. */
+/** The state of a version as a shadow; undefined if it is none. */
 function shadowIn(detail: FunctionDetail | undefined, version: number): string | undefined {
   if (detail === undefined) return undefined
   if (detail.version !== version) return 'over already'
@@ -169,12 +170,12 @@ async function sendAssets(
   return names
 }
 
-/** A version was on its way, and whoever waits for it may not know: that is told. */
+/** Says that this deploy ended the rollout of another version: somebody may be waiting for it. */
 export function tellOfLeft({ left, version }: DeployAnswer): void {
   if (left !== undefined) note(`        v${left.version} ${left.how}: v${version} replaces it`)
 }
 
-/** A `migrate` that stays in the file may not expect what it has made itself. */
+/** Warns that the `migrate` in the file will be given state that it has made itself. */
 function tellOfMigrate({ migrates, migratesAfter, version }: DeployAnswer): void {
   if (migrates === true)
     note(
@@ -188,7 +189,7 @@ function tellOfMigrate({ migrates, migratesAfter, version }: DeployAnswer): void
 const unitOf = { cpus: 'cpus', memMib: 'MiB of memory', diskMib: 'MiB of disk' } as const
 const flagOf = { cpus: '--cpus', memMib: '--mem', diskMib: undefined } as const
 
-/** The same of what each instance gets. */
+/** The same for the sizes of instances. */
 function tellOfResources({ name, byHand = [] }: DeployAnswer): void {
   for (const { what, is, manifest } of byHand) {
     const flag = flagOf[what]
@@ -199,7 +200,7 @@ function tellOfResources({ name, byHand = [] }: DeployAnswer): void {
   }
 }
 
-/** Instances that somebody has asked for by hand stay over deploys: that is told, since the project's file says otherwise. */
+/** Says that a number of instances set by hand is kept, although the project's file has another one. */
 function tellOfCount({ name, instancesWanted, manifest }: FunctionDetail): void {
   if (manifest.scale !== undefined || instancesWanted === manifest.instances) return
   const change = `'concord fn scale ${name} ${manifest.instances}' changes that`
@@ -222,7 +223,9 @@ class Steps {
   }
 }
 
-/** Waits for a record on any of a function's output streams. @param done Aborted, it waits no more. @returns That stream's name. */
+/**
+ * Waits for a record on any output stream of a function. @param done Ends the wait. @returns The name of the stream.
+ */
 async function firstOutput(
   client: ConcordClient,
   { name, version }: DeployAnswer,
@@ -254,9 +257,9 @@ const pollMinMs = 20
 const pollMaxMs = 250
 
 /**
- * Waits until all wanted instances run a version, or it is beside them as a canary or a shadow.
- * @param timeoutMs Of a rolling change: of each wave.
- * @throws {CodedError} Why it does not, or that it was put back.
+ * Waits until all wanted instances run a version, or run it beside the live one as a canary or a shadow.
+ * @param timeoutMs For a rolling deploy: the limit for each wave.
+ * @throws {CodedError} Why it does not run, or that it was rolled back.
  */
 export async function untilRunning(
   client: ConcordClient,
@@ -290,7 +293,8 @@ export async function untilRunning(
     const ours = detail.instances.filter((instance) => instance.version === version)
     const running = ours.filter(({ state }) => state === 'running')
     if (detail.version === version && running.length >= detail.instancesWanted) return detail
-    // One that ends in the middle of a rolling change is started again; if that is the version's fault, all go back (above).
+    // An instance that ends during a rolling deploy is started again. If the version is at fault, all instances go
+    // back (see above).
     const failed = rolling === undefined ? ours.find(hasFailed) : undefined
     if (failed) throw startError(name, version, failed)
     if (performance.now() > deadlineMs) throw waitError(detail, version, running.length, timeoutMs)
@@ -298,7 +302,7 @@ export async function untilRunning(
   }
 }
 
-/** The scheduler has gone back, or somebody wants another version. */
+/** The error if the scheduler has gone back to the version before, or somebody wants another one. */
 function replacedError(
   ours: VersionSummary | undefined,
   name: string,
@@ -314,7 +318,7 @@ function hasFailed({ state, lastExit }: Instance): boolean {
   return (state === 'backingOff' || state === 'crashLooping') && lastExit?.code !== 0
 }
 
-/** Exit reasons that are in the function's own code (infra/control/messages.ts). */
+/** Exit reasons that lie in the function's own code (infra/control/messages.ts). */
 const functionsFault = /^(functionFailed|initFailed|bundle|memory|deadline)$/
 
 function startError(
@@ -348,7 +352,7 @@ function waitError(
   return new CodedError('ERR_WAIT_TIMED_OUT', text)
 }
 
-/** How far a version has come that is on trial; undefined: it is not. */
+/** How far a version on trial has come; undefined if it is not on trial. */
 function trialText({ instances, manifest: { trial } }: FunctionDetail, version: number): string | undefined {
   const swaps = instances.flatMap(({ swap }) =>
     swap?.version === version && swap.state === 'onTrial' ? [swap.records ?? 0] : [],
@@ -357,7 +361,7 @@ function trialText({ instances, manifest: { trial } }: FunctionDetail, version: 
   return `it is on trial: ${Math.min(...swaps)} of ${trial.records} records so far, for ${trial.ms / 1000} s at most (trial)`
 }
 
-/** It has passed its trial because nothing came: that is told. */
+/** Says that a version passed its trial only because no record came. */
 function tellOfUntried({ name, instances, manifest }: FunctionDetail, version: number): void {
   const tried = instances.flatMap((one) => (one.tried?.version === version ? [one.tried.records] : []))
   if (tried.length === 0 || tried.some((records) => records > 0)) return

@@ -1,5 +1,6 @@
 /**
- * Gate: a deploy that the gate has held up: shown, and gone on with where it asks and the person at the terminal says so.
+ * Gate: a deploy that the gate has stopped. Shows the findings; if the gate asks, a person at the terminal may
+ * accept.
  * @module
  */
 import { stderr, stdin } from 'node:process'
@@ -11,8 +12,8 @@ import { note } from '../terminal.ts'
 import { findingsText, gateText } from '../text/gate-text.ts'
 
 /**
- * @param deploy Does it; with true, where its gate asks.
- * @throws {CodedError} ERR_GATE_HOLDS, when what was found is shown.
+ * @param deploy Deploys; with true, it accepts what the gate asks.
+ * @throws {CodedError} ERR_GATE_HOLDS, after the findings were shown.
  */
 export async function throughGate<T>(deploy: (accept: boolean) => Promise<T>, accept: boolean): Promise<T> {
   try {
@@ -21,8 +22,8 @@ export async function throughGate<T>(deploy: (accept: boolean) => Promise<T>, ac
     const gate = error instanceof RefusedError ? error.problem?.gate : undefined
     if (gate === undefined) throw error
     const { code, message } = error as RefusedError
-    const asks = code === 'ERR_GATE_ASKS' && stdin.isTTY && stderr.isTTY // nobody is asked off a terminal
-    note(asks ? gateText(gate) : findingsText(gate)) // why is in the message
+    const asks = code === 'ERR_GATE_ASKS' && stdin.isTTY && stderr.isTTY // ask only at a terminal
+    note(asks ? gateText(gate) : findingsText(gate)) // the message contains the breaches
     if (asks && (await isWanted())) return await deploy(true)
     const text = asks ? `Nothing was deployed: ${gate.name} runs v${gate.from} as before` : message
     throw new CodedError<CliErrorCode>('ERR_GATE_HOLDS', text, { cause: error })

@@ -1,5 +1,5 @@
 /**
- * Remarks: what a deploy or a scale brings with it that its author may not expect, told on standard error.
+ * Remarks: says on standard error what a deploy or a scale changes that its author may not expect.
  * @module
  */
 
@@ -8,7 +8,7 @@ import type { DeployAnswer } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { note } from '../terminal.ts'
 
-/** What its manifest says no more, and partitions that go where their number puts them. */
+/** Names the settings that the manifest no longer contains, and moved partitions that return to their usual place. */
 export function tellOfChanges({ name, reset = [], lapsed = [] }: DeployAnswer): void {
   for (const change of reset) note(`        ${changeText(change)}`)
   if (lapsed.length === 0) return
@@ -18,17 +18,20 @@ export function tellOfChanges({ name, reset = [], lapsed = [] }: DeployAnswer): 
   )
 }
 
-/** A rollout is of one version, and mostly comes of a flag: that the next one has none is worth no more than the fact. */
+/**
+ * A rollout belongs to one version and mostly comes from an option, so for the next version without one the fact is
+ * enough.
+ */
 export function changeText({ what, was, is }: NonNullable<DeployAnswer['reset']>[number]): string {
   if (/^rollout\b/.test(what) && is === 'nothing') return `without ${what}, which the version before had`
-  // The one setting that the code may say, too.
+  // The one setting that the code may contain, too.
   const nobody = /^onError\b/.test(what)
     ? 'neither the code nor the manifest says'
     : 'the manifest no longer says'
   return `${what} is ${is === 'nothing' ? 'not set' : `${is} again`}: ${nobody} ${was}`
 }
 
-/** @param idle So many of the instances. */
+/** @param idle How many of the instances get no records. */
 export function tellOfIdle(instances: number, idle = 0): void {
   if (idle === 0) return
   const partitions = instances - idle
@@ -41,8 +44,9 @@ const glanceMs = 1_500
 const lookEveryMs = 100
 
 /**
- * Looks for a moment how the scheduler takes what is wanted now: it knows why something waits when it has seen offers.
- * @returns Why an instance of the version waits; undefined: none does so far.
+ * Waits for a moment to see whether the scheduler can place the instances: it knows why one waits once it has seen
+ * offers.
+ * @returns Why an instance of the version waits; undefined if none waits so far.
  */
 export async function whyItWaits(
   client: ConcordClient,

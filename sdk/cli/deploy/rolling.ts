@@ -1,18 +1,18 @@
 /**
- * Rolling: a deploy whose version comes to some instances after others.
+ * Rolling: the options of a rolling deploy, and watching its waves.
  * @module
  */
 import type { RollingView } from '../../api/rolling.ts'
 import type { Project } from '../project/project-shape.ts'
 
-/** Flags win over the project's file. */
+/** Options win over the project's file. */
 export function withRolling(project: Project, width: number | undefined): Project {
   if (width === undefined) return project
   const { rollout, ...written } = project.manifest as { rollout?: object }
   return { ...project, manifest: { ...written, rollout: { ...rollout, rolling: width } } }
 }
 
-/** Tells of the waves of a rolling change, each as it is seen to begin. */
+/** Says of each wave of a rolling deploy when it begins. */
 export class Waves {
   readonly #tell: (wave: string, text: string) => void
   readonly #told = new Set<string>()
@@ -22,7 +22,7 @@ export class Waves {
     this.#tell = tell
   }
 
-  /** @returns Whether it is a wave that was not seen before. */
+  /** @returns Whether the wave was not seen before. */
   see({ wave, instances, working, wanted }: RollingView): boolean {
     if (wave === this.#last) return false
     this.#last = wave

@@ -1,5 +1,5 @@
 /**
- * Shadow: a deploy whose version is given copies of all records and answers nobody; and watching what is found of it.
+ * Shadow: the options of a deploy whose version gets copies of all records, and watching what is found of it.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,12 +18,12 @@ interface Written {
   readonly rollout?: { readonly shadow?: object }
 }
 
-/** Whether the project's file asks for one. */
+/** Whether the project's file asks for a shadow. */
 export function hasShadow({ manifest }: Project): boolean {
   return (manifest as Written).rollout?.shadow !== undefined
 }
 
-/** @param bake Seconds; it wins over the project's file. */
+/** @param bake Its duration in seconds; it wins over the project's file. */
 export function withShadow(project: Project, bake: number | undefined): Project {
   const written = project.manifest as Written
   const shadow = {
@@ -34,8 +34,8 @@ export function withShadow(project: Project, bake: number | undefined): Project 
 }
 
 /**
- * Shows what is found until its time is over.
- * @throws {CodedError} ERR_FUNCTION_FAILED, with the reason, if it ended before.
+ * Shows the findings until the shadow's time is over.
+ * @throws {CodedError} ERR_FUNCTION_FAILED, with the reason, if it ended early.
  */
 export async function watchShadow(
   client: ConcordClient,

@@ -1,5 +1,5 @@
 /**
- * Formats: a topology as Graphviz DOT, as a Mermaid flowchart, and as SVG.
+ * Formats: writes a topology as Graphviz DOT, as a Mermaid flowchart, or as SVG.
  * @module
  */
 import { layOut, type Placed, type Route } from './layout.ts'
@@ -16,7 +16,7 @@ export function graphDot({ nodes, edges }: Graph): string {
 }
 
 export function graphMermaid({ nodes, edges }: Graph): string {
-  // A name may be a word of Mermaid's own ("end"); with the kind before it, it is not.
+  // A name may be a reserved word of Mermaid, such as "end". With the kind in front of it, it is not.
   const name = (id: string) => id.replace(/^f:/, 'function-').replace(/^s:/, 'stream-')
   const node = ({ id, kind, ...rest }: GraphNode) => {
     const label = `"${labelLines(rest).join('<br>')}"`

@@ -11,20 +11,20 @@
  */
 import type { Graph, GraphEdge } from './model.ts'
 
-/** A node, or a bend of an edge that passes a layer. */
+/** A node, or the bend of an edge where it passes a layer. */
 export interface Placed {
   readonly id: string
   readonly layer: number
   readonly height: number
-  /** The middle. */
+  /** The vertical centre. */
   y: number
 }
 
 export interface Route {
   readonly edge: GraphEdge
-  /** From the left end to the right one: node, bends, node. */
+  /** From left to right: node, bends, node. */
   readonly points: readonly Placed[]
-  /** The edge runs from right to left: it closes a cycle. */
+  /** The edge points from right to left: it closes a cycle. */
   readonly backwards: boolean
 }
 
@@ -67,7 +67,7 @@ interface Directed {
   readonly backwards: boolean
 }
 
-/** Turns around each edge that a depth-first walk finds to lead back. */
+/** Reverses each edge that closes a cycle in a depth-first walk. */
 function withoutCycles(ids: readonly string[], edges: readonly GraphEdge[]): Directed[] {
   const state = new Map<string, 'open' | 'done'>()
   const directed: Directed[] = []
@@ -106,7 +106,10 @@ function put(layers: Placed[][], node: Placed): Placed {
   return node
 }
 
-/** Sweeps right and left: each node wishes for the mean height of its neighbours; order and heights follow. */
+/**
+ * Sweeps right and left: the wanted height of a node is the mean height of its neighbours; order and heights follow
+ * from it.
+ */
 function orderLayers(layers: Placed[][], routes: readonly Route[], gap: number): void {
   const neighbours = new Map<Placed, Placed[]>(layers.flat().map((node) => [node, []]))
   for (const { points } of routes) {
@@ -129,7 +132,7 @@ function orderLayers(layers: Placed[][], routes: readonly Route[], gap: number):
   for (const node of layers.flat()) node.y -= top
 }
 
-/** Orders a layer by its nodes' wishes and puts each as near to its wish as Y2 allows. */
+/** Sorts a layer by the wanted heights, and places each node as near to its own as Y2 allows. */
 function stack(layer: Placed[], gap: number, wish: (node: Placed) => number): void {
   const wished = new Map(layer.map((node) => [node, wish(node)]))
   layer.sort((a, b) => wished.get(a)! - wished.get(b)!)

@@ -1,5 +1,5 @@
 /**
- * Model: a topology as a graph of functions and streams, with rates taken from two looks at it.
+ * Model: a topology as a graph of functions and streams, with rates computed from two readings.
  * @module
  */
 import type { FunctionSummary, Topology } from '../../api/index.ts'
@@ -9,7 +9,7 @@ export interface GraphNode {
   readonly id: string
   readonly kind: 'function' | 'stream'
   readonly name: string
-  /** What stands beside the name: version and instances, or partitions. */
+  /** The text beside the name: version and instances, or partitions. */
   readonly note: string
   /** Records a second in and out; empty if no rate is known. */
   readonly rate: string
@@ -32,7 +32,7 @@ export interface Rate {
   readonly out: number
 }
 
-/** The rates between two looks; a function that was not there, or counts less than before, has none. */
+/** The rates between two readings. A function that is new, or counts less than before, has none. */
 export function ratesBetween(before: Topology, after: Topology, seconds: number): Map<string, Rate> {
   const earlier = new Map(before.functions.map((fn) => [fn.name, fn]))
   const rates = new Map<string, Rate>()

@@ -48,7 +48,7 @@ export function graphText(graph: Graph): string {
   return canvas.toString()
 }
 
-/** Heights are means; characters have rows. A layer's nodes keep their order and their distance. */
+/** Layouts have fractional heights, terminals have rows. The nodes of a layer keep their order and distance. */
 function snapToRows({ layers }: Layout): void {
   for (const layer of layers) {
     let free = 0
@@ -60,7 +60,7 @@ function snapToRows({ layers }: Layout): void {
   }
 }
 
-/** The lines of a node, all of the same length and odd in number, so that there is a middle one. */
+/** The lines of a node: all of the same length and odd in number, so that there is a middle one. */
 function boxOf({ kind, name, note, rate }: GraphNode): string[] {
   if (kind === 'stream') return [` ${name}${note === '' ? '' : ` ${note}`} `]
   const text = `${name} ${note}`
@@ -90,7 +90,7 @@ interface Track {
   readonly targets: { readonly row: number; readonly arrow: boolean; readonly backwards: boolean }[]
 }
 
-/** Draws the lines between layer `index` and the next. @returns Where the next layer begins. */
+/** Draws the lines between layer `index` and the next. @returns The column where the next layer begins. */
 function drawGap(canvas: Canvas, routes: readonly Route[], index: number, x: number): number {
   const tracks = tracksOf(routes, index)
   const end = x + tracks.length + 3
@@ -122,7 +122,7 @@ function tracksOf(routes: readonly Route[], index: number): Track[] {
   return inOrder([...tracks.values()])
 }
 
-/** G1, by always taking a track that no other one must precede. */
+/** Orders the tracks (G1): takes next a track that no remaining one has to precede. */
 function inOrder(tracks: Track[]): Track[] {
   const mustPrecede = (a: Track, b: Track) => a !== b && b.targets.some(({ row }) => row === a.row)
   const ordered: Track[] = []
@@ -134,7 +134,7 @@ function inOrder(tracks: Track[]): Track[] {
   return ordered
 }
 
-/** Right along `row` to the track, along it to `targetRow`, and right again. */
+/** Draws a line right along `row` to the track, along the track to `targetRow`, and right again. */
 function drawLine(
   canvas: Canvas,
   x: number,
@@ -167,7 +167,7 @@ class Canvas {
     if (!faint || row.has(x)) row.set(x, (row.get(x) ?? 0) | directions)
   }
 
-  /** Rows that say nothing but what the row above them says are left out: the heights of a layout leave some. */
+  /** The rows as text, without those that only repeat the row above: the heights of a layout leave some. */
   toString(): string {
     const rows = Math.max(...this.#texts.keys(), ...this.#lines.keys()) + 1
     const texts = Array.from({ length: rows }, (_, y) => this.#rowText(y))

@@ -1,5 +1,6 @@
 /**
- * Assets of the command line: files that are hashed here, and sent where the server has not got their bytes yet.
+ * Assets: the files of a project that become assets. They are hashed here, and uploaded if the server does not have
+ * their bytes.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -10,24 +11,24 @@ import { CodedError } from '../../errors.ts'
 import { assetBytesMax, assetNameForm, assetNamePattern } from '../../manifest/assets.ts'
 import type { CliErrorCode } from '../errors.ts'
 
-/** Paths, by the names that the files are to have as assets. */
+/** The paths, by asset name. */
 export type AssetFiles = ReadonlyMap<string, string>
 
 export interface Uploaded {
-  /** Hex sha256, by name. */
+  /** Hex sha256, by asset name. */
   readonly names: Readonly<Record<string, string>>
-  /** What had to be sent. */
+  /** The bytes that had to be uploaded. */
   readonly sentBytes: number
 }
 
-/** The files of a folder, hidden ones left out; none if it is not there. */
+/** The files of a folder, without hidden ones; none if the folder does not exist. */
 export function assetFilesIn(folder: string | undefined): AssetFiles {
   if (folder === undefined || !statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return new Map()
   const names = readdirSync(folder).filter((name) => !name.startsWith('.'))
   return assetFilesOf(names.map((name) => join(folder, name)))
 }
 
-/** Files as assets of their own names. @throws {CodedError} ERR_FILE_MISSING, ERR_USAGE */
+/** Files as assets, under their own names. @throws {CodedError} ERR_FILE_MISSING, ERR_USAGE */
 export function assetFilesOf(paths: readonly string[]): AssetFiles {
   return new Map(paths.map((path) => [nameOf(path, basename(path)), path]))
 }
@@ -44,7 +45,7 @@ export function nameOf(path: string, name: string): string {
   return name
 }
 
-/** Asks for each content first, and sends what is not there. */
+/** Asks the server for each content first, and uploads what it does not have. */
 export async function uploadAssets(client: ConcordClient, files: AssetFiles): Promise<Uploaded> {
   const names: Record<string, string> = {}
   let sentBytes = 0

@@ -1,12 +1,13 @@
 /**
- * Bundle: an author's source and all that it imports, as one ES module without imports, and its source map.
+ * Bundle: makes one ES module without imports of an author's source and everything that it imports, with its source
+ * map.
  *
- *  E1. `concord` is this installation's own; it is a few functions, and what is not used of it is left out.
- *  E2. Source names are relative to the project: no path of the author's machine is uploaded.
- *  E3. What an isolate does not have (Node's modules) is refused here, where the line is known.
- *  E4. A source that needs nothing beside it is uploaded as it is, and the gateway bundles it: so it is the same bundle, and
- *      no new version, by whatever means it comes.
- *  E5. Constants stay constant (keep-constants.ts); in the gateway's form they do by themselves.
+ *   E1. `concord` is the one of this installation. It is a few functions; what is not used of it is left out.
+ *   E2. Source names are relative to the project: no path of the author's machine is uploaded.
+ *   E3. An import that an isolate does not have (Node's modules) is refused here, where the line is known.
+ *   E4. A source without other imports is uploaded as it is, and the gateway bundles it. So the bundle is the same,
+ *       and no new version, whether it comes from this command or from curl.
+ *   E5. Constants stay constant (keep-constants.ts). In the gateway's form they do so anyway.
  * @module
  */
 import { readFile } from 'node:fs/promises'
@@ -76,7 +77,7 @@ function ownFiles({ inputs }: Metafile, ownDist: string): number {
   return Object.keys(inputs).filter((path) => !path.startsWith(ownDist)).length
 }
 
-/** Whether the gateway can (gateway/probe/compile.ts): its form has no top-level await. */
+/** Whether the gateway can bundle the source (gateway/probe/compile.ts): its form allows no top-level await. */
 async function compilesAlone(entry: string): Promise<boolean> {
   const { transform } = await import('esbuild')
   const source = await readFile(entry, 'utf8')
@@ -88,7 +89,7 @@ async function compilesAlone(entry: string): Promise<boolean> {
   )
 }
 
-/** As the gateway takes it. */
+/** The name of the source file, without the characters that the gateway refuses. */
 function plainName(entry: string): string {
   return basename(entry)
     .replaceAll(/[^A-Za-z0-9_.-]/g, '_')
@@ -124,7 +125,10 @@ function notThere(nodeModule: string): string {
   return `'${nodeModule}' is not there where functions run, as no module of Node is; the web's globals (URL, TextEncoder, crypto, …) are: see docs/functions.md, "Time and randomness"`
 }
 
-/** esbuild's words, and what to do: a package may have the name of a module of Node's, so only what was not found is one. */
+/**
+ * Esbuild's message, and what to do. A package may have the name of a Node module, so only a module that was not
+ * found counts as Node's.
+ */
 function advised(text: string): string {
   const [, path, name] = /^Could not resolve "(((?:@[\w.-]+\/)?\w[\w.-]*)[^"]*)"$/.exec(text) ?? []
   if (path === undefined) return text
@@ -136,7 +140,10 @@ function place({ location, text }: Message): string {
   return location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text
 }
 
-/** Names what lies outside of the project as a package's file: ours by our name, others by their way from node_modules on. */
+/**
+ * Names a file outside of the project as part of a package: ours by our name, others by their path from node_modules
+ * on.
+ */
 function withoutHostPaths(json: string, ownDist: string): string {
   const map = JSON.parse(json) as { sources: string[] }
   const named = (source: string) =>

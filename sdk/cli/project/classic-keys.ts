@@ -18,9 +18,9 @@
 type Json = Record<string, unknown>
 
 interface Reader {
-  /** The key's place in a project. */
+  /** The key's path in a project. */
   readonly path: readonly [outer: string, inner?: string]
-  /** How its value is read; throws a sentence. */
+  /** Reads its value. @throws {Error} With a sentence. */
   readonly read: (value: unknown) => unknown
 }
 
@@ -43,7 +43,7 @@ export interface FromClassic {
   readonly problem?: { readonly key: string; readonly message: string }
 }
 
-/** Rewrites classic keys as ours; all others pass unchanged. Saying the same thing in both ways is a problem. */
+/** Translates the keys of 2016 and keeps all others. A setting under both names is an error. */
 export function fromClassicKeys(written: Json): FromClassic {
   if (typeof written !== 'object' || written === null || Array.isArray(written)) return { project: written }
   const isClassic = (key: string) => Object.hasOwn(readers, key)
@@ -83,7 +83,7 @@ function environment(value: unknown): unknown {
   )
 }
 
-/** glog's levels: 0 INFO, 1 WARNING, 2 ERROR, 3 FATAL; below 0, more is said. */
+/** The levels of glog: 0 INFO, 1 WARNING, 2 ERROR, 3 FATAL; negative ones are more verbose than INFO. */
 function logLevel(value: unknown): unknown {
   if (typeof value === 'string') return value.toLowerCase().replace('warning', 'warn')
   if (typeof value !== 'number') throw new Error('expected a number from 0 to 3, or a level by name')

@@ -1,35 +1,42 @@
 /**
- * KeepConstants: makes a bundle's constants constant again. esbuild declares with `var` what stands at the top of a module, and has no
- * switch for it.
+ * KeepConstants: makes the constants of a bundle constant again. Esbuild declares everything at the top level of a
+ * module with `var`, and has no option against it.
  *
- * What nobody assigns to but where it is declared, by `const` or `let`, V8 compiles into the code that uses it; a `var` it
- * reads anew each time. A loop over a table of weights takes an eighth more then (docs/benchmarks/engine.md, tax). `let` is as long as `var`, so
- * every place in the bundle stays where its source map has it.
+ * V8 compiles the value of a `const` or `let` that is never assigned into the code that uses it, but reads a `var`
+ * each time: a loop over a table of weights takes an eighth longer (docs/benchmarks/engine.md, tax). `let` has as
+ * many characters as `var`, so the source map stays valid.
  *
- *   KC1. Only what the source has as `const` is changed: the source map says where a declaration comes from. Of a package that was compiled
- *        before, and brings a map of its own, the map shows what no bundler has read: it is left as it is.
- *   KC2. Who reads a constant before its module has come to it gets an error, as in the source, and no `undefined`.
+ *   KC1. Only what is `const` in the source is changed; the source map says where a declaration comes from. A package
+ *        that was compiled before, and has a source map of its own, is left as it is: its map shows sources that the
+ *        bundler has not read.
+ *   KC2. Code that reads a constant before its module was evaluated gets an error, as in the source, and not
+ *        `undefined`.
  * @module
  */
 import { decodedMappings, TraceMap } from '@jridgewell/trace-mapping'
 
 export interface MappedCode {
   readonly code: string
-  /** With the text of the sources. */
+  /** The source map, which contains the sources. */
   readonly sourceMap: string
-  /** The sources that were read, by their names in the map (`metafile.inputs`). */
+  /** The names of the sources that were read, as in the map (`metafile.inputs`). */
   readonly inputs: ReadonlySet<string>
 }
 
-/** A declaration with its value, which one of a module that begins only when it is asked for gets later; not of such a module, nor of a namespace. */
+/**
+ * A declaration with a value. Not those that esbuild assigns later: of modules that are evaluated lazily, and of
+ * namespaces.
+ */
 const declaration =
   /var(?: ?[[{]| [\p{ID_Start}$_][\p{ID_Continue}$]* ?=(?! ?(?:__(?:commonJS|esm)\(|\{\};\s*__export\()))/uy
 const constant = /(?:export\s+)?const\s(?!\s*enum\s)/y
-const lineEnd = /\r\n|[\n\r\u2028\u2029]/ // what esbuild counts
-/** It disposes of what a module has declared with `using`; all of the module stands in a block then, out of which a `let` is not seen. */
+const lineEnd = /\r\n|[\n\r\u2028\u2029]/ // the line ends that esbuild counts
+/**
+ * Esbuild's helper for `using`. It puts the whole module into a block, outside of which a `let` would not be visible.
+ */
 const disposer = '__callDispose'
 
-/** @returns The code. */
+/** @returns The code with `let` in place of `var`. */
 export function keepConstants({ code, sourceMap, inputs }: MappedCode): string {
   if (code.includes(disposer)) return code
   const map = new TraceMap(sourceMap)

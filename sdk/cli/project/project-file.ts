@@ -1,10 +1,10 @@
 /**
- * ProjectFile: `concord.jsonc` and the essay's `config.json`, read and checked.
+ * ProjectFile: reads and checks `concord.jsonc`, and the `config.json` of 2016.
  *
- * Both are a partial manifest (sdk/manifest/manifest.ts) and `main`, the entry file; the keys of 2016's Concord are taken too,
- * where they have a meaning here (classic-keys.ts). The published JSON Schema is made from the schema below.
+ * Both are a partial manifest (sdk/manifest/manifest.ts) with `main`, the entry file. Keys of 2016's Concord are
+ * accepted if they have a meaning here (classic-keys.ts). The published JSON Schema is made from the schema below.
  *
- *  J2. A key that means nothing is an error, and names the nearest that does.
+ *   J2. An unknown key is an error, which names the nearest known one.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -72,7 +72,7 @@ export const projectSchema = z
 
 /** @throws {CodedError} ERR_PROJECT_INVALID with line and column. */
 export function readProjectFile(path: string): Project {
-  const text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '') // of editors on Windows
+  const text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '') // editors on Windows write it
   const errors: ParseError[] = []
   const tree = parseTree(text, errors, { allowTrailingComma: true })
   const [error] = errors
@@ -100,14 +100,14 @@ export function readProjectFile(path: string): Project {
   return { entry: resolve(folder, String(main)), folder, assets: join(folder, assetsFolder), manifest }
 }
 
-/** `ValueExpected` as `value expected`. */
+/** `ValueExpected` becomes `value expected`. */
 function inWords(code: string): string {
   return code.replaceAll(/(?<=[a-z])(?=[A-Z])/g, ' ').toLowerCase()
 }
 
 type Issue = z.core.$ZodIssue
 
-/** Where to point: at the unknown key itself, else at the value that is wrong. */
+/** Where the error points to: the unknown key itself, else the wrong value. */
 function issuePath(issue: Issue, { path }: Wrong): readonly PropertyKey[] {
   return issue.code === 'unrecognized_keys' ? [...path, issue.keys[0]!] : path
 }
@@ -121,7 +121,7 @@ function issueText(issue: Issue, wrong: Wrong): string {
   return `unknown key '${key}'${at === '' ? '' : ` in '${at}'`}${guess === undefined ? '' : `; did you mean '${guess}'?`}`
 }
 
-/** What the object at a place may have, in whichever form it may be written. */
+/** The keys that the object at a path may have, in any of its forms. */
 function keysAt(type: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
   const { def } = (type as z.core.$ZodTypes)._zod
   const [first, ...rest] = path

@@ -1,5 +1,5 @@
 /**
- * ProjectShape: what a project is to whoever deploys it, and the names of its files where its author has named none.
+ * ProjectShape: the parts of a project that a deploy needs, and the default names of its files.
  * @module
  */
 
@@ -7,12 +7,12 @@ export const projectFile = 'concord.jsonc'
 export const mainDefault = 'index.ts'
 
 export interface Project {
-  /** Absolute path of the source that is bundled. */
+  /** Absolute path of the entry source. */
   readonly entry: string
-  /** Absolute path of the folder that paths in errors and source maps are relative to. */
+  /** Absolute path of the folder to which paths in errors and source maps are relative. */
   readonly folder: string
-  /** Its folder of assets, which may not be there; absent for a file on its own. */
+  /** Absolute path of its folder of assets, which may not exist; absent for a single file. */
   readonly assets?: string
-  /** What the author wrote of the manifest. */
+  /** The part of the manifest that the author wrote. */
   readonly manifest: Readonly<Record<string, unknown>>
 }

@@ -1,7 +1,8 @@
 /**
- * Project: the source that is deployed, and what its author says beside the code.
+ * Project: finds the source to deploy and its configuration.
  *
- *  J1. Only what the author wrote is uploaded: defaults are the gateway's, so that they are the same for everybody.
+ *   J1. Only what the author wrote is uploaded: the gateway fills in the defaults, so that they are the same for
+ *       everybody.
  * @module
  */
 import { existsSync, statSync } from 'node:fs'
@@ -12,9 +13,9 @@ import type { CliErrorCode } from '../errors.ts'
 import { mainDefault, type Project, projectFile } from './project-shape.ts'
 
 /**
- * Finds the project behind a path: a folder with `concord.jsonc`, a project's file of whatever name, or a source file. A source
- * file on its own has no manifest, unless its folder's `concord.jsonc` names it as `main`.
- * @param doing What it is wanted for, as an error says it.
+ * Finds the project at a path: a folder with `concord.jsonc`, a configuration file of any name, or a source file. A
+ * single source file has no manifest, unless the `concord.jsonc` of its folder names it as `main`.
+ * @param doing What the project is needed for, as error messages say it.
  */
 export async function openProject(path: string, doing = 'deploy'): Promise<Project> {
   const full = resolve(path)
@@ -30,10 +31,10 @@ export async function openProject(path: string, doing = 'deploy'): Promise<Proje
   return project.entry === full ? project : { entry: full, folder, manifest: {} }
 }
 
-/** The name that the essay gives to a project's file. */
+/** The name of the configuration file in 2016. */
 const classicFile = 'config.json'
 
-/** Reads a project from its configuration file, whatever that is called, or from the one in a folder. */
+/** Reads a project from its configuration file, of any name, or from the one in a folder. */
 export async function openProjectFile(path: string, doing = 'deploy'): Promise<Project> {
   const file = projectFileAt(path, doing)
   return file === undefined
@@ -41,7 +42,7 @@ export async function openProjectFile(path: string, doing = 'deploy'): Promise<P
     : withEntry(await readFile(resolve(file)), path, doing)
 }
 
-/** What a project's file says, whether its code is there or not. */
+/** The contents of a configuration file, whether the code exists or not. */
 export async function openManifest(path: string, doing: string): Promise<Project['manifest']> {
   const file = projectFileAt(path, doing)
   if (file === undefined) throw missing(`Cannot ${doing} ${path}: there is no ${projectFile} in it`)
@@ -74,7 +75,7 @@ function withEntry(project: Project, path: string, doing: string): Project {
   )
 }
 
-/** Loaded when there is a file to read: its schema library takes longer than all the rest of a deploy. */
+/** Loaded only if there is a file to read: its schema library takes longer to load than the rest of a deploy. */
 async function readFile(path: string): Promise<Project> {
   const { readProjectFile } = await import('./project-file.ts')
   return readProjectFile(path)

@@ -1,7 +1,7 @@
 /**
- * CanaryText: how a canary does, for people.
+ * CanaryText: the progress of a canary as text.
  *
- *   CT1. A ratio is shown where there is enough of both sides; before that, what is waited for.
+ *   CT1. A ratio is shown only if both sides have enough records; before that, the text says what is missing.
  * @module
  */
 
@@ -10,7 +10,7 @@ import type { VersionSummary } from '../../api/versions.ts'
 import { bucketsPerSide } from '../../versions/canary.ts'
 import { differenceText } from '../../versions/difference-text.ts'
 
-/** Records of each side without which outputs are not judged either (scheduler/core/rollout/judge.ts). */
+/** The records that each side needs before outputs are judged (scheduler/core/rollout/judge.ts). */
 const enoughRecords = 5 * bucketsPerSide
 
 export function canaryText(canary: CanaryView, nowMs: number): string {
@@ -30,7 +30,7 @@ export function canaryText(canary: CanaryView, nowMs: number): string {
   ].join('\n')
 }
 
-/** What a step waits for when its time is over. */
+/** What a step waits for after its time is over. */
 export function waitText({ canary, minRecords = 0, diff, waitsFor, slower, windows }: CanaryView): string {
   const { length: instances } = waitsFor
   if (instances > 0) return `waits for ${instances === 1 ? '1 instance' : `${instances} instances`}`
@@ -42,12 +42,15 @@ export function waitText({ canary, minRecords = 0, diff, waitsFor, slower, windo
   return 'is being judged'
 }
 
-/** The steps that were passed without a record, if others had some; one that had none at all is untried. */
+/**
+ * The steps that passed without a record, if other steps had some. A canary without any record is called untried
+ * instead.
+ */
 export function quietText({ quietAt = [] }: Pick<VersionSummary, 'quietAt'> = {}): string {
   return quietAt.length === 0 ? '' : `, but no record came at ${quietAt.join(' % and ')} % of the keys`
 }
 
-/** What is measured of both, in a line. */
+/** The measurements of both sides, in one line. */
 export function sidesText(view: CanaryView): string {
   const { canary, control, canaryP99Us, controlP99Us, windows, slower, diff } = view
   if (canary.records + control.records === 0)

@@ -1,5 +1,5 @@
 /**
- * CodeDiff: what differs between the code of two versions, file by file, as unified patches.
+ * CodeDiff: the difference between the code of two versions, file by file, as unified patches.
  * @module
  */
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff'
@@ -9,13 +9,13 @@ import { cyan, dim, green, red } from '../terminal.ts'
 export interface FileChange {
   readonly path: string
   readonly change: 'added' | 'removed' | 'changed'
-  /** Absent where both are too different to be told apart line by line in a moment. */
+  /** Absent if the files differ too much to be compared quickly. */
   readonly patch?: string
 }
 
-/** Comparing takes time by the square of what differs: beyond this a file is named only. */
+/** The comparison takes time quadratic in the difference: a larger one is only named. */
 const patchMsMax = 2_000
-/** What a patch begins with: both names. */
+/** The head of a patch: both file names. */
 const headLines = 2
 
 export function codeChanges(before: VersionSources, after: VersionSources): FileChange[] {
@@ -37,7 +37,7 @@ export function codeChanges(before: VersionSources, after: VersionSources): File
   })
 }
 
-/** A file for people; in colour on a terminal. */
+/** The patch of a file as text, coloured on a terminal. */
 export function fileText({ path, change, patch }: FileChange): string {
   if (patch === undefined) return dim(`${path}: ${change}, and too different to be shown line by line`)
   return patch

@@ -1,5 +1,5 @@
 /**
- * FunctionText: `fn inspect` for people.
+ * FunctionText: the text of `concord fn inspect`.
  * @module
  */
 import type { FunctionDetail, Instance, Ledger } from '../../api/index.ts'
@@ -13,7 +13,7 @@ import { rollingText } from './rolling-text.ts'
 import { shadowText } from './shadow-text.ts'
 import { versionText } from './version-text.ts'
 
-/** Beyond that the last end, or error, of an instance that works is history. */
+/** After this long, the last end or error of an instance that works is no longer shown. */
 const pastMs = 600_000
 
 export function detailText(detail: FunctionDetail): string {
@@ -52,7 +52,7 @@ function headText(detail: FunctionDetail): string {
   ].join('\n')
 }
 
-/** @param assets Unknown to an earlier gateway. */
+/** @param assets Undefined if an earlier gateway does not report them. */
 function assetsText(assets: FunctionDetail['assets'] = {}): string[] {
   const named = Object.entries(assets).map(([name, { bytes }]) => `${name} (${bytesText(bytes)})`)
   return named.length === 0 ? [] : [`  assets    ${named.join(', ')}`]
@@ -65,7 +65,7 @@ function packingText(manifest: FunctionDetail['manifest']): string[] {
   return [`  runners   up to ${room} instances each${mates}`]
 }
 
-/** Where partitions were moved by hand, and which of them are not there. */
+/** Where partitions were moved by hand, and which of them have not arrived there. */
 function movedText({ homes: moved = [], instances }: FunctionDetail): string[] {
   if (moved.length === 0) return []
   const has = (id: string, partition: number): boolean =>
@@ -77,7 +77,7 @@ function movedText({ homes: moved = [], instances }: FunctionDetail): string[] {
   return [`  moved     ${text.join(', ')}`]
 }
 
-/** The runners of packed instances: where several of the table above are one process. */
+/** The runners of packed instances, if several rows of the table are one process. */
 function runnersTable(instances: readonly Instance[]): string {
   const runners = new Map<string, Instance[]>()
   for (const instance of instances) {
@@ -117,7 +117,7 @@ function instancesTable({ instances, manifest }: FunctionDetail): string {
     instance.rssBytes === undefined ? '-' : mibText(instance.rssBytes, boundMibOf(instance)),
   ])
   const columns = ['INSTANCE', 'STATE', 'VERSION', 'PID', 'RESTARTS', 'IN', 'OUT']
-  // An entry is there twice while its old form may be gone back to.
+  // An entry exists twice while its earlier format must stay readable.
   const state = isMigrating ? ['KEYS, OLD AND NEW', 'TO MIGRATE'] : ['KEYS']
   return table([
     [...columns, ...(isRetried ? ['RETRIES'] : []), 'ERRORS', ...state, 'HEAP', 'MEMORY'],
@@ -133,7 +133,7 @@ function partitionsText(partitions: number): string {
   return partitions === 1 ? '1 partition' : `${partitions} partitions`
 }
 
-/** Of instances that have state, or cannot keep it. */
+/** The checkpoints of the instances that have state, or cannot store it. */
 function checkpointsTable(instances: readonly Instance[]): string {
   const rows = instances.flatMap(({ id, checkpoint }) => {
     if (checkpoint === undefined || (checkpoint.storedBytes === 0 && checkpoint.error === undefined))
@@ -170,7 +170,7 @@ function ledgerTable(ledger: readonly Ledger[], settling: readonly string[] = []
   return [table([[...columns, ...more], ...rows]), ...follows].join('\n')
 }
 
-/** A gateway of the day before knows of none. */
+/** An earlier gateway reports none. */
 function metricsTable({ metrics = [], metricsSinceMs, instances }: FunctionDetail): string {
   const rows = metrics.map((metric) => {
     if (metric.kind === 'count') return [metric.name, metric.sum, '', '', '', '', '']
@@ -190,7 +190,7 @@ function metricsTable({ metrics = [], metricsSinceMs, instances }: FunctionDetai
     : [table([['METRIC', 'COUNT', 'MEAN', 'MIN', 'P50 ≤', 'P99 ≤', 'MAX'], ...rows]), ...told].join('\n')
 }
 
-/** Four digits say enough. */
+/** Rounds to four digits. */
 function figure(value: number): string {
   return String(Number(value.toPrecision(4)))
 }
@@ -202,7 +202,10 @@ function deadLettersText({ name, deadLetters }: FunctionDetail): string {
   return `Dead letters: ${waiting} waiting${also}; see \`concord dlq ls ${name}\``
 }
 
-/** What waits, what keeps an instance from running, how it last ended, its last change of versions, its last error. */
+/**
+ * What waits, what keeps an instance from running, how it ended last, its last change of versions, and its last
+ * error.
+ */
 function troubleText(instance: Instance): string[] {
   const { id, why, lastExit, lastError, swap, swapPauseMs, setAside = 0, throttledMs = 0 } = instance
   const dropped = Object.entries(instance.timersDropped ?? {})
@@ -234,12 +237,12 @@ function troubleText(instance: Instance): string[] {
   return lines.length === 0 ? [] : [lines.join('\n')]
 }
 
-/** It works, and has for long since: no trouble any more. */
+/** Whether an instance has worked for long enough that earlier trouble is over. */
 function isPast({ state }: Instance, atMs: number): boolean {
   return state === 'running' && Date.now() - atMs > pastMs
 }
 
-/** A time, and how long that is ago. */
+/** A time, and how long ago that is. */
 function agoText(atMs: number): string {
   const seconds = Math.max(0, Math.round((Date.now() - atMs) / 1000))
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60)]

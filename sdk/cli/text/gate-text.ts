@@ -1,5 +1,5 @@
 /**
- * GateText: what the gate has found, for people.
+ * GateText: the findings of the gate as text.
  * @module
  */
 import { differenceText } from '../../versions/difference-text.ts'
@@ -8,14 +8,17 @@ import { matchRate, percentText } from '../../versions/shadow.ts'
 import { bytesText } from '../terminal.ts'
 import { timeText } from './shadow-text.ts'
 
-/** @param ofVersion What the one judged is called; it has a number once it is deployed, and that over a gate only if accepted. */
+/**
+ * @param ofVersion The name of the judged version. It gets a number only when it is deployed, after a breach only if
+ *   accepted.
+ */
 export function gateText(report: GateReport, ofVersion?: string): string {
   const findings = findingsText(report, ofVersion)
   if (report.instances === 0 && report.evidence.failed === undefined) return findings
   return `${findings}\n${verdictText(report, ofVersion !== undefined)}`
 }
 
-/** Without what its gate says. */
+/** The findings without the gate's verdict. */
 export function findingsText(report: GateReport, ofVersion = 'the new one'): string {
   const { name, from, tookMs, instances, instancesOf, evidence } = report
   const { found, heapBytes, stateBytes, errors, ended, failed } = evidence

@@ -1,17 +1,17 @@
 /**
- * MemoryText: what the runners of a function hold, by account, beside their bound.
+ * MemoryText: the memory of a function's runners, by account, and their bounds.
  * @module
  */
 import type { Instance } from '../../api/index.ts'
 import { memoryAccounts } from '../../api/memory.ts'
 import { table } from '../terminal.ts'
 
-/** By runner: of one that holds several instances there is one row. */
+/** One row for each runner, even if it has several instances. */
 export function memoryTable(instances: readonly Instance[]): string {
   const seen = new Set<string>()
   const rows = instances.flatMap(({ id, taskId, rssBytes = 0, memory }) => {
     const runner = taskId ?? id
-    if (memory === undefined || seen.has(runner)) return [] // a runner before this release has no accounts
+    if (memory === undefined || seen.has(runner)) return [] // a runner of an earlier release has no accounts
     seen.add(runner)
     const isShared = instances.some((other) => other.id !== id && other.taskId === taskId)
     const figures = [

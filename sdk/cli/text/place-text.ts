@@ -1,9 +1,9 @@
 /**
- * PlaceText: where in the author's code an error was thrown, behind its message.
+ * PlaceText: the place in the author's code where an error was thrown, to follow its message.
  * @module
  */
 
-/** Empty where the message ends with the place itself, as that of a deadline does. */
+/** Empty if the message itself ends with the place, as for a deadline. */
 export function placeText({
   message,
   at,

@@ -1,5 +1,5 @@
 /**
- * RollingText: how far a rolling change is, for people.
+ * RollingText: the progress of a rolling deploy as text.
  * @module
  */
 import type { RollingView } from '../../api/rolling.ts'
@@ -14,7 +14,7 @@ export function rollingText({ version, from, wave, width, ...rolling }: RollingV
   ].join('\n')
 }
 
-/** Why there are not as many instances as are wanted. */
+/** Why no partition and no instance moves during a rolling deploy with another format of state. */
 export function boundText(version: number): string {
   return `v${version} keeps its state in another format: partitions stay where they are, and their instances too, until it is everywhere`
 }

@@ -1,5 +1,6 @@
 /**
- * ScalingText: what `concord fn scale NAME --why` prints: the policy, what was seen last, and the latest changes with their reasons.
+ * ScalingText: the text of `concord fn scale NAME --why`: the policy, the last measurement, and the latest changes
+ * with their reasons.
  * @module
  */
 import type { Scaling } from '../../api/index.ts'

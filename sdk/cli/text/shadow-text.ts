@@ -1,5 +1,5 @@
 /**
- * ShadowText: what was found of a shadow, for people.
+ * ShadowText: the findings about a shadow as text.
  * @module
  */
 import { differenceText } from '../../versions/difference-text.ts'
@@ -36,7 +36,7 @@ export function shadowText(shadow: ShadowView, examples = shadow.evidence.exampl
   ].join('\n')
 }
 
-/** One line, while it goes on. */
+/** One line for a shadow that still runs. */
 export function shadowLine({ evidence, instances, instancesOf }: ShadowView): string {
   const { compared, different, failed } = evidence
   return [

@@ -1,5 +1,6 @@
 /**
- * SimulationText: what `concord fn scale simulate` prints: each run as lines over time, then all of them side by side.
+ * SimulationText: the text of `concord fn scale simulate`: each run as lines over time, then all of them side by
+ * side.
  * @module
  */
 import { chartText, type Outcome } from '../../scaling/index.ts'

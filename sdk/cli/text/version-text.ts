@@ -1,5 +1,5 @@
 /**
- * VersionText: which version of a function answers, and which one is beside it or on its way, for people.
+ * VersionText: which version of a function is live, and which one is beside it or being rolled out, as text.
  * @module
  */
 import type { DeployAnswer, FunctionDetail, FunctionSummary } from '../../api/index.ts'
@@ -10,7 +10,7 @@ export function versionText({ version, live = version, canaryPercent, state }: F
   return state === 'shadow' ? `v${live}, shadow v${version}` : `v${live} → v${version}`
 }
 
-/** What has become of a version that was wanted. @param detail Of the function, if that was waited for. */
+/** The result of a deploy or change. @param detail The function, if the command waited for it. */
 export function becameText(
   { changed, version }: DeployAnswer,
   detail: FunctionDetail | undefined,

@@ -1,5 +1,5 @@
 /**
- * Why text: what `concord fn why` prints: the function's wishes, then each instance with its reasons.
+ * WhyText: the text of `concord fn why`: the function's placement, then each instance with its reasons.
  * @module
  */
 import type { Why } from '../../api/index.ts'

@@ -1,6 +1,6 @@
 /**
- * ArenaTimers: the timers of an arena. Each is an entry of its index (timer-entry.ts), by which it is known, and an item
- * of a tree in order of time (timer-tree.ts); both change in the arena's transaction.
+ * ArenaTimers: the timers of an arena. Each timer is an entry of the index (timer-entry.ts), by which it is found,
+ * and an item of a tree in order of time (timer-tree.ts). Both change in the arena's transaction.
  * @module
  */
 import type { Data } from '../../function.ts'
@@ -14,17 +14,17 @@ import type { Roots } from './roots.ts'
 import { timerIn, timerKey } from './timer-entry.ts'
 import type { TimerTree } from './timer-tree.ts'
 
-/** No timer is due at such a time. */
+/** A time at which no timer is due. */
 const unknown = Number.NEGATIVE_INFINITY
 const noTimer = { dueMs: Number.POSITIVE_INFINITY, order: 0 }
 
-/** What an arena does for its timers. */
+/** The operations of an arena that its timers use. */
 export interface TimerEntries {
   /** The position of an entry; 0 if there is none. */
   find(key: Data, part: Part): number
-  /** Makes an entry of two numbers, of the key that `find` did not find. @returns Its position. */
+  /** Makes an entry with two numbers, under the key that `find` did not find. @returns Its position. */
   add(one: number, other: number): number
-  /** Takes out the entry that `find` found. There is room in the journal: `reserve` always leaves some. */
+  /** Removes the entry that `find` found. The journal has room: `reserve` always leaves some. */
   remove(): void
   full(attempted: string): Error
 }
@@ -41,7 +41,7 @@ export class ArenaTimers implements TimerSet {
   readonly #roots: Roots
   readonly #tree: TimerTree
   readonly #entries: TimerEntries
-  /** Of the first timer, unless `unknown`. */
+  /** When the first timer is due, unless it is `unknown`. */
   #dueMs = unknown
   #order = 0
 
@@ -120,7 +120,7 @@ export class ArenaTimers implements TimerSet {
     return found
   }
 
-  /** All of them, the first first. */
+  /** All timers, the earliest first. */
   list(): ArenaTimer[] {
     const timers: ArenaTimer[] = []
     const entries = this.#tree.list()
@@ -134,7 +134,7 @@ export class ArenaTimers implements TimerSet {
     return timers
   }
 
-  /** The first may be another one. */
+  /** Forgets which timer is the first. */
   forget(): void {
     this.#dueMs = unknown
   }

@@ -1,12 +1,12 @@
 /**
  * Arena: the state of one partition outside the heap, behind the interface KeyedState.
  *
- * A lookup hashes the key, walks one chain, and remembers where it ended (lookup.ts): a callback that gets and sets a key looks
- * it up once. Everything a transaction does is undone by `rollback`, by `openArena` after the writer was stopped at any
- * instruction, or made lasting by `commit`.
+ * A lookup hashes the key, walks one chain, and remembers where it ended (lookup.ts), so a callback that gets and
+ * sets a key looks it up once. Everything that a transaction does is made permanent by `commit`, or undone: by
+ * `rollback`, or by `openArena` after the writer was stopped at any instruction.
  *
- *   N1. What is stored is nobody else's: answers are copies, arguments are copied (staging.ts).
- *   N2. An operation that throws has changed nothing that can be seen.
+ *   N1. Stored bytes are never shared with the caller: results are copies, and arguments are copied (staging.ts).
+ *   N2. An operation that throws has changed nothing visible.
  * Design: docs/design/0006-state-arena.md, 0032-migrate.md
  * @module
  */
@@ -54,11 +54,11 @@ import { TimerTree } from './timer-tree.ts'
 const formatsPart: Part = { kind: partKind.formats, number: 0 }
 
 export interface ArenaOptions {
-  /** What entries that expire are held against; default: no time ever passes. */
+  /** The time against which expiry is checked; default: no time passes. */
   readonly clock?: { readonly nowMs: number }
-  /** The word that decides whether a transaction is committed; default: one of the arena's own. */
+  /** The word whose store commits a transaction; default: one of the arena's own. */
   readonly commitWord?: CommitWord
-  /** Keeps what a checkpoint under way has not captured yet; default: there are no checkpoints. */
+  /** Keeps pages that a checkpoint under way has not captured yet; default: there are no checkpoints. */
   readonly keeper?: PageKeeper
 }
 
@@ -74,13 +74,13 @@ export class Arena implements KeyedState {
   readonly #place: Lookup
   readonly #entries: Entries
   readonly #keeper: FormatKeeper
-  /** The same where there is more than the first format. */
+  /** Set if entries of more than the first format may exist. */
   #formats: FormatKeeper | undefined
-  /** `expire` has removed entries in this transaction. */
+  /** Whether `expire` has removed entries in this transaction. */
   #swept = false
   readonly #sweeper: Sweeper
 
-  /** Opens what lies in `memory`, whose first slab must be there; makes an arena if there is none. See `openArena`. */
+  /** Opens the arena in `memory`, whose first slab must exist; makes one if there is none. See `openArena`. */
   constructor(memory: Memory, { clock = { nowMs: 0 }, commitWord }: ArenaOptions = {}) {
     this.#memory = memory
     memory.attach(0)
@@ -123,14 +123,14 @@ export class Arena implements KeyedState {
     this.reopen()
   }
 
-  /** Again, after another isolate had it: what that one has committed counts. */
+  /** Opens it again after another isolate has written to it: what that isolate has committed counts. */
   reopen(): void {
     const words = this.#memory.words[0]!
     if (words[head.magic] === 0) this.#make(words)
     else this.#open(words)
   }
 
-  /** Timers are not counted; those of a key in several formats all are. */
+  /** The number of entries without timers. A key that exists in several formats counts once for each. */
   get entries(): number {
     const tables = this.#memory.words[0]![head.version] === formatVersion ? 0 : 1
     return this.#roots.entries - this.#roots.timers - tables
@@ -140,7 +140,7 @@ export class Arena implements KeyedState {
     return this.#roots.bytes
   }
 
-  /** Bytes of the slabs that it takes. */
+  /** The bytes of its slabs. */
   get heldBytes(): number {
     return this.#memory.heldBytes(this.#roots.slabs)
   }
@@ -177,7 +177,7 @@ export class Arena implements KeyedState {
   }
 
   /**
-   * @param expiresMs When the entry ceases to be, in whole milliseconds since 1970; default: never.
+   * @param expiresMs When the entry expires, in whole milliseconds since 1970; default: never.
    * @throws {CodedError} ERR_ARGUMENT, ERR_STATE_TOO_LARGE or ERR_STATE_FULL.
    */
   set(key: Data, value: Data, expiresMs?: number, part?: Part): void {
@@ -256,8 +256,9 @@ export class Arena implements KeyedState {
   }
 
   /**
-   * The keys of the author's, or those that have a part of a kind; in no order, as copies. Until the transaction's end,
-   * entries may be set and deleted meanwhile: those that are there all the time are met once.
+   * The keys of the author's entries, or those that have a part of a kind: copies, in no particular order. Until the
+   * end of the transaction, entries may be set and deleted during the iteration; a key that exists throughout is
+   * returned once.
    */
   keys(kind = 0): KeyWalk {
     this.#formats?.ready()
@@ -272,7 +273,7 @@ export class Arena implements KeyedState {
     )
   }
 
-  /** The same, with what they hold. */
+  /** The same, with the values. */
   forEach(visit: (key: Uint8Array<ArrayBuffer>, value: Uint8Array<ArrayBuffer>) => void): void {
     for (const key of this.keys()) visit(key, this.get(key)!)
   }
@@ -282,7 +283,9 @@ export class Arena implements KeyedState {
     return this.#roots.expiring === 0 ? Number.POSITIVE_INFINITY : this.#sweeper.nextMs
   }
 
-  /** Removes what has expired from the next `buckets` chains; there are about two an entry. @returns How many. */
+  /**
+   * Removes expired entries from the next `buckets` chains, which have about half an entry each. @returns How many.
+   */
   expire(buckets: number): number {
     const removed = this.#sweeper.sweep(buckets, this.#clock.nowMs, this.#formats?.formats)
     if (removed > 0) this.#place.entry = 0
@@ -290,7 +293,7 @@ export class Arena implements KeyedState {
     return removed
   }
 
-  /** Between transactions: gives up the slabs of an arena without entries and timers, but for the first. */
+  /** Between transactions: gives up all slabs but the first, if there are no entries and no timers. */
   shrink(): void {
     if (this.#roots.entries > 0) return
     const parts = { memory: this.#memory, journal: this.#journal, heap: this.#heap, roots: this.#roots }
@@ -302,7 +305,7 @@ export class Arena implements KeyedState {
     this.#sweeper.startAnew()
   }
 
-  /** Between transactions: whoever works on it from now on uses it like this (formats.ts). */
+  /** Between transactions: sets how the version that works on it uses its formats (formats.ts). */
   useFormat(use: FormatUse): void {
     this.#keeper.use(use)
     this.#readFormats()
@@ -321,7 +324,7 @@ export class Arena implements KeyedState {
     return this.#formats?.takeTrouble()
   }
 
-  /** In a transaction of its own: nobody is at work. */
+  /** A transaction of its own: no callback is running. */
   #readFormats(): void {
     const keeper = this.#keeper
     this.#formats = undefined
@@ -333,7 +336,7 @@ export class Arena implements KeyedState {
     } catch {
       this.#journal.undo()
       this.#load()
-      keeper.see() // there is no memory for a change: whoever needs it will have it, or be told
+      keeper.see() // There is no memory for the change now. It is made, or reported, when it is needed.
     }
     if (keeper.formats !== undefined) this.#formats = keeper
   }
@@ -354,7 +357,7 @@ export class Arena implements KeyedState {
         'ERR_STATE_FORMAT',
         `Cannot open state: its slabs are counted by ${words[head.slabWords]! * 4} bytes, not by ${this.#memory.slabs.slabBytes}`,
       )
-    // An interrupted transaction may have used more slabs than there were at the last commit.
+    // An interrupted transaction may have used more slabs than existed at the last commit.
     this.#memory.attach(this.#memory.slabs.count - 1)
     if (this.#journal.interrupted) this.#journal.undo()
     this.#journal.clear()
@@ -375,9 +378,9 @@ export class Arena implements KeyedState {
   }
 
   /**
-   * Looks a key up to read its value.
+   * Looks up a key to read its value.
    * @param touches Whether an entry in an older format is migrated.
-   * @returns The words of its slab, if there is such an entry and it has time left.
+   * @returns The words of its slab, if there is such an entry and it has not expired.
    */
   #find(key: Data, part: Part | undefined, touches = true): Int32Array | undefined {
     this.#place.look('get state', key, part)

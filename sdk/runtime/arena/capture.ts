@@ -1,13 +1,14 @@
 /**
- * Capture: the host's side of a checkpoint of some arenas: it turns their ages, and copies what was dirty then,
- * while their writer goes on.
+ * Capture: the host's side of a checkpoint of some arenas. It starts a new age of their pages, and copies the pages
+ * that were dirty then, while their writer continues.
  *
- *   idle → (cut) → capturing → (read until it answers 0, of each arena; or abandon) → idle
+ *   idle → (cut) → capturing → (read until it returns 0 for each arena; or abandon) → idle
  *
  *   P1. `cut` is called when no transaction is open, or when the writer is known to have ended.
- *   P2. What `read` answers of an arena, all calls together, is each page that was dirty at the cut, as it was then; some
- *       of them twice, alike. When it answers 0, no page is missing.
- *   P3. Nothing read in shared memory is believed: what names no page that there is ends the capture with an error.
+ *   P2. All calls of `read` together return each page that was dirty at the cut, as it was then; some pages twice,
+ *       with the same content. When it returns 0, no page is missing.
+ *   P3. Nothing that is read in shared memory is trusted: the number of a page that does not exist ends the capture
+ *       with an error.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -20,16 +21,16 @@ import type { Slabs } from './slabs.ts'
 
 interface CapturedArena {
   readonly slabs: Slabs
-  /** Made when they are first needed: the cut must be short. */
+  /** Allocated on first use, because the cut must be short. */
   paged: PagedSlabs | undefined
-  /** The mark of the pages that are pending. */
+  /** The mark of pending pages. */
   readonly pending: number
-  /** Where `read` goes on. */
+  /** The page at which `read` continues. */
   slab: number
   page: number
-  /** Rows of the shadow that are this arena's and not read yet. */
+  /** The rows of the shadow that belong to this arena and were not read yet. */
   readonly rows: number[]
-  /** Pages that were captured and marked clean, for `abandon`. */
+  /** Pages that were captured and marked as clean; `abandon` needs them. */
   readonly captured: number[]
 }
 
@@ -38,14 +39,14 @@ export class Capture {
   readonly #arenas = new Map<number, CapturedArena>()
   #rowsSeen = 0
 
-  /** @param shadow What the arenas' writer was given as a shadow. */
+  /** @param shadow The shadow that the writer of the arenas has. */
   constructor(shadow: ArrayBufferLike) {
     this.#shadow = new ShadowReader(shadow)
   }
 
   /**
    * Begins a capture of these arenas, by number (P1).
-   * @param interrupted Whether one may hold a transaction that was cut short: then its journal is captured too.
+   * @param interrupted Whether an arena may contain an interrupted transaction: then its journal is captured too.
    */
   cut(arenas: Iterable<readonly [number, Slabs]>, interrupted = false): void {
     if (this.#arenas.size > 0) throw new Error('Cannot cut: a capture is under way')
@@ -61,12 +62,15 @@ export class Capture {
     }
   }
 
-  /** Whether the shadow was too small: then the capture has to be abandoned. */
+  /** Whether the shadow was too small. Then the capture has to be abandoned. */
   get overflown(): boolean {
     return this.#shadow.overflown
   }
 
-  /** Copies pages of an arena into `bytes`, at most as many as `pages` takes, and their numbers there. @returns How many. */
+  /**
+   * Copies pages of an arena into `bytes`, at most as many as `pages` takes, and their numbers into `pages`. @returns
+   * How many.
+   */
   read(arena: number, pages: Uint32Array, bytes: Uint8Array): number {
     const captured = this.#arenas.get(arena)
     if (captured === undefined) return 0
@@ -83,12 +87,12 @@ export class Capture {
     return count
   }
 
-  /** Ends the capture of an arena of which `read` has answered 0. */
+  /** Ends the capture of an arena for which `read` has returned 0. */
   end(arena: number): void {
     this.#arenas.delete(arena)
   }
 
-  /** Gives up what is under way: what was dirty at the cut is dirty again. */
+  /** Gives up the capture: what was dirty at the cut is dirty again. */
   abandon(): void {
     for (const arena of this.#arenas.values()) {
       const paged = pagedOf(arena)
@@ -131,9 +135,10 @@ export class Capture {
 }
 
 /**
- * Between two batches: the slabs that an arena uses, for a cut or an image. The pages of those that it does not use mean
- * nothing, and are made clean: a record that was undone may have changed them.
- * @param commitWord That of a writer that was ended: if it has left a transaction to be undone, all slabs are used.
+ * Between two batches: the slabs that an arena uses, for a cut or an image. Pages of other slabs have no meaning and
+ * are marked as clean: an undone record may have changed them.
+ * @param commitWord The commit word of a writer that was ended. If it left an unfinished transaction, all slabs are
+ *   used.
  */
 export function usedSlabs(slabs: Slabs, commitWord?: number): Slabs {
   const words = new Int32Array(slabs.get(0), 0, head.blocks)
@@ -147,7 +152,7 @@ export function usedSlabs(slabs: Slabs, commitWord?: number): Slabs {
   return { slabBytes, limitBytes, heldBytes, count, get: (index) => slabs.get(index), grow: () => false }
 }
 
-/** Marks pages of an arena as changed, so that they are in the next cut whether they are or not. At any time. */
+/** Marks pages of an arena as changed, so that the next cut contains them. Allowed at any time. */
 export function markDirty(slabs: Slabs, pages: Iterable<number>): void {
   const age = ageOf(slabs)
   if (age === undefined) return
@@ -155,7 +160,7 @@ export function markDirty(slabs: Slabs, pages: Iterable<number>): void {
   for (const page of pages) paged.mark(page, clean, age)
 }
 
-/** The same of all pages. */
+/** The same for all pages. */
 export function markAllDirty(slabs: Slabs): void {
   const age = ageOf(slabs)
   if (age === undefined) return
@@ -168,7 +173,7 @@ export function hasArena(slabs: Slabs): boolean {
   return ageOf(slabs) !== undefined
 }
 
-/** Whether the next cut would have a page. */
+/** Whether the next cut would contain a page. */
 export function isDirty(slabs: Slabs): boolean {
   const age = ageOf(slabs)
   if (age === undefined) return false
@@ -176,9 +181,9 @@ export function isDirty(slabs: Slabs): boolean {
 }
 
 /**
- * Of an arena that nobody writes to, and of which no capture is under way: the pages that the next cut would have, and their
- * bytes one behind the other.
- * @returns Undefined if they are more than `most`.
+ * The pages that the next cut would contain, with their bytes one after another. Only for an arena without a writer
+ * and without a capture under way.
+ * @returns Undefined if there are more than `most`.
  */
 export function dirtyPages(
   slabs: Slabs,
@@ -204,7 +209,7 @@ function pagedOf(arena: CapturedArena): PagedSlabs {
   return arena.paged
 }
 
-/** Undefined: there is no arena yet. @throws {CodedError} ERR_STATE_FORMAT */
+/** Undefined if there is no arena yet. @throws {CodedError} ERR_STATE_FORMAT */
 function ageOf(slabs: Slabs): number | undefined {
   if (slabs.count === 0) return undefined
   const age = new Int32Array(slabs.get(0), 0, head.roots)[head.age]!

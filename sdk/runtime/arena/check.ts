@@ -1,8 +1,9 @@
 /**
- * Check: reads a whole arena at rest and says what does not fit together. For tests, and for whoever has doubts.
+ * Check: reads a whole arena at rest and reports what is inconsistent. For tests, and to investigate a suspected
+ * fault.
  *
- * It walks all blocks from the first to the last, then everything that can be reached, and compares: each block is
- * reached once, as what it is.
+ * It walks through all blocks from the first to the last, then through everything that can be reached, and compares:
+ * each block must be reached once, and as what it is.
  * @module
  */
 import { murmur3 } from '../../wire/hash.ts'
@@ -65,7 +66,7 @@ class Check {
     return holds
   }
 
-  /** Blocks follow each other without gaps, and say the same of each other. */
+  /** Checks that blocks follow each other without gaps, and agree about each other. */
   #walkSlab(slab: number): void {
     const start = slab * (this.#memory.mask + 1)
     const sentinel = start + this.#memory.sizes[slab]! - 1
@@ -98,7 +99,7 @@ class Check {
       this.#expect(((mark & tag.previousFree) !== 0) === previousFree, `slab ${slab}: wrong sentinel`)
   }
 
-  /** Claims a block for what leads to it. */
+  /** Notes that a block was reached, and by what. */
   #reach(position: number, as: string, free: boolean): Block | undefined {
     const block = this.#blocks.get(position)
     if (!this.#expect(block !== undefined, `${as} at ${position}: there is no block`)) return undefined
@@ -151,7 +152,7 @@ class Check {
     this.#expect(bytes === this.#roots.bytes, `${bytes} bytes, not ${this.#roots.bytes}`)
   }
 
-  /** Timers lie in their tree by time and order, each once, and each is an entry. */
+  /** Checks that timers are in their tree by time and order, once each, and that each is an entry. */
   #walkTimers(): void {
     const { timerRoot, timerLevels, timers, timerOrder } = this.#roots
     const found: { readonly dueMs: number; readonly order: number }[] = []

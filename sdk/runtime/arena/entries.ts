@@ -1,9 +1,9 @@
 /**
- * Entries: puts what is staged under the key that was looked up last, and takes out what was found there.
+ * Entries: stores the staged value under the key that was looked up last, and removes the entry that was found.
  *
- * Values of up to 1 KiB are overwritten where they stand, their old words kept in the journal; others go to a new block.
+ * Values of up to 1 KiB are overwritten in place, with their old words in the journal; larger ones go to a new block.
  *
- *   EN1. What throws has changed nothing that can be seen (N2 of arena.ts).
+ *   EN1. An operation that throws has changed nothing visible (N2 of arena.ts).
  * @module
  */
 import type { Buckets } from './buckets.ts'
@@ -26,10 +26,10 @@ import type { Roots } from './roots.ts'
 import { Staging } from './staging.ts'
 import { countRemoved } from './sweeper.ts'
 
-/** Images of an operation beside those of a value's words. */
+/** Journal images that an operation needs besides those of a value's words. */
 const operationWords = 32
 
-/** The value that whatever arena stores next. */
+/** The staged value; all arenas share the buffer. */
 export const stagedValue = new Staging()
 
 export interface EntriesParts {
@@ -41,7 +41,7 @@ export interface EntriesParts {
 }
 
 export class Entries {
-  /** Keys are being walked: until the transaction's end chains stay as they are. */
+  /** Whether keys are being iterated: until the end of the transaction, chains are not split. */
   isWalked = false
   readonly #memory: Memory
   readonly #journal: Journal
@@ -51,7 +51,7 @@ export class Entries {
   readonly #place: Lookup
   readonly #full: (attempted: string) => Error
 
-  /** @param full The error for an operation that finds no memory. */
+  /** @param full Makes the error of an operation that finds no memory. */
   constructor(
     { memory, journal, heap, buckets, roots }: EntriesParts,
     place: Lookup,
@@ -116,7 +116,7 @@ export class Entries {
     if (expiresMs !== undefined) this.#roots.expiring++
     this.#roots.bytes += length + stagedValue.length
     const entry = this.#place.entry
-    if (!this.isWalked && this.#buckets.keepUp()) this.#place.entry = 0 // its link may be another one now
+    if (!this.isWalked && this.#buckets.keepUp()) this.#place.entry = 0 // the word that links to it may be another one now
     return entry
   }
 
@@ -131,7 +131,7 @@ export class Entries {
     this.#roots.bytes += stagedValue.length - before
   }
 
-  /** Makes an entry of a key and the staged value, in the place of what `#link` names. */
+  /** Makes an entry with the staged key and value, in place of the one that `#link` names. */
   #put(
     next: number,
     hash: number,
@@ -170,7 +170,7 @@ export class Entries {
     this.#heap.tidy()
   }
 
-  /** Takes the entry looked up last out; there is room in the journal. */
+  /** Removes the entry looked up last; the journal has room. */
   #remove(words: Int32Array, at: number): void {
     this.#journal.note(this.#place.link)
     this.#memory.store(this.#place.link, words[at + 1]!)

@@ -1,11 +1,11 @@
 /**
- * Entry: a key and its value as a block of words (layout.ts). `at` is the place of the block in its slab's words.
+ * Entry: a key and its value as a block of words (layout.ts). `at` is the index of the block in its slab's words.
  *
- * What the platform keeps under a key of the author's beside its state (counters, items of lists, timers) lies under a
- * *part* of that key: its bytes, a number of eight bytes, and a byte that says what it is.
+ * The platform keeps more under an author's key than its state (counters, items of lists, timers). It stores them
+ * under a *part* of that key: the key's bytes, a number of eight bytes, and a byte with the kind of part.
  *
- * Keys and values begin at a word, so they are compared and copied by words; what is left of the last word is zero in
- * a key, and means nothing in a value.
+ * Keys and values start at a word, so they are compared and copied by words. The unused bytes of the last word are
+ * zero in a key; in a value they have no meaning.
  * @module
  */
 import { Bytes, fromCharCode } from '../realm/primordials.ts'
@@ -14,7 +14,7 @@ import { Words } from './memory.ts'
 
 const two32 = 2 ** 32
 
-/** Values up to here are overwritten in place, if that leaves no more than an eighth of the room empty. */
+/** Values up to this size are overwritten in place, if that leaves at most an eighth of the room empty. */
 const inPlaceBytesMax = 1024
 
 export interface Part {
@@ -24,7 +24,7 @@ export interface Part {
 }
 
 export const partKind = { timer: 1, counter: 2, list: 3, window: 4, formats: 5 } as const
-/** Where a list says from which number to below which its items are. */
+/** Where a list stores the numbers of its first item and of the one after its last. */
 export const listHeadNumber = -1
 export const partBytes = 9
 
@@ -33,7 +33,7 @@ export function isTagged(kind: number): boolean {
   return kind !== partKind.timer && kind !== partKind.formats
 }
 
-/** Whether the author gave its form to what lies there: state, and items of lists. */
+/** Whether the author chose the shape of the value: state, and items of lists. */
 export function isMigrated(part: Part | undefined): boolean {
   return part === undefined || (part.kind === partKind.list && part.number !== listHeadNumber)
 }
@@ -42,7 +42,7 @@ const numbers = new Float64Array(1)
 const numberWords = new Words(numbers.buffer)
 const numberBytes = new Bytes(numbers.buffer)
 
-/** The number of two words (`Staging.putNumber`). */
+/** The number in two words (`Staging.putNumber`). */
 export function numberOf(low: number, high: number): number {
   numberWords[0] = low
   numberWords[1] = high
@@ -53,17 +53,17 @@ export function wordsFor(bytes: number): number {
   return (bytes + 3) >>> 2
 }
 
-/** Where the key begins behind an entry of that shape. */
+/** The index of the key in an entry of that shape. */
 export function keyOffset(form: number): number {
   return (form & shape.expires) === 0 ? entryHeaderWords : entryHeaderWords + entryExpiryWords
 }
 
-/** Where the value begins. */
+/** The index of the value. */
 export function valueOffset(form: number): number {
   return keyOffset(form) + wordsFor(form & shape.keyBytes)
 }
 
-/** Bytes that a value may take in the block. */
+/** The bytes that the block has for a value. */
 export function valueRoom(words: Int32Array, at: number): number {
   return ((words[at]! >>> 2) - valueOffset(words[at + 3]!)) * 4
 }
@@ -72,7 +72,7 @@ export function valueBytes(words: Int32Array, at: number): number {
   return valueRoom(words, at) - ((words[at + 3]! >>> shape.slackShift) & shape.slack)
 }
 
-/** Whether the value of an entry can become one of `length` bytes where it stands. */
+/** Whether the value of an entry can be overwritten in place by one of `length` bytes. */
 export function fitsInPlace(
   words: Int32Array,
   at: number,
@@ -95,7 +95,7 @@ export function hasFormat(words: Int32Array, at: number): boolean {
   return words[at + 3]! >= 0 || !(isPart(words, at, partKind.timer) || isPart(words, at, partKind.formats))
 }
 
-/** Which part of its key an entry is of; undefined: of none. */
+/** The kind of part that an entry belongs to; undefined: it is no part. */
 export function partOf(words: Int32Array, at: number): Part | undefined {
   const form = words[at + 3]!
   if (form >= 0) return undefined
@@ -105,7 +105,7 @@ export function partOf(words: Int32Array, at: number): Part | undefined {
   return { kind: end[from + 8]!, number: numbers[0]! }
 }
 
-/** Infinite if it never does. */
+/** Infinite if it never expires. */
 export function expiresMs(words: Int32Array, at: number): number {
   if ((words[at + 3]! & shape.expires) === 0) return Number.POSITIVE_INFINITY
   return (words[at + 4]! >>> 0) + words[at + 5]! * two32
@@ -116,13 +116,13 @@ export function writeExpiry(words: Int32Array, at: number, timeMs: number): void
   words[at + 5] = (timeMs - (timeMs >>> 0)) / two32
 }
 
-/** Whether the entry's key is that of `keyWords`; `keyForm` is what its shape says of it. */
+/** Whether the entry's key equals `keyWords`; `keyForm` is what the shape says about the key. */
 export function hasKey(words: Int32Array, at: number, keyWords: Int32Array, keyForm: number): boolean {
   const form = words[at + 3]!
   return (form & shape.key) === keyForm && hasWords(words, at, keyWords, keyForm)
 }
 
-/** The same in whatever format. */
+/** The same, in any format. */
 export function hasKeyOfAny(words: Int32Array, at: number, keyWords: Int32Array, keyForm: number): boolean {
   const form = words[at + 3]!
   return ((form ^ keyForm) & shape.keyOfAny) === 0 && hasWords(words, at, keyWords, keyForm)
@@ -135,7 +135,7 @@ function hasWords(words: Int32Array, at: number, keyWords: Int32Array, keyForm: 
   return true
 }
 
-/** The same of a key that is bytes of the author's, in the format of `format`. */
+/** The same for a key of the author's as bytes, in the format of `format`. */
 export function hasKeyBytes(words: Int32Array, at: number, key: Uint8Array, format: number): boolean {
   const form = words[at + 3]!
   const length = key.length
@@ -150,7 +150,7 @@ export function hasKeyBytes(words: Int32Array, at: number, key: Uint8Array, form
   return true
 }
 
-/** The same of a key that is text; one that is not ASCII is said to be another. */
+/** The same for a key as text. A key that is not ASCII never matches here. */
 export function hasKeyText(words: Int32Array, at: number, key: string, format: number): boolean {
   const form = words[at + 3]!
   const length = key.length
@@ -181,7 +181,7 @@ export function copyWords(
   for (let i = 0; i < count; i++) to[toAt + i] = from[fromAt + i]!
 }
 
-/** `length` bytes from a place on, as bytes of the caller's own. */
+/** A copy of `length` bytes from an index on. */
 export function readBytes(words: Int32Array, at: number, length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Bytes(length)
   let i = 0
@@ -196,7 +196,10 @@ export function readBytes(words: Int32Array, at: number, length: number): Uint8A
   return bytes
 }
 
-/** The same as a string, of bytes below 0x80. Eight characters a call: 2 ns each, where a copy and a decoder take 4. */
+/**
+ * The same as a string, if all bytes are below 0x80. Eight characters in a call take 2 ns each; a copy and a decoder
+ * take 4.
+ */
 export function readAscii(words: Int32Array, at: number, length: number): string {
   let text = ''
   let i = 0

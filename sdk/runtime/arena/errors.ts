@@ -7,13 +7,15 @@ import type { Slabs } from './slabs.ts'
 export const arenaErrors = {
   /** `limits.stateMib` leaves no room for an entry. */
   ERR_STATE_FULL: 'function',
-  /** Memory for state is being added: the current record is undone and given again, whatever its callback does. */
+  /**
+   * Memory for state is being added. The current record is undone and processed again, whatever its callback does.
+   */
   ERR_STATE_GROWING: 'transient',
   /** A key or a value is longer than an entry can hold. */
   ERR_STATE_TOO_LARGE: 'function',
   /** State is in another version's format, which this version cannot read or has no `migrate` for. */
   ERR_STATE_MIGRATION: 'function',
-  /** Memory for state does not contain state, or has a format that this build cannot read. */
+  /** The memory for state contains no state, or has a format that this build cannot read. */
   ERR_STATE_FORMAT: 'platform',
 } as const satisfies Record<string, Blame>
 export type ArenaErrorCode = keyof typeof arenaErrors
@@ -26,7 +28,7 @@ export function arenaError(
   return new CodedError(code, message, { detail })
 }
 
-/** More memory is on its way: whoever catches this in a callback cannot keep the record from being given again. */
+/** More memory is coming: a callback that catches this error cannot prevent that its record is processed again. */
 export function stateGrowing(attempted: string): Error {
   return arenaError(
     'ERR_STATE_GROWING',

@@ -1,9 +1,9 @@
 /**
- * FormatKeeper: what an arena does where entries of several formats lie beside each other (formats.ts). An arena whose
- * version and table know the first format only asks nothing of it.
+ * FormatKeeper: the operations of an arena that has entries in several formats (formats.ts). An arena with only the
+ * first format does not use it.
  *
- *   FK1. The author's `migrate` runs between two lookups: whatever it does to the arena, nothing that was looked up before
- *        is used behind it.
+ *   FK1. The author's `migrate` runs between two lookups: nothing that was looked up before is used after it,
+ *        whatever it does to the arena.
  * Design: docs/design/0032-migrate.md
  * @module
  */
@@ -41,16 +41,16 @@ import type { Roots } from './roots.ts'
 import { type Old, Tidier, type TidierOptions } from './tidier.ts'
 
 const nothing = new Uint8Array(0)
-/** Room in the journal for an operation. */
+/** Journal words that an operation needs. */
 const operationWords = 32
 
-/** What an arena does for it. */
+/** The operations of an arena that this needs. */
 export interface KeptEntries {
   /** Stores a value under the key looked up last. */
   store(value: Data, expiresMs: number | undefined): void
-  /** Takes out the entry looked up last. */
+  /** Removes the entry looked up last. */
   remove(): void
-  /** It is not marked as gone, and has time left. */
+  /** Whether it is not marked as deleted, and has not expired. */
   isThere(words: Int32Array, at: number): boolean
   readTable(): string | undefined
   writeTable(text: string): void
@@ -75,10 +75,10 @@ export class FormatKeeper implements TidierOptions, Leftovers {
   readonly #tidier: Tidier
   #use: FormatUse | undefined
   #formats: Formats | undefined
-  /** Who saw which table last: what was tidied for it is tidy. */
+  /** The table seen last, and for which use: what was tidied for it stays tidy. */
   #seen = ''
 
-  /** @param entries Of the arena, whose parts are the first. */
+  /** @param entries The arena's entries; parts come first. */
   constructor(parts: Parts, place: Lookup, entries: KeptEntries) {
     this.#memory = parts.memory
     this.#journal = parts.journal
@@ -89,7 +89,7 @@ export class FormatKeeper implements TidierOptions, Leftovers {
     this.#place = place
   }
 
-  /** From the next `read` on. */
+  /** Takes effect at the next `read`. */
   use(use: FormatUse): void {
     this.#use = use
   }
@@ -98,7 +98,7 @@ export class FormatKeeper implements TidierOptions, Leftovers {
     return this.#use !== undefined
   }
 
-  /** What is seen; undefined: there is but one format. */
+  /** What the version sees; undefined if there is only one format. */
   get formats(): Formats | undefined {
     return this.#formats
   }
@@ -119,7 +119,7 @@ export class FormatKeeper implements TidierOptions, Leftovers {
     return this.#formats?.isLocked === true
   }
 
-  /** Reads the table, and brings it to what this use is. @returns Whether that is a change to be committed. */
+  /** Reads the table, and adapts it to the present use. @returns Whether that is a change to commit. */
   read(): boolean {
     const hasTable = this.#memory.words[0]![head.version] !== formatVersion
     const use = this.#use!
@@ -134,7 +134,7 @@ export class FormatKeeper implements TidierOptions, Leftovers {
     return next !== rows || !hasTable
   }
 
-  /** The same without a change: there is no memory for one yet. */
+  /** The same without a change, because there is no memory for one yet. */
   see(): void {
     const hasTable = this.#memory.words[0]![head.version] !== formatVersion
     this.#formats = undefined
@@ -144,8 +144,9 @@ export class FormatKeeper implements TidierOptions, Leftovers {
   }
 
   /**
-   * Before anything is looked up to be changed. @returns Whether what was looked up before counts no more.
-   * @throws {CodedError} ERR_STATE_MIGRATION if this version can have nothing here; or why a format cannot begin.
+   * Called before anything is looked up in order to change it.
+   * @returns Whether earlier lookups are void.
+   * @throws {CodedError} ERR_STATE_MIGRATION if this version cannot have entries here; or why a format cannot begin.
    */
   ready(): boolean {
     const lacked = this.#formats?.lacksOwn === true
@@ -154,7 +155,7 @@ export class FormatKeeper implements TidierOptions, Leftovers {
     return lacked
   }
 
-  /** There is no own entry of the key looked up last: the newest older one, migrated if that is to be touched. */
+  /** The key looked up last has no entry of its own: returns the newest older one, migrated if `touches`. */
   find(key: Data, part: Part | undefined, touches: boolean): number {
     if (part !== undefined && !isTagged(part.kind)) return 0
     if (this.ready()) this.#look(key, part)
@@ -167,7 +168,7 @@ export class FormatKeeper implements TidierOptions, Leftovers {
     return touches && isMigrated(part) ? this.#migrate(words, at, key, part) : older
   }
 
-  /** An entry was made of the key looked up last. */
+  /** Called after an entry was made for the key looked up last. */
   supersede(): void {
     const formats = this.#formats!
     if (formats.isOpen || !formats.hasOlder) return
@@ -175,7 +176,7 @@ export class FormatKeeper implements TidierOptions, Leftovers {
     this.#place.entry = 0
   }
 
-  /** Deletes, where there may be older entries. @param there Whether there is something to delete. */
+  /** Deletes an entry where older ones may exist. @param there Whether there is something to delete. */
   delete(key: Data, part: Part | undefined, there: boolean): void {
     this.ready()
     const formats = this.#formats!
@@ -212,38 +213,38 @@ export class FormatKeeper implements TidierOptions, Leftovers {
     return this.#tidier.takeTrouble()
   }
 
-  /** Whether something newer is seen in the place of an entry. */
+  /** Whether a newer entry hides this one. */
   isHidden({ key, part, position }: Old): boolean {
     if (this.#look(key, part) !== 0) return true
     return this.#older.newestOf(this.#place, this.#formats!) !== position
   }
 
-  /** Brings what is there in an older format into the own one. @returns Whether it still was. */
+  /** Converts an entry of an older format into the own format. @returns Whether the entry still existed. */
   bring({ key, part }: Old): boolean {
     if (this.#look(key, part) !== 0) return true
     const entry = this.find(key, part, true)
     if (entry === 0) return false
     if (isMigrated(part)) return true
-    // A number is the same in each.
+    // Numbers are the same in every format.
     if (!this.#heap.reserve(operationWords)) throw this.#entries.full('migrate state')
     this.#journal.note(entry + 3)
     this.#memory.store(entry + 3, (this.#memory.load(entry + 3) & ~shape.format) | this.#formats!.own)
     return true
   }
 
-  /** Looks up the own entry of a key. @returns Its position, or 0. */
+  /** Looks up the entry of a key in the own format. @returns Its position, or 0. */
   #look(key: Data, part: Part | undefined): number {
     this.#place.look('use state', key, part)
     return this.#place.entry
   }
 
-  /** What is looked up and stored from now on. */
+  /** The table that lookups and stores use now. */
   #setFormat(bits: number): void {
     this.#place.format = bits
     this.#place.entry = 0
   }
 
-  /** @returns The position of what it became; 0 if it is nothing. */
+  /** @returns The position of the migrated entry; 0 if `migrate` deleted it. */
   #migrate(words: Int32Array, at: number, key: Data, part: Part | undefined): number {
     const form = words[at + 3]!
     const from = this.#formats!.rankOf(form)
@@ -267,7 +268,7 @@ export class FormatKeeper implements TidierOptions, Leftovers {
     return this.#look(key, part)
   }
 
-  /** The key is gone, and what it had in older formats stays. */
+  /** Deletes the key, and keeps its entries in older formats. */
   #mark(key: Data, part: Part | undefined): void {
     this.#entries.store(nothing, undefined)
     const entry = this.#look(key, part)

@@ -1,12 +1,13 @@
 /**
- * Formats: of which versions' making the entries of an arena are, and which of them the version at work sees.
+ * Formats: which versions' formats the entries of an arena have, and which of them the running version sees.
  *
- * Entries of one key in different formats lie in one chain. The table says what each *tag* stands for: a format is named
- * by the version that began it, and is *settled* (promoted: every later version reads it), *open* (of a version that may go
- * again), or *void* (nobody's: what is left of it is tidied away).
+ * Entries of one key in different formats are in one chain. The table says what each *tag* stands for. A format is
+ * named by the version that began it. It is *settled* (promoted: every later version reads it), *open* (of a version
+ * that may be rolled back), or *void* (of nobody any more: its remaining entries are removed).
  *
- *   FM1. A version sees its own entries, else the newest of a settled format before its own; never another one's.
- *   FM2. While its format is open it changes and removes no entry of another format.
+ *   FM1. A version sees entries of its own format, else the newest one of a settled format before its own; never any
+ *        other.
+ *   FM2. While its format is open, it changes and removes no entry of another format.
  *   FM3. At most one format is open. One that is older than a settled one is refused.
  * Design: docs/design/0032-migrate.md
  * @module
@@ -16,38 +17,42 @@ import { fromJson, toJson } from '../realm/primordials.ts'
 import { arenaError } from './errors.ts'
 import { shape } from './layout.ts'
 
-/** What has no format: the first version's. */
+/** The format of the first version, which is not in the table. */
 export const firstFormat = 1
-/** The last tag stands for no format: who has it finds nothing. */
+/** The last tag stands for no format: a version with this tag finds nothing. */
 const tagsMax = 15
 
 export interface FormatRow {
   readonly format: number
   readonly state: 'settled' | 'open' | 'void'
 }
-/** By tag. */
+/** The formats by tag. */
 export type FormatTable = readonly (FormatRow | null)[]
 
-/** An entry of an older format, as copies. */
+/** An entry in an older format, as copies. */
 export interface OldEntry {
   readonly key: Uint8Array<ArrayBuffer>
   readonly kind: 'state' | 'list'
   readonly value: Uint8Array<ArrayBuffer>
 }
 
-/** How the version at work uses an arena. */
+/** How the running version uses an arena. */
 export interface FormatUse {
-  /** What it writes. */
+  /** The format that it writes. */
   readonly own: number
-  /** What whoever may have to go on with the state reads: as long as that is an older one, its own is open. */
+  /**
+   * The format of the version to which a rollback would go. As long as that is an older one, its own format is open.
+   */
   readonly kept: number
-  /** Any other open format is of a version that has gone for good. */
+  /** Whether every other open format belongs to a version that is gone for good. */
   readonly alone: boolean
-  /** @returns What an older entry is in its own format; undefined: nothing. Absent: it has no `migrate`. */
+  /**
+   * Converts an older entry to its own format; undefined: the entry is deleted. Absent: the version has no `migrate`.
+   */
   readonly migrate?: ((entry: OldEntry, from: number) => Data | undefined) | undefined
 }
 
-/** As text of one length, so that it can be overwritten where it stands. */
+/** The table as text of a fixed length, so that it can be overwritten in place. */
 const tableLength = 768
 
 export function tableText(rows: FormatTable): string {
@@ -58,22 +63,22 @@ export function tableOf(text: string | undefined): FormatTable {
   return text === undefined ? [{ format: firstFormat, state: 'settled' }] : (fromJson(text) as FormatTable)
 }
 
-/** A table as a version sees it. */
+/** The table as a version sees it. */
 export class Formats {
   readonly rows: FormatTable
   /** The bits of its own tag. */
   readonly own: number
-  /** Its own is not in the table yet. */
+  /** Its own format is not in the table yet. */
   readonly lacksOwn: boolean
-  /** It may go again: older entries stay. */
+  /** It may be rolled back, so older entries are kept. */
   readonly isOpen: boolean
-  /** Some that it sees are older ones. */
+  /** Some entries that it sees have older formats. */
   readonly hasOlder: boolean
-  /** Some are nobody's, or would better be its own. */
+  /** Some entries are void, or should be converted to its own format. */
   readonly isUntidy: boolean
-  /** There is no tag for another one. */
+  /** There is no free tag for another format. */
   readonly isFull: boolean
-  /** This version can have nothing here (`check`). */
+  /** This version cannot have entries here (`check`). */
   readonly isLocked: boolean
   readonly #use: FormatUse
   readonly #newest: number
@@ -93,7 +98,7 @@ export class Formats {
     this.isLocked = this.lacksOwn || own < this.#newest
   }
 
-  /** @throws {CodedError} ERR_STATE_MIGRATION if this version can have nothing here. */
+  /** @throws {CodedError} ERR_STATE_MIGRATION if this version cannot have entries here. */
   check(): void {
     const { own } = this.#use
     if (own < this.#newest)
@@ -108,7 +113,7 @@ export class Formats {
       )
   }
 
-  /** Which is the newer of two that it sees, beside its own; below 0: it does not see it. */
+  /** Which of two formats that it sees, besides its own, is the newer one; below 0: it does not see it. */
   rankOf(form: number): number {
     const row = this.rows[(form & shape.format) >> shape.formatShift]
     return row?.state === 'settled' && row.format < this.#use.own ? row.format : -1
@@ -122,7 +127,7 @@ export class Formats {
     return (form & shape.format) === this.own
   }
 
-  /** The table when nothing is left of what is void, and nothing but its own of what is settled. */
+  /** The table after all void entries are gone, and all settled ones are converted to its own format. */
   tidied(olderLeft: boolean): FormatTable {
     return this.rows.map((row) => {
       if (row === null || row.state === 'void') return null
@@ -132,10 +137,11 @@ export class Formats {
   }
 }
 
-/** The table as it should be for this use of it; the same if it is. */
+/** The table as this use needs it; the same object if nothing changes. */
 export function tableFor(rows: FormatTable, { own, kept, alone }: FormatUse): FormatTable {
   if (own < newestSettled(rows)) return rows
-  // What whoever may have to go on reads was promoted, though nobody may have said so here: its runner was killed, or is told of that and of this at once.
+  // The format that a rollback would read was promoted, even if this instance was not told: its runner may have been
+  // killed, or learns both at once.
   const next = rows.map((row): FormatRow | null =>
     row?.state === 'open' && row.format === kept ? { format: kept, state: 'settled' } : row,
   )
