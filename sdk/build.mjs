@@ -89,7 +89,7 @@ async function bundleCli() {
 }
 
 /** Writes dist/types/ with the TypeScript compiler of the checkout. */
-export async function buildTypes() {
+async function buildTypes() {
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   await promisify(execFile)(process.execPath, [tsc, '-p', join(root, 'sdk/tsconfig.types.json')])
 }

@@ -18,7 +18,7 @@ export async function endPlatform(
 }
 
 /** CONCORD_HOME goes with the folder: the reader's next `concord up` would otherwise begin in it again. */
-export function howToUse(home: string, commands: readonly string[]): string {
+function howToUse(home: string, commands: readonly string[]): string {
   return `
 The platform is still running. To use it:
   npm install --global .                     (once: puts 'concord' on your PATH)

@@ -16,7 +16,7 @@ export const ndjson: FollowFormat = {
   encode: (line) => `${JSON.stringify(line)}\n`,
 }
 
-export const serverSentEvents: FollowFormat = {
+const serverSentEvents: FollowFormat = {
   contentType: 'text/event-stream',
   encode: (line) => `${'event' in line ? `event: ${line.event}\n` : ''}data: ${JSON.stringify(line)}\n\n`,
 }

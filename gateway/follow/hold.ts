@@ -29,7 +29,7 @@ import type { Ingest } from '../ingest/ingest.ts'
 import { outputsOf } from './encode.ts'
 import { Wake } from './wake.ts'
 
-export const readyWaitMs = 20_000
+const readyWaitMs = 20_000
 /**
  * The scheduler removes a document that was not renewed for 11 s. Not more often: each renewal makes the scheduler
  * and all gateways read the store.

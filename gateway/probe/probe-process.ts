@@ -17,7 +17,7 @@ import { answerBytesMax } from './answer.ts'
 import { readyByte } from './protocol.ts'
 
 export const deadlineMs = 5000
-export const rssMibMax = 512
+const rssMibMax = 512
 const startDeadlineMs = 30_000
 const watchEveryMs = 25
 const complaintMax = 2000

@@ -206,7 +206,7 @@ export function lostText(namespace: string): string {
   return `of the checkpoints of namespace '${namespace}' NATS has nothing, not even the mark that its gateways write first: no gateway has reached NATS yet, or a server leads that has no copy (wait for the others), or the data of JetStream is gone`
 }
 
-export function segmentName({ epoch, number }: SegmentId): string {
+function segmentName({ epoch, number }: SegmentId): string {
   return `${epoch}-${number}`
 }
 

@@ -12,7 +12,7 @@ const port = z.int().min(0).max(65535)
 const text = z.string().min(1)
 const secret = { secret: true }
 
-export const configSchema = z.object({
+const configSchema = z.object({
   home: text.default('~/.concord').describe('state folder on one machine'),
   namespace: nameSchema.default('default').describe('separates platforms that share NATS and the store'),
   gateway: z.object({

@@ -5,7 +5,6 @@ export {
   encodeLetters,
   isFull,
   type Letter,
-  type LetterError,
   type Letters,
   messagesOf,
 } from './letter.ts'

@@ -19,7 +19,7 @@ const credentialsSchema = z.object({
 })
 export type Credentials = z.output<typeof credentialsSchema>
 
-export function generateCredentials(): Credentials {
+function generateCredentials(): Credentials {
   const natsUser = (role: NatsRole) => [role, { user: role, password: makeToken() }]
   return {
     schema: 1,

@@ -1,5 +1,3 @@
 /** The front door of local/: the platform on one machine. The supervisor itself is a process: up.ts, down.ts. */
-export { type Credentials, generateCredentials, loadCredentials } from './credentials.ts'
+export type { Credentials } from './credentials.ts'
 export { type Platform, startPlatform } from './platform.ts'
-export type { PlatformOptions } from './platform-options.ts'
-export { isToken, makeToken } from './token.ts'

@@ -1,4 +1,4 @@
 /** The front door of masters/: who leads the Mesos masters, in ZooKeeper. */
-export { type LeaderWatch, watchLeader } from './leader-watch.ts'
+export { watchLeader } from './leader-watch.ts'
 export { type MastersUrl, parseMastersUrl } from './masters-url.ts'
 export { joinMasters, type Membership } from './membership.ts'

@@ -9,4 +9,3 @@ export const minimesosErrors = {
   ERR_STATE_IN_USE: 'caller', // another minimesos runs on the same state folder
   ERR_BAD_OPTION: 'caller', // a flag or the credentials file is invalid
 } as const satisfies Record<string, Blame>
-export type MinimesosErrorCode = keyof typeof minimesosErrors

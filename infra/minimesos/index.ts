@@ -1,5 +1,5 @@
 export { endTasks } from './end-tasks.ts'
-export { type AgentCondition, type AgentOrder, type AgentSeen, agentOrders, powerOn } from './fleet.ts'
+export { type AgentOrder, type AgentSeen, agentOrders, powerOn } from './fleet.ts'
 export { type Minimesos, startMinimesos } from './minimesos.ts'
 export type { AgentSpec, MinimesosOptions } from './options.ts'
 export { memShare } from './place.ts'

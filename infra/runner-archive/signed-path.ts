@@ -27,8 +27,6 @@ export function signedPath(name: string, key: string, nowMs: number, urlSeconds:
   return `${prefix}${end}/${sign(name, end, key)}/${name}`
 }
 
-export const isSignedPath = (path: string): boolean => path.startsWith(prefix)
-
 /** @returns The name of the file that the path allows to fetch now, or undefined. */
 export function verifyPath(path: string, key: string, nowMs: number): string | undefined {
   const [, digits = '', signature = '', name = ''] =

@@ -1,3 +1,3 @@
 /** The front door of the spill: records that wait on disk. */
-export { ensureSpillStream, Orphans, type SpilledChunk } from './orphans.ts'
-export { SpillStore, type SpillStoreOptions } from './spill-store.ts'
+export { ensureSpillStream, Orphans } from './orphans.ts'
+export { SpillStore } from './spill-store.ts'

@@ -13,7 +13,6 @@ export {
   type OutcomeDocument,
   paths,
   type RollingDocument,
-  type ScaleChange,
   type ScaleLook,
   type ScalingDocument,
   type SeatDocument,
@@ -23,23 +22,13 @@ export {
   type ShadowDocument,
   type StatusDocument,
   type StreamDocument,
-  storeSchema,
   type TaskDocument,
-  type TaskResources,
   type VersionDocument,
-  type VersionFailure,
 } from './documents.ts'
 export { type FileLock, tryLock } from './file-lock.ts'
 export { documentBytesMax } from './limits.ts'
 export { openStore, type StoreSettings } from './open.ts'
 export { failureOf, outcomeAfter } from './outcomes.ts'
-export {
-  pageInstances,
-  pagesOf,
-  readStatus,
-  type StatusHead,
-  type StatusPage,
-  statusOf,
-} from './status-pages.ts'
+export { pagesOf, readStatus, type StatusHead, type StatusPage, statusOf } from './status-pages.ts'
 export { type Leadership, type Store, type StoredDocument, upsert } from './store.ts'
 export { hasMarked, noteMarked, storeIdOf } from './store-id.ts'

@@ -1,8 +1,1 @@
-export {
-  type EnsemblePlan,
-  planEnsemble,
-  startEnsemble,
-  startZooKeeper,
-  type ZooKeeperEnsemble,
-  type ZooKeeperServer,
-} from './server.ts'
+export { planEnsemble, startEnsemble, startZooKeeper, type ZooKeeperServer } from './server.ts'

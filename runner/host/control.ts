@@ -28,7 +28,7 @@ import type { MoveAnswer, MoveAsk } from '../handover/moves.ts'
 
 /** Longer than the other runner holds a request. */
 const askTimeoutMs = 1_000
-export const heartbeatEveryMs = 1000
+const heartbeatEveryMs = 1000
 /** The least time between two heartbeats sent because of changes, and because of callbacks that failed, which may be thousands a second. */
 const heartbeatLeastMs = 50
 const failedLeastMs = 500

@@ -43,7 +43,7 @@ function packTap(file: TapFile): Uint8Array | undefined {
 }
 
 /** The last inputs, newest last, each as a line for people. */
-export function lastInputs({ chapters }: TapFile, most = inputsTold): string[] {
+function lastInputs({ chapters }: TapFile, most = inputsTold): string[] {
   const records = chapters.flatMap(({ entries, boot }) =>
     entries.slice(-most).flatMap((entry) => {
       const given = tapRecords(entry, boot.inputs)

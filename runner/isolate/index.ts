@@ -1,12 +1,6 @@
 export type { ResidentMemory } from './calls/memory-guard.ts'
 export type { TimerCalls } from './calls/timer-calls.ts'
-export {
-  type IsolateErrorCode,
-  isolateError,
-  isolateErrors,
-  isStarved,
-  starvedAttemptsMax,
-} from './errors.ts'
+export { type IsolateErrorCode, isolateError, isStarved, starvedAttemptsMax } from './errors.ts'
 export { runtimeBundle, runtimeFilename, runtimeText, takeRuntimeText } from './guest/runtime-bundle.ts'
 export { Instance } from './instance.ts'
 export type { Isolate } from './isolate.ts'
@@ -16,7 +10,7 @@ export { isRegrouped, outputsOf, tableOf } from './outcome/outputs.ts'
 export { behind, Results } from './outcome/results.ts'
 export { timerWords, timeText } from './report/at-hand.ts'
 export { inOneLine } from './report/failure.ts'
-export { type AddedSlab, StateStore } from './state/state-store.ts'
+export { StateStore } from './state/state-store.ts'
 export type {
   BatchResult,
   HeldAssets,

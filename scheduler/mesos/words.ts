@@ -23,7 +23,7 @@ const status = z.object({
 const list = z.array(z.unknown()).default([])
 
 /** An event, as far as we use it; of other events only the type. */
-export const eventSchema = z.object({
+const eventSchema = z.object({
   type: z.string(),
   subscribed: z.object({ framework_id: id, heartbeat_interval_seconds: z.number().default(15) }).optional(),
   offers: z.object({ offers: list }).optional(),

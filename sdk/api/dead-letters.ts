@@ -33,7 +33,7 @@ export const deadLetterListQuerySchema = z.object({
 })
 export type DeadLetterListQuery = z.output<typeof deadLetterListQuerySchema>
 
-export const deadLetterSummarySchema = z.object({
+const deadLetterSummarySchema = z.object({
   id: letterIdSchema,
   function: z.string(),
   version: z.int(),

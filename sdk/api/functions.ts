@@ -13,7 +13,7 @@ import { movedPartitionSchema } from './moved.ts'
 import { rollingSchema } from './rolling.ts'
 import { streamSummarySchema } from './streams.ts'
 
-export const ledgerSchema = z.object({
+const ledgerSchema = z.object({
   stream: z.string(),
   sent: z.int(),
   processed: z.int(),
@@ -34,7 +34,7 @@ export const ledgerSchema = z.object({
 export type Ledger = z.output<typeof ledgerSchema>
 
 /** A metric of the function's own; for `buckets` see sdk/wire/user-metrics.ts. */
-export const metricSchema = z.discriminatedUnion('kind', [
+const metricSchema = z.discriminatedUnion('kind', [
   z.object({ name: z.string(), kind: z.literal('count'), sum: z.number() }),
   z.object({
     name: z.string(),

@@ -14,11 +14,9 @@ export {
   type DeadLetterList,
   type DeadLetterListQuery,
   type DeadLetterSummary,
-  deadLetterCountsSchema,
   deadLetterListQuerySchema,
   deadLetterListSchema,
   deadLetterSchema,
-  deadLetterSummarySchema,
   type RedriveAnswer,
   type RedriveRequest,
   redriveAnswerSchema,
@@ -32,24 +30,15 @@ export {
   functionSummarySchema,
   type Ledger,
   type LogLine,
-  ledgerSchema,
   logLineSchema,
-  metricSchema,
   type Topology,
   topologySchema,
   type Why,
   whySchema,
 } from './functions.ts'
-export { checkpointReportSchema, type Instance, instanceSchema, swapSchema } from './instances.ts'
+export type { Instance } from './instances.ts'
 export { type Problem, problemSchema } from './problem.ts'
-export {
-  loadSampleSchema,
-  type ScaleAnswer,
-  type Scaling,
-  scaleAnswerSchema,
-  scaleSchema,
-  scalingSchema,
-} from './scaling.ts'
+export { type ScaleAnswer, type Scaling, scaleAnswerSchema, scaleSchema, scalingSchema } from './scaling.ts'
 export {
   type FollowEvent,
   followEventSchema,
@@ -64,7 +53,6 @@ export {
   streamSummarySchema,
 } from './streams.ts'
 export {
-  changeSchema,
   type VersionDetail,
   type VersionDiff,
   type VersionSummary,

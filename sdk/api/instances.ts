@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { memorySchema } from './memory-schema.ts'
 
 /** The checkpoints of an instance. */
-export const checkpointReportSchema = z.object({
+const checkpointReportSchema = z.object({
   /** When the last stored one was cut, and how long storing it took; absent before the first. */
   atMs: z.number().optional(),
   tookMs: z.number().optional(),
@@ -24,7 +24,7 @@ export const checkpointReportSchema = z.object({
 })
 
 /** A swap or trial in an instance. */
-export const swapSchema = z.object({
+const swapSchema = z.object({
   version: z.int(),
   /** `failed`: the previous version runs; `reason` says why. */
   state: z.enum(['preparing', 'onTrial', 'failed']),

@@ -22,7 +22,7 @@ export const scaleAnswerSchema = z.object({
 export type ScaleAnswer = z.output<typeof scaleAnswerSchema>
 
 /** A sample of a function's load. */
-export const loadSampleSchema = z.object({
+const loadSampleSchema = z.object({
   atMs: z.number(),
   instances: z.int(),
   demand: z.number(),

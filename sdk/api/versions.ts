@@ -7,7 +7,7 @@ import { manifestSchema, nameSchema } from '../manifest/manifest.ts'
 import { assetRefsSchema } from './assets.ts'
 import { versionStateSchema } from './version-state.ts'
 
-export const changeSchema = z.object({ path: z.string(), before: z.unknown(), after: z.unknown() }).partial({
+const changeSchema = z.object({ path: z.string(), before: z.unknown(), after: z.unknown() }).partial({
   before: true,
   after: true,
 })

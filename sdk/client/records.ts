@@ -23,7 +23,7 @@ export interface RecordsBody {
 }
 
 export const recordsType = 'application/vnd.concord.records'
-export const ndjsonType = 'application/x-ndjson'
+const ndjsonType = 'application/x-ndjson'
 
 /** Writes the records in their order, in the cheapest form that can carry them. */
 export function recordsBody(records: readonly ClientRecord[]): RecordsBody {

@@ -24,7 +24,7 @@ export const nameSchema = z
   )
 
 export const groupingSchema = z.enum(['groupBy', 'shuffle', 'roundRobin', 'broadcast', 'local', 'explicit'])
-export const backPressureSchema = z.enum(['block', 'enqueue', 'dropHead', 'dropTail', 'none'])
+const backPressureSchema = z.enum(['block', 'enqueue', 'dropHead', 'dropTail', 'none'])
 export const inputSchema = z.strictObject({
   grouping: groupingSchema,
   backPressure: backPressureSchema.default('block'),
@@ -63,7 +63,7 @@ export const resourcesSchema = z.strictObject({
   ports: z.int().min(1).max(64).optional(),
 })
 
-export const limitsSchema = z.strictObject({
+const limitsSchema = z.strictObject({
   /** The V8 heap of one instance. */
   heapMib: z.int().min(8).max(65536).default(64),
   /** Keyed state of one instance, outside the heap. A `setState` beyond it throws and changes nothing. */
@@ -85,7 +85,7 @@ export const limitsSchema = z.strictObject({
   outputBytesPerRecord: z.int().min(1024).max(16777216).default(4194304),
 })
 
-export const instancesPerRunnerMax = 256
+const instancesPerRunnerMax = 256
 
 /** The memory that a runner with one instance needs for itself. */
 export const runnerMemMibMin = 64
@@ -96,7 +96,7 @@ export const runnerMemMibMin = 64
 export const aloneMemMibMin = 160
 
 /** The failures in a row after which an instance counts as crash-looping and is not started again. */
-export const restartsSchema = z.int().min(0).max(1000000).default(10)
+const restartsSchema = z.int().min(0).max(1000000).default(10)
 
 /** Wanted instances of a function. */
 export const instancesSchema = z.int().min(0).max(instancesMax)
@@ -118,7 +118,7 @@ export const checkpointSchema = z.union([
 ])
 
 /** A condition on an attribute of an agent, stored as it was written. */
-export const constraintSchema = z
+const constraintSchema = z
   .string()
   .max(512)
   .refine((text) => parseConstraint(text) !== undefined, constraintForms)
@@ -131,7 +131,7 @@ export const placementSchema = z.strictObject({
 })
 
 /** What a version has to show after it has taken over. Until then the version before stands by. */
-export const trialSchema = z.strictObject({
+const trialSchema = z.strictObject({
   /** The number of records after which it has passed. */
   records: z.int().min(0).max(1000000000).default(1000),
   /**
@@ -237,7 +237,7 @@ export const gateSchema = z.strictObject({
 export type GateRules = z.output<typeof gateSchema>
 
 /** The tape: the last records of an instance, kept so that another version can process them; false: none. */
-export const tapeSchema = z.union([
+const tapeSchema = z.union([
   z.literal(false),
   z.strictObject({
     /** The age of the oldest record. */

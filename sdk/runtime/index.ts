@@ -44,7 +44,7 @@ export {
   type OutputFrame,
   type OutputShape,
 } from './outcome/outcome-reader.ts'
-export { isStackless, type ReportFields, readFields } from './outcome/report.ts'
+export { isStackless, readFields } from './outcome/report.ts'
 export { lineOf } from './records/aside.ts'
 export { AsideList, type Waiting } from './records/aside-list.ts'
 export { type BatchFrame, type BatchSize, inputBytes, writeBatch } from './shared/batch.ts'
@@ -59,7 +59,6 @@ export {
   outcomeBytes,
   phase,
   type Reaction,
-  reportBytesMax,
   verdict,
 } from './shared/layout.ts'
 export { metricNamesBytes, readMetricName } from './shared/metric-names.ts'

@@ -12,7 +12,7 @@ import { metricNamePattern } from '../wire/user-metrics.ts'
 export const instancesMax = 1024
 const durationMs = z.int().min(0).max(86_400_000)
 
-export const targetsSchema = z.strictObject({
+const targetsSchema = z.strictObject({
   /** How long it may take to process the records that wait. */
   behindMs: z.int().min(10).max(86_400_000).optional(),
   /** Records that may wait, for each instance. */
@@ -33,7 +33,6 @@ export const targetsSchema = z.strictObject({
     })
     .optional(),
 })
-export type Targets = z.output<typeof targetsSchema>
 
 const paceOf = (afterMs: number, coolDownMs: number) =>
   z.strictObject({
@@ -46,7 +45,7 @@ const paceOf = (afterMs: number, coolDownMs: number) =>
     factor: z.number().min(1).max(100).default(2),
   })
 
-export const scheduleSchema = z
+const scheduleSchema = z
   .strictObject({
     /** When it begins: minute, hour, day of month, month, day of week. */
     cron: z.string().max(128).refine(isCron, "expected a cron expression like '0 8 * * 1-5'"),

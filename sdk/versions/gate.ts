@@ -17,7 +17,7 @@ import { shadowEvidenceSchema } from './shadow-schema.ts'
 const pairSchema = z.object({ live: z.number(), shadow: z.number() })
 
 /** An error that the new version throws, and for how many records. */
-export const gateErrorSchema = z.object({
+const gateErrorSchema = z.object({
   name: z.string(),
   message: z.string(),
   /** The line in the author's source, as in `score.ts:41:9`. */
@@ -26,7 +26,7 @@ export const gateErrorSchema = z.object({
 })
 export type GateError = z.output<typeof gateErrorSchema>
 
-export const gateEvidenceSchema = z.object({
+const gateEvidenceSchema = z.object({
   /**
    * `records` are those of the tape after the state from which both began; `missed.behind` those for which the time
    * ran out.

@@ -13,11 +13,11 @@ const bytesShape = {
   valueBase64: z.string().optional(),
 }
 
-export const shadowOutputSchema = z.object({ stream: z.string(), ...bytesShape, timeMs: z.number() })
+const shadowOutputSchema = z.object({ stream: z.string(), ...bytesShape, timeMs: z.number() })
 export type ShadowOutput = z.output<typeof shadowOutputSchema>
 
 /** The outputs of one of the two versions for a record. */
-export const shadowSideSchema = z.object({
+const shadowSideSchema = z.object({
   outputs: z.array(shadowOutputSchema),
   /** It threw, so it has no outputs. */
   error: z.string().optional(),
@@ -73,7 +73,7 @@ export const shadowEvidenceSchema = z.object({
 export type ShadowEvidence = z.output<typeof shadowEvidenceSchema>
 
 /** What is stored about a shadow after its end, in the version's outcome. */
-export const shadowResultSchema = z.object({
+const shadowResultSchema = z.object({
   /** The version beside which it ran. */
   from: z.int(),
   sinceMs: z.number(),

@@ -25,7 +25,7 @@
 import { CodedError } from '../errors.ts'
 
 export const frameMagic = 0xc7
-export const frameVersion = 1
+const frameVersion = 1
 export const headerBytesV1 = 48
 export const recordHeaderBytes = 16
 export const keyBytesMax = 0xffff

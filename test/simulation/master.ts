@@ -17,7 +17,7 @@ import { must } from './violation.ts'
 const pingsMs = 75_000
 const allocationMs = 1_000
 /** An offer that nobody has answered by then, over a link that lived all the time, is leaked. */
-export const offerHeldMs = 20_000
+const offerHeldMs = 20_000
 
 interface Outstanding {
   readonly offer: Offer

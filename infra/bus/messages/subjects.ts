@@ -9,7 +9,7 @@ export function partitionSubject(namespace: string, stream: string, partition: n
 }
 
 /** Frames of a partition for one consumer, which has a queue of its own (docs/design/0016-back-pressure.md). */
-export function laneSubject(namespace: string, stream: string, partition: number, consumer: string): string {
+function laneSubject(namespace: string, stream: string, partition: number, consumer: string): string {
   return `${partitionSubject(namespace, stream, partition)}.${consumer}`
 }
 

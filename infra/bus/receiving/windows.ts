@@ -4,7 +4,7 @@
  */
 
 /** For all producers of an owner together. */
-export const windowBytesDefault = 8 * 1024 * 1024
+const windowBytesDefault = 8 * 1024 * 1024
 const channelWindowMin = 16 * 1024
 const channelWindowMax = 1024 * 1024
 

@@ -41,7 +41,7 @@ import {
 import { Safety } from './safety.ts'
 
 /** Bytes held and retained for one stream beyond which `writable` is false. */
-export const bufferBytesMaxDefault = 8 * 1024 * 1024
+const bufferBytesMaxDefault = 8 * 1024 * 1024
 export interface ProducerOptions {
   readonly wire: Wire
   readonly namespace: string

@@ -1,4 +1,4 @@
-export { Agent, type AgentListener, type AgentOptions } from './agent.ts'
+export { Agent, type AgentOptions } from './agent.ts'
 export { Cgroup, findCgroupParent } from './cgroup.ts'
 export { identityOf, isAlive, type ProcessIdentity, signalGroup } from './process-identity.ts'
 export type { Task } from './task.ts'

@@ -1,7 +1,6 @@
 export { parseAttributes } from './attributes.ts'
 export type {
   Call,
-  CallType,
   CommandInfo,
   FrameworkInfo,
   Id,
@@ -13,7 +12,7 @@ export type {
   Uri,
 } from './messages.ts'
 export { isTerminal } from './messages.ts'
-export { BadCall, type CheckedCall, type OperatorCall, readCall, readOperatorCall } from './read-call.ts'
+export { BadCall, type CheckedCall, readCall, readOperatorCall } from './read-call.ts'
 export { isDynamic, nameOf, original, reservationsIn, underlying } from './reservations.ts'
 export { parseReserved } from './reserved.ts'
 export {

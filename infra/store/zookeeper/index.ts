@@ -1,2 +1,2 @@
 /** The front door of zookeeper/: the store of a cluster. */
-export { openZooKeeperStore, type StoreLog, type ZooKeeperStoreOptions } from './zookeeper.ts'
+export { openZooKeeperStore, type StoreLog } from './zookeeper.ts'

@@ -41,7 +41,7 @@ export interface SessionOptions {
 }
 
 /** An error code of ZooKeeper; it never leaves this folder. */
-export class ZooKeeperError extends Error {
+class ZooKeeperError extends Error {
   readonly rc: number
   constructor(rc: number, text: string, what: string) {
     super(`${what}: ${text} (${rc})`)

@@ -55,7 +55,7 @@ export function failuresOf(
 }
 
 /** The error in a report, with the author's lines. */
-export function readReport({ text }: OutcomeReport, stackMap: StackMap, timeMs: number): ErrorReport {
+function readReport({ text }: OutcomeReport, stackMap: StackMap, timeMs: number): ErrorReport {
   return parseReport(text ?? '', stackMap, timeMs)
 }
 

@@ -18,7 +18,7 @@ import { plus } from './resources.ts'
  * What a packed runner needs besides its instances. Measured: Node, the platform's code and its heap take 83 to 105
  * MiB at 20,000 records a second.
  */
-export const runnerBase: Resources = { cpus: 0, memMib: 96, diskMib: 0 }
+const runnerBase: Resources = { cpus: 0, memMib: 96, diskMib: 0 }
 
 /** With whom a waiting instance may share a runner. */
 export interface Sharing {

@@ -255,7 +255,7 @@ export interface State {
   readonly seed: number
 }
 
-export const nothingWanted: Wanted = {
+const nothingWanted: Wanted = {
   functions: new Map(),
   streams: new Map(),
   followers: new Map(),

@@ -25,7 +25,7 @@ export interface Part {
 
 export const partKind = { timer: 1, counter: 2, list: 3, window: 4, formats: 5 } as const
 /** Where a list stores the numbers of its first item and of the one after its last. */
-export const listHeadNumber = -1
+const listHeadNumber = -1
 export const partBytes = 9
 
 /** Whether entries of that kind have formats. Timers have none, nor has the table of formats. */

@@ -8,7 +8,7 @@ import { encodeSets, percentDecode, percentEncode } from './url-percent.ts'
 type Pair = [name: string, value: string]
 export type SearchParamsInit = string | Iterable<readonly [string, string]> | Readonly<Record<string, string>>
 
-export function parseForm(text: string): Pair[] {
+function parseForm(text: string): Pair[] {
   return text
     .split('&')
     .filter((part) => part !== '')

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConcordClient } from '../../../sdk/client/index.ts'
 
 /** Enough that partitions have nearly as many each. */
-export const stepKeys = 2048
+const stepKeys = 2048
 const turnMs = 20
 
 /** Source of a function that waits `waitMs` for each record, asynchronously, or not at all. */
