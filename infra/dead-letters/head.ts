@@ -7,7 +7,7 @@
  */
 import { z } from 'zod'
 import { CodedError } from '../../sdk/errors.ts'
-import type { Letter, LetterError, Letters, LetterTimer } from './letter.ts'
+import type { Letter, LetterError, Letters } from './letter.ts'
 
 /** The version that is written. */
 export const headVersion = 3
@@ -15,17 +15,9 @@ export const headVersion = 3
 /** What is wrong with a head may be as long as it is. */
 const issuesShown = 3
 
-/** A letter without its bytes. */
-export interface HeadLetter {
-  readonly stream: string
-  readonly partition: number
-  readonly producer: string
-  readonly sequence: number
-  readonly error: LetterError
-  readonly timer?: LetterTimer
-  readonly attempts: number
+/** A letter without the bytes of its record. */
+interface HeadLetter extends Omit<Letter, 'record'> {
   readonly timeMs: number
-  readonly failedAtMs: number
   readonly keyBytes: number
   readonly valueBytes: number
 }

@@ -1,11 +1,4 @@
 /** Dead letters: how they are written, and the streams of JetStream that hold them. */
-export {
-  bytesOf,
-  decodeLetters,
-  encodeLetters,
-  isFull,
-  type Letter,
-  type Letters,
-  messagesOf,
-} from './letter.ts'
+export type { Letter, Letters } from './letter.ts'
+export { bytesOf, decodeLetters, encodeLetters, isFull, messagesOf } from './message.ts'
 export { lettersStream, marksStream } from './streams.ts'

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { frameBytesMax } from '../../sdk/wire/frame.ts'
-import { decodeLetters, encodeLetters, type Letter, lettersPerMessageMax, messagesOf } from './letter.ts'
+import type { Letter } from './letter.ts'
+import { decodeLetters, encodeLetters, lettersPerMessageMax, messagesOf } from './message.ts'
 
 const plain = { noNullPrototype: true }
 const letters: fc.Arbitrary<Letter> = fc.record(
