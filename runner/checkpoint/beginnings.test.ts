@@ -15,16 +15,16 @@ test('Checkpointer: an owner killed between its first state and its first checkp
   const ids = { producer: '1'.padStart(16, '0'), origin: '1'.padStart(16, '0'), epoch: 1 }
   const at = (through: number) => () => ({ lost: 0, positions: [{ ...ids, through }] })
   const first = owner(1)
-  await first.own(instance(1), 0)
+  await first.slots.own(instance(1), 0)
   assert.equal(first.begin(none, at(3)), undefined)
-  assert.deepEqual(await owner(1).own(instance(1), 0), new Map(), 'a function without state loses none')
+  assert.deepEqual(await owner(1).slots.own(instance(1), 0), new Map(), 'a function without state loses none')
   const second = owner(2)
-  await second.own(instance(2), 0)
+  await second.slots.own(instance(2), 0)
   await second.begin(some, at(5))
   assert.equal(second.begin(some, at(9)), undefined, 'once')
 
   const third = owner(3)
-  const found = (await third.own(instance(3), 0)).get(3)!
+  const found = (await third.slots.own(instance(3), 0)).get(3)!
   assert.deepEqual(found.checkpoint.inputs, { in: at(5)() })
   assert.equal(openArena(slabsOf(found.slabs)).entries, 0, 'any build can open it')
   assert.equal(found.slabs[0]!.byteLength, 131_072)
@@ -46,7 +46,7 @@ test('Checkpointer: a share is not given away, and has no checkpoint, while the 
     },
   }
   const by = owner(1, undefined, { store: slow })
-  await by.own(instance(1), 0)
+  await by.slots.own(instance(1), 0)
   const begun = by.begin(some, () => ({ lost: 0, positions: [] }))
   const saved = saveAt(by, 'one', 7)
   assert.equal(image(by, 'two'), undefined)
@@ -68,18 +68,18 @@ test('Checkpointer: an owner goes on where the store does not hear that its stat
     },
   }
   const by = owner(1, undefined, { store: deaf })
-  await by.own(instance(1), 0)
+  await by.slots.own(instance(1), 0)
   isSilent = true
   assert.equal(await by.begin(some, () => ({ lost: 0, positions: [] })), false)
   assert.match(
     warnings.join(),
     /partition 3 would not be counted before its first checkpoint: nobody answers/,
   )
-  assert.deepEqual(by.unstored(some), [3], 'a stop counts what is lost by itself')
+  assert.deepEqual(by.slots.unstored(some), [3], 'a stop counts what is lost by itself')
   assert.equal(image(by, 'one'), undefined, 'whoever took it could not count what is lost')
   isSilent = false
-  by.keep(3)
+  by.slots.keep(3)
   assert.equal(await save(by, 'one'), true)
-  assert.deepEqual(by.unstored(some), [])
+  assert.deepEqual(by.slots.unstored(some), [])
   assert.notEqual(image(by, 'two'), undefined)
 })

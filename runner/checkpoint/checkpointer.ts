@@ -16,28 +16,23 @@
  * @module
  */
 import { unlessAborted } from '../../infra/bus/index.ts'
-import { type Checkpoint, type CheckpointStore, partPageBytes } from '../../infra/checkpoints/index.ts'
-import type { Clock } from '../../infra/clock.ts'
+import { type Checkpoint, partPageBytes } from '../../infra/checkpoints/index.ts'
 import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import {
   Capture,
   dirtyPages,
-  finishRestore,
   hasArena,
   markAllDirty,
   type Slabs,
   usedSlabs,
 } from '../../sdk/runtime/index.ts'
-import { firstArena, isOwnArena, partitionOfArena } from '../../sdk/wire/arenas.ts'
 import type { StateStore } from '../isolate/index.ts'
-import type { Base } from './bases.ts'
 import { Beginnings } from './beginnings.ts'
 import { type CutSlot, type CutSource, isSame, shipSlot, sizesOf } from './cut.ts'
-import { arenasOf, type Groupings } from './partitions.ts'
-import { type SlabOf, SlotReader, slabsOf } from './reader.ts'
 import { imagePagesMax, type ShareImage } from './share-image.ts'
-import { type Restored, Slot } from './slot.ts'
+import type { Slot } from './slot.ts'
+import { Slots, type SlotsOptions } from './slots.ts'
 import { TokenBucket } from './token-bucket.ts'
 import { TriedTimers } from './tried-timers.ts'
 
@@ -47,32 +42,22 @@ const aheadMs = 500
 /** When the first cut is due, after a start. */
 const firstMs = 1_000
 
-export interface CheckpointerOptions {
-  readonly store: CheckpointStore
-  readonly clock: Clock
+export interface CheckpointerOptions extends SlotsOptions {
   readonly everyMs: number
   readonly bytesPerSecond: number
   readonly version: number
-  readonly groupings: Groupings
-  /** Time between two bases (bases.ts); absent: none are kept. */
-  readonly baseEveryMs?: number | undefined
-  readonly warn: (message: string) => void
-  /** Gives the memory into which state is read; default: new memory. */
-  readonly slabOf?: SlabOf
   /** Called when a cut is due. */
   readonly onDue: () => void
-  /** Called when another owner has the state: stop at once. */
-  readonly onSuperseded: (error: Error) => void
 }
 
 export class Checkpointer {
   readonly #options: CheckpointerOptions
   readonly #budget: TokenBucket
-  readonly #slots = new Map<number, Slot>()
+  /** Which state is stored and restored. */
+  readonly slots: Slots
   readonly #beginnings: Beginnings
   /** Timers that are called alone. */
   readonly tried = new TriedTimers(() => this.#shipping)
-  #instance: InstanceAssignment
   #number = 0
   #due = false
   #near = false
@@ -81,12 +66,6 @@ export class Checkpointer {
   #isShipping = false
   #shippingSlots: readonly CutSlot[] = []
   #ended = false
-  /** Slots about to be given away (CP4). */
-  readonly #held = new Set<number>()
-  /** Slots about to be taken. */
-  readonly #coming = new Map<number, Slot>()
-  /** Promised slots whose stored state could not be read at the last attempt. */
-  readonly #unread = new Set<number>()
   /** Callers that wait for the next cut. */
   #wanted: ((isStored: boolean) => void)[] = []
   readonly #report = {
@@ -103,12 +82,20 @@ export class Checkpointer {
 
   constructor(options: CheckpointerOptions, instance: InstanceAssignment) {
     this.#options = options
-    this.#instance = instance
     this.#budget = new TokenBucket(options.clock, options.bytesPerSecond)
     const onSuperseded = (error: Error): void => {
       if (!this.#ended) options.onSuperseded(error)
     }
     this.#beginnings = new Beginnings({ warn: options.warn, onSuperseded })
+    const onAdded = (slot: Slot): void => {
+      this.tried.add(slot)
+      this.#beginnings.add(slot)
+    }
+    const onReleased = (slot: Slot): void => {
+      this.tried.forget(slot.partition)
+      this.#beginnings.forget(slot)
+    }
+    this.slots = new Slots({ ...options, onSuperseded }, instance, { onAdded, onReleased })
   }
 
   /** True when a cut, or its preparation, is due before the next batch. */
@@ -125,37 +112,13 @@ export class Checkpointer {
 
   report(): CheckpointReport {
     let pages = 0
-    for (const slot of this.#slots.values()) pages += slot.livePages
+    for (const slot of this.slots.all()) pages += slot.livePages
     return {
       ...this.#report,
       storedBytes: pages * partPageBytes,
       ...this.#lastMade,
       ...(this.#error === undefined ? {} : { error: this.#error }),
     }
-  }
-
-  /**
-   * Claims the slots of what an instance owns now, releases the others, and reads the new ones.
-   * @param newCommitWord The commit word with which the arenas will be opened.
-   */
-  async own(instance: InstanceAssignment, newCommitWord: number): Promise<ReadonlyMap<number, Restored>> {
-    this.#instance = instance
-    const arenas = this.arenasOf(instance)
-    for (const arena of this.#slots.keys()) if (!arenas.includes(arena)) this.letGo(arena)
-    for (const slot of this.#slots.values()) slot.setEpoch(instance.epoch)
-    const restored = new Map<number, Restored>()
-    await Promise.all(
-      arenas.map(async (arena) => {
-        if (this.#slots.has(arena)) return
-        const slot = this.#newSlot(this.#slotName(arena), arena)
-        slot.setEpoch(this.#coming.get(arena)?.epoch ?? 0) // the giver's, if it is known
-        const found = await slot.restore(newCommitWord)
-        this.#coming.delete(arena)
-        this.#add(arena, slot)
-        if (found !== undefined) restored.set(arena, found)
-      }),
-    )
-    return restored
   }
 
   /** Plans the first cut, soon: what is done for the first time takes longer, and there is little to store yet. */
@@ -175,15 +138,8 @@ export class Checkpointer {
     return this.#beginnings.tell(state, ({ partition }) => ({
       ...this.#made(),
       slabs: [state.slabsOf(partition)[0]!.byteLength],
-      inputs: this.#positionsOf(partition, positions),
+      inputs: this.slots.positionsOf(partition, positions),
     }))
-  }
-
-  /** Arenas of which the store has nothing: if they are lost, no next owner counts that. */
-  unstored(state: Pick<StateStore, 'hasArena'>): number[] {
-    const isUnstored = ({ current, partition }: Slot): boolean =>
-      current === undefined && state.hasArena(partition)
-    return [...this.#slots.values()].filter(isUnstored).map(({ partition }) => partition)
   }
 
   /** Makes a cut (CP1), and ships it while the instance works. @returns Whether all of it was stored. */
@@ -216,15 +172,6 @@ export class Checkpointer {
     return await promise
   }
 
-  /** Makes no more cuts of a slot, until it is released or kept (CP4). */
-  hold(partition: number): void {
-    this.#held.add(partition)
-  }
-
-  keep(partition: number): void {
-    this.#held.delete(partition)
-  }
-
   /**
    * The state of a held partition, to be given away; between two batches.
    * @returns Undefined if more has changed since the last cut than fits an image, other slabs too, something of it is being stored,
@@ -235,7 +182,7 @@ export class Checkpointer {
     slabs: Slabs | undefined,
     positions: CutSource['positions'],
   ): ShareImage | undefined {
-    const slot = this.#slots.get(partition)
+    const slot = this.slots.get(partition)
     if (slot?.isBeginning || this.#shippingSlots.some((cut) => cut.slot === slot)) return undefined
     const [base, revision] = [slot?.current, slot?.revision]
     const used = slabs !== undefined && hasArena(slabs) ? usedSlabs(slabs) : undefined
@@ -248,61 +195,9 @@ export class Checkpointer {
       epoch: slot?.epoch ?? 0,
       ...(revision !== undefined && { revision }),
       slabs: used === undefined ? [] : sizesOf(used),
-      inputs: this.#positionsOf(partition, positions),
+      inputs: this.slots.positionsOf(partition, positions),
       ...changed,
     }
-  }
-
-  /** Releases a slot that was given away. */
-  letGo(partition: number): void {
-    this.#held.delete(partition)
-    const slot = this.#slots.get(partition)
-    if (slot !== undefined) this.#beginnings.forget(slot)
-    this.#slots.delete(partition)
-    this.tried.forget(partition)
-  }
-
-  /** Reads the stored state of a slot that is about to be taken. */
-  async preload(partition: number): Promise<void> {
-    const slot = this.#coming.get(partition) ?? this.#newSlot(`${partition}`, partition)
-    this.#coming.set(partition, slot)
-    try {
-      await slot.preload()
-      this.#unread.delete(partition)
-    } catch (error) {
-      const { message } = error as Error
-      if (!this.#unread.has(partition))
-        this.#options.warn(`partition ${partition} cannot come yet, it is tried again: ${message}`)
-      this.#unread.add(partition)
-      throw error
-    }
-  }
-
-  /** Forgets a promised slot that stays with its owner. */
-  forget(partition: number): void {
-    this.#coming.delete(partition)
-  }
-
-  /** Takes a slot from its owner; claiming it in the store follows later. @returns Undefined if newer state is stored. */
-  async take(
-    instance: InstanceAssignment,
-    partition: number,
-    image: ShareImage,
-  ): Promise<readonly SharedArrayBuffer[] | undefined> {
-    this.#instance = instance
-    const slot = this.#coming.get(partition) ?? this.#newSlot(`${partition}`, partition)
-    slot.setEpoch(instance.epoch)
-    this.#coming.set(partition, slot)
-    const slabs = await slot.take(image)
-    if (slabs === undefined) return undefined // `own` needs its epoch
-    this.#coming.delete(partition)
-    this.#add(partition, slot)
-    slot.claim().catch((error: CodedError) => {
-      if (this.#slots.get(partition) !== slot) return // it has gone on to the next owner
-      if (error.code === 'ERR_CHECKPOINT_SUPERSEDED' && !this.#ended) this.#options.onSuperseded(error)
-      else this.#options.warn(`partition ${partition} is not claimed in the store: ${error.message}`)
-    })
-    return slabs
   }
 
   /**
@@ -344,47 +239,6 @@ export class Checkpointer {
     for (const resolve of this.#wanted.splice(0)) resolve(false)
   }
 
-  #add(arena: number, slot: Slot): void {
-    this.#slots.set(arena, slot)
-    this.tried.add(slot)
-    this.#beginnings.add(slot)
-  }
-
-  #newSlot(name: string, partition: number): Slot {
-    const { store, warn, slabOf, clock, baseEveryMs } = this.#options
-    const nowMs = (): number => clock.nowMs()
-    return new Slot(name, partition, {
-      ...{ store, epoch: this.#instance.epoch, warn, slabOf, nowMs, baseEveryMs },
-    })
-  }
-
-  /** States from which records can be processed again, oldest first. */
-  basesOf(arena: number): readonly Base[] {
-    return this.#slots.get(arena)?.bases ?? []
-  }
-
-  /** Reads a base into new memory. @throws {CodedError} ERR_CHECKPOINT_CORRUPT if it is gone. */
-  async readBase(arena: number, base: Base): Promise<readonly SharedArrayBuffer[]> {
-    const reader = new SlotReader(this.#options.store, this.#slotName(arena))
-    await reader.read(base)
-    if (reader.slabs.length > 0) finishRestore(slabsOf(reader.slabs))
-    return reader.slabs
-  }
-
-  /** The arenas of an instance's partitions. */
-  arenasOf({ partitions }: Pick<InstanceAssignment, 'partitions'>): number[] {
-    return arenasOf(this.#options.groupings, partitions)
-  }
-
-  arenaOf(stream: string, partition: number): number {
-    return partition + firstArena(this.#options.groupings[stream])
-  }
-
-  #slotName(arena: number): string {
-    const partition = partitionOfArena(arena)
-    return isOwnArena(arena) ? `${this.#instance.index}-${partition}` : `${partition}`
-  }
-
   #plan(delayMs: number): void {
     this.#cancel()
     if (this.#ended) return
@@ -410,10 +264,11 @@ export class Checkpointer {
     }
     const { warn } = this.#options
     const slots: CutSlot[] = []
-    for (const [partition, slot] of this.#slots) {
+    for (const slot of this.slots.all()) {
+      const { partition } = slot
       const all = lying.get(partition)
       const hasState = all !== undefined && hasArena(all)
-      if (this.#held.has(partition) && !(whole && hasState)) continue // CP4
+      if (this.slots.isHeld(partition) && !(whole && hasState)) continue // CP4
       if (!hasState && slot.current === undefined) continue // it never had state
       if (!hasState && slot.current!.slabs.length > 0) {
         if (!this.#ended)
@@ -429,7 +284,7 @@ export class Checkpointer {
         made: {
           ...made,
           slabs: slabs === undefined ? [] : sizesOf(slabs),
-          inputs: this.#positionsOf(partition, positions),
+          inputs: this.slots.positionsOf(partition, positions),
         },
       })
     }
@@ -441,19 +296,8 @@ export class Checkpointer {
   }
 
   #made(): Omit<Checkpoint, 'slabs' | 'segments' | 'inputs'> {
-    const [{ epoch }, { clock, version }] = [this.#instance, this.#options]
-    return { epoch, number: this.#number++, timeMs: clock.nowMs(), version, clean: false }
-  }
-
-  #positionsOf(arena: number, positions: CutSource['positions']): Checkpoint['inputs'] {
-    const partition = partitionOfArena(arena)
-    const inputs: Checkpoint['inputs'] = {}
-    for (const [stream, owned] of Object.entries(this.#instance.partitions)) {
-      if (!owned.includes(partition) || this.arenaOf(stream, partition) !== arena) continue
-      const { positions: list, ...counts } = positions(stream, partition)
-      inputs[stream] = { ...counts, positions: [...list] }
-    }
-    return inputs
+    const { clock, version } = this.#options
+    return { epoch: this.slots.epoch, number: this.#number++, timeMs: clock.nowMs(), version, clean: false }
   }
 
   async #ship(

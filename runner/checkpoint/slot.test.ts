@@ -25,20 +25,23 @@ test('Checkpointer: the next owner restores the last checkpoint; the one before 
   assert.equal(await restored(owner(3), 3), 'two')
   assert.match(warnings.join(), /the last checkpoint of 3 is lost, the one before is taken/)
   await tear(previous!.segments)
-  await assert.rejects(owner(4).own(instance(4), 0), { code: 'ERR_CHECKPOINT_CORRUPT', message: /fn rm/ })
+  await assert.rejects(owner(4).slots.own(instance(4), 0), {
+    code: 'ERR_CHECKPOINT_CORRUPT',
+    message: /fn rm/,
+  })
 })
 
 test('Checkpointer: a superseded owner writes nothing more and is told so; an owner with a lower epoch is refused', async (t) => {
   const { owner, save, restored, warnings, instance } = await setUpOwners(t)
   const old = owner(1)
-  await old.own(instance(1), 0)
+  await old.slots.own(instance(1), 0)
   assert.equal(await save(old, 'one'), true)
   const next = owner(2)
   assert.equal(await restored(next, 2), 'one')
   assert.equal(await save(old, 'late'), false)
   assert.match(warnings.join(), /another owner has written one meanwhile/)
   assert.equal(old.report().failed, 1)
-  await assert.rejects(owner(1).own(instance(1), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  await assert.rejects(owner(1).slots.own(instance(1), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
   assert.equal(await restored(owner(3), 3), 'one')
 })
 
@@ -48,11 +51,11 @@ test('Checkpointer: a share moves as its stored checkpoint and the pages changed
   assert.equal(await restored(giver, 1), undefined)
   assert.equal(await save(giver, 'one'), true)
   const taker = owner(2)
-  await taker.preload(3)
+  await taker.slots.preload(3)
   assert.equal(await save(giver, 'two'), true) // so that what was read ahead is not the base any more
   const given = image(giver, 'three')
   assert.ok(given.pages.length > 0 && given.base !== undefined)
-  const slabs = await taker.take(instance(2), 3, given)
+  const slabs = await taker.slots.take(instance(2), 3, given)
   assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'three')
   assert.ok(
     slabs!.every((slab) => memory.includes(slab)),
@@ -63,22 +66,25 @@ test('Checkpointer: a share moves as its stored checkpoint and the pages changed
     'ERR_CHECKPOINT_SUPERSEDED',
   )
   assert.equal(await restored(owner(3), 3), 'two', 'what the taker has not stored yet is lost with it')
-  assert.equal(await owner(4).take(instance(4), 3, { ...given, base: { epoch: 1, number: 77 } }), undefined)
+  assert.equal(
+    await owner(4).slots.take(instance(4), 3, { ...given, base: { epoch: 1, number: 77 } }),
+    undefined,
+  )
   assert.deepEqual(warnings, [])
 })
 
 test('Checkpointer: a share can move from an owner that knows a later epoch than its taker', async (t) => {
   const { owner, save, restored, warnings, instance, image } = await setUpOwners(t)
   const giver = owner(5)
-  await giver.own(instance(5), 0)
+  await giver.slots.own(instance(5), 0)
   assert.equal(await save(giver, 'one'), true)
   const taker = owner(2) // its epoch when it began, and it has taken nothing since
-  await taker.preload(3)
-  const slabs = await taker.take(instance(4), 3, image(giver, 'two'))
+  await taker.slots.preload(3)
+  const slabs = await taker.slots.take(instance(4), 3, image(giver, 'two'))
   assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'two')
-  giver.letGo(3)
+  giver.slots.letGo(3)
   assert.equal(await save(taker, 'three'), true)
-  await assert.rejects(owner(4).own(instance(4), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  await assert.rejects(owner(4).slots.own(instance(4), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
   assert.equal(await restored(owner(6), 6), 'three')
   assert.deepEqual(warnings, [])
 })
@@ -86,37 +92,37 @@ test('Checkpointer: a share can move from an owner that knows a later epoch than
 test('Checkpointer: a checkpoint that the giver stored after the image is restored, whatever its epoch; one by a later owner is refused', async (t) => {
   const { owner, save, restored, instance, image, warnings } = await setUpOwners(t)
   const giver = owner(5)
-  await giver.own(instance(5), 0)
+  await giver.slots.own(instance(5), 0)
   assert.equal(await save(giver, 'one'), true)
   const given = image(giver, 'two')
-  giver.keep(3)
+  giver.slots.keep(3)
   assert.equal(await save(giver, 'three'), true) // it had the share again meanwhile
 
   const taker = owner(2)
-  await taker.preload(3)
-  assert.equal(await taker.take(instance(4), 3, given), undefined)
+  await taker.slots.preload(3)
+  assert.equal(await taker.slots.take(instance(4), 3, given), undefined)
   assert.equal(await restored(taker, 4), 'three')
 
   assert.equal(await restored(owner(7), 7), 'three')
   const late = owner(2)
-  assert.equal(await late.take(instance(4), 3, given), undefined)
-  await assert.rejects(late.own(instance(4), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  assert.equal(await late.slots.take(instance(4), 3, given), undefined)
+  await assert.rejects(late.slots.own(instance(4), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
   assert.deepEqual(warnings, [])
 })
 
 test('Checkpointer: a late taker does not get a share that its giver has taken back', async (t) => {
   const { owner, save, restored, instance, image, warnings } = await setUpOwners(t)
   const giver = owner(5)
-  await giver.own(instance(5), 0)
+  await giver.slots.own(instance(5), 0)
   assert.equal(await save(giver, 'one'), true)
   const given = image(giver, 'two')
-  giver.letGo(3)
-  const slabs = await giver.take(instance(7), 3, given) // its taker was given up
+  giver.slots.letGo(3)
+  const slabs = await giver.slots.take(instance(7), 3, given) // its taker was given up
   assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'two')
 
   const late = owner(6)
-  assert.ok((await late.take(instance(6), 3, given)) === undefined, 'it is not his any more')
-  await assert.rejects(late.own(instance(6), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  assert.ok((await late.slots.take(instance(6), 3, given)) === undefined, 'it is not his any more')
+  await assert.rejects(late.slots.own(instance(6), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
   assert.equal(await save(giver, 'three'), true, 'the giver goes on')
   assert.equal(await restored(owner(8), 8), 'three')
   assert.deepEqual(warnings, [])
@@ -163,11 +169,11 @@ test('Checkpointer stores held slots too when everything must be stored; the ima
   await restored(giver, 1)
   assert.equal(await save(giver, 'one'), true)
   const taker = owner(2)
-  await taker.preload(3)
-  giver.hold(3)
+  await taker.slots.preload(3)
+  giver.slots.hold(3)
   assert.equal(await save(giver, 'two'), true)
   assert.equal(await saveAt(giver, 'three', 1, { whole: true }), true)
-  const slabs = await taker.take(instance(2), 3, image(giver, 'four'))
+  const slabs = await taker.slots.take(instance(2), 3, image(giver, 'four'))
   assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'four')
   assert.equal(await restored(owner(3), 3), 'three')
   assert.deepEqual(warnings, [])
@@ -190,8 +196,8 @@ for (const [what, isMade] of [
       throw infraError('ERR_CHECKPOINT_STORE', 'Cannot write: nobody answers')
     }
     const taker = owner(2, undefined, { store: { ...store, writeManifest } })
-    await taker.preload(3)
-    const slabs = await taker.take(instance(2), 3, image(giver, 'two'))
+    await taker.slots.preload(3)
+    const slabs = await taker.slots.take(instance(2), 3, image(giver, 'two'))
     assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'two')
     taker.tried.set({ partition: 3, key: 'a', timeMs: 700 }, { attempts: 1, version: 1 }) // it is not in the claim
     assert.equal(await save(taker, 'three'), false, 'the store is still silent')
@@ -217,9 +223,9 @@ test('Checkpointer refuses to store a share that its giver stored again before t
     throw infraError('ERR_CHECKPOINT_STORE', 'Cannot write: nobody answers')
   }
   const taker = owner(2, undefined, { store: { ...store, writeManifest } })
-  await taker.preload(3)
-  assert.ok((await taker.take(instance(2), 3, given)) !== undefined)
-  giver.keep(3)
+  await taker.slots.preload(3)
+  assert.ok((await taker.slots.take(instance(2), 3, given)) !== undefined)
+  giver.slots.keep(3)
   assert.equal(await save(giver, 'three'), true)
   assert.equal(await save(taker, 'four'), false)
   assert.match(warnings.at(-1)!, /another owner has written one meanwhile/)
@@ -259,7 +265,7 @@ test('Checkpointer.flush ends with a stop while the store does not answer; the l
 test('StateKeeper hands no memory in while a cut is shipped, before everything is stored or at the end', async (t) => {
   const { owner, instance, saveAt, sourceOf } = await setUpOwners(t)
   const by = owner(1)
-  await by.own(instance(1), 0)
+  await by.slots.own(instance(1), 0)
   const { promise: settled, resolve } = Promise.withResolvers<void>()
   const shipped = saveAt(by, 'one', 1, { settled })
   const { arenas, shadow, positions } = sourceOf('two')
@@ -312,15 +318,15 @@ test('Checkpointer does not touch the stored checkpoint of a share whose memory 
 test('Checkpointer keeps readable bases beside the last checkpoints, half a tape apart, and drops older ones', async (t) => {
   const { store, owner, instance, clock, saveAt } = await setUpOwners(t)
   const by = owner(1, 10_000)
-  await by.own(instance(1), 0)
+  await by.slots.own(instance(1), 0)
   const textOf = async (index: number): Promise<string | undefined> => {
-    const base = by.basesOf(3)[index]!
-    const slabs = await by.readBase(3, base)
+    const base = by.slots.basesOf(3)[index]!
+    const slabs = await by.slots.readBase(3, base)
     return slabs.length === 0 ? undefined : openArena(slabsOf(slabs)).getText('key')
   }
-  const times = () => by.basesOf(3).map(({ timeMs }) => timeMs)
+  const times = () => by.slots.basesOf(3).map(({ timeMs }) => timeMs)
   const partsStored = async (): Promise<number> => {
-    const all = by.basesOf(3).flatMap(({ segments }) => segments)
+    const all = by.slots.basesOf(3).flatMap(({ segments }) => segments)
     const parts = await Promise.all(all.map((segment) => store.getPart('3', segment, 0)))
     return parts.filter((part) => part !== undefined).length / all.length
   }
@@ -343,7 +349,7 @@ test('Checkpointer keeps readable bases beside the last checkpoints, half a tape
   }
   assert.equal(times()[0], 21_000)
   assert.equal(await textOf(0), 'at 20')
-  assert.deepEqual(owner(2).basesOf(3), [], 'another owner has none')
+  assert.deepEqual(owner(2).slots.basesOf(3), [], 'another owner has none')
 })
 
 test('Checkpointer: what is known about timers outlives their owner, with or without a checkpoint, until it is said to be over', async (t) => {
@@ -413,12 +419,12 @@ test('Checkpointer: a share moves with what its giver stored about timers after 
   giver.tried.set(over, { attempts: 1, version: 1 })
   assert.equal(await save(giver, 'one'), true)
   const taker = owner(2)
-  await taker.preload(3)
+  await taker.slots.preload(3)
   giver.tried.set(over, undefined)
   giver.tried.set(tried, { attempts: 1, version: 1 })
   await giver.tried.tell()
 
-  const slabs = await taker.take(instance(2), 3, image(giver, 'two'))
+  const slabs = await taker.slots.take(instance(2), 3, image(giver, 'two'))
   assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'two')
   assert.deepEqual([taker.tried.of(over), taker.tried.of(tried)?.attempts], [undefined, 1])
   assert.equal(await save(taker, 'three'), true)

@@ -15,9 +15,7 @@ test('StateKeeper gives way to a stop: whoever stores all comes back, what waits
   const checkpointer = {
     takeNear: () => false,
     cut: () => assert.fail('it would find no state of a share that was being taken'),
-    take: () => never,
-    keep: () => undefined,
-    hold: () => undefined,
+    slots: { take: () => never, keep: () => undefined, hold: () => undefined },
     imageOf: () => undefined,
     flush: async (make: () => Promise<CutSource>, leaving?: AbortSignal) => {
       settled = (await make()).settled

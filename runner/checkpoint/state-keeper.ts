@@ -11,6 +11,7 @@ import type { Base } from './bases.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import type { ShareImage } from './share-image.ts'
 import type { Restored } from './slot.ts'
+import type { Slots } from './slots.ts'
 import type { TriedTimers } from './tried-timers.ts'
 
 /** How long a cut waits for what must precede its manifest. */
@@ -25,6 +26,7 @@ export interface StateKeeperOptions {
 
 export class StateKeeper {
   readonly #checkpointer: Checkpointer
+  readonly #slots: Slots
   #isolate: Isolate
   readonly #options: StateKeeperOptions
   /** What the state contained when its owner began, by arena and input stream; only where there was state. */
@@ -40,6 +42,7 @@ export class StateKeeper {
     options: StateKeeperOptions,
   ) {
     this.#checkpointer = checkpointer
+    this.#slots = checkpointer.slots
     this.#isolate = isolate
     this.#options = options
     for (const [partition, { checkpoint }] of restored) this.#began.set(partition, checkpoint.inputs)
@@ -56,18 +59,18 @@ export class StateKeeper {
 
   /** For `ConsumerOptions.contains`. */
   contains(stream: string, partition: number): StatePositions | undefined {
-    const inputs = this.#began.get(this.#checkpointer.arenaOf(stream, partition))
+    const inputs = this.#began.get(this.#slots.arenaOf(stream, partition))
     return inputs && (inputs[stream] ?? { lost: 0, positions: [] })
   }
 
-  /** See `Checkpointer.basesOf`. */
+  /** See `Slots.basesOf`. */
   basesOf(arena: number): readonly Base[] {
-    return this.#checkpointer.basesOf(arena)
+    return this.#slots.basesOf(arena)
   }
 
-  /** See `Checkpointer.readBase`. */
+  /** See `Slots.readBase`. */
   readBase(arena: number, base: Base): Promise<readonly SharedArrayBuffer[]> {
-    return this.#checkpointer.readBase(arena, base)
+    return this.#slots.readBase(arena, base)
   }
 
   /** Timers of its state that are called alone. */
@@ -88,9 +91,9 @@ export class StateKeeper {
 
   /** Tells of partitions with state of which the store has nothing; undefined: there are none. */
   get unstored(): ((stream: string, partition: number) => boolean) | undefined {
-    const arenas = this.#checkpointer.unstored(this.#isolate.state)
+    const arenas = this.#slots.unstored(this.#isolate.state)
     if (arenas.length === 0) return undefined
-    return (stream, partition) => arenas.includes(this.#checkpointer.arenaOf(stream, partition))
+    return (stream, partition) => arenas.includes(this.#slots.arenaOf(stream, partition))
   }
 
   /** Makes a cut, or prepares it; between two batches, when due. A stop makes the last one instead. */
@@ -120,15 +123,15 @@ export class StateKeeper {
 
   /** Stores the state of a working share, as the base of its image, beside the work. @returns Whether it was stored. */
   async prepare(share: number): Promise<boolean> {
-    this.#checkpointer.keep(share) // it may have been prepared before, and changed too much since
+    this.#slots.keep(share) // it may have been prepared before, and changed too much since
     const isStored = await this.#checkpointer.soon()
-    this.#checkpointer.hold(share)
+    this.#slots.hold(share)
     return isStored
   }
 
   /** Keeps a share that was prepared. */
   keep(share: number): void {
-    this.#checkpointer.keep(share)
+    this.#slots.keep(share)
   }
 
   /**
@@ -142,31 +145,31 @@ export class StateKeeper {
 
   /** The same for any amount of changes, which are stored first. */
   async wholeImage(share: number, consumer: Consumer): Promise<ShareImage | undefined> {
-    this.#checkpointer.keep(share)
+    this.#slots.keep(share)
     await this.#checkpointer.flush(() => this.#wholeSource(consumer), this.#leaving.signal)
-    this.#checkpointer.hold(share)
+    this.#slots.hold(share)
     return this.image(share, consumer)
   }
 
   /** Releases a share that was given away. */
   letGo(share: number): void {
     this.#began.delete(share)
-    this.#checkpointer.letGo(share)
+    this.#slots.letGo(share)
   }
 
   /** Reads the stored state of a promised share. */
   async preload(share: number): Promise<void> {
-    await this.#checkpointer.preload(share)
+    await this.#slots.preload(share)
   }
 
   /** Forgets promised shares that stay with their owner. */
   forget(share: number): void {
-    this.#checkpointer.forget(share)
+    this.#slots.forget(share)
   }
 
   /** Takes over a share, between two batches. @param instance The instance including it. */
   async receive(instance: InstanceAssignment, share: number, image: ShareImage): Promise<void> {
-    const slabs = await this.#unlessLeaving(this.#checkpointer.take(instance, share, image))
+    const slabs = await this.#unlessLeaving(this.#slots.take(instance, share, image))
     if (slabs === undefined) return await this.take(instance)
     if (slabs.length === 0) return
     await this.#isolate.adopt(share, slabs)
@@ -178,9 +181,9 @@ export class StateKeeper {
    * The isolate was told before what it keeps.
    */
   async take(instance: InstanceAssignment): Promise<void> {
-    const owned = this.#checkpointer.arenasOf(instance)
+    const owned = this.#slots.arenasOf(instance)
     for (const arena of this.#began.keys()) if (!owned.includes(arena)) this.#began.delete(arena)
-    const restored = await this.#unlessLeaving(this.#checkpointer.own(instance, this.#isolate.commitWord))
+    const restored = await this.#unlessLeaving(this.#slots.own(instance, this.#isolate.commitWord))
     for (const [arena, { slabs, checkpoint }] of restored) {
       await this.#isolate.adopt(arena, slabs)
       this.#began.set(arena, checkpoint.inputs)

@@ -85,13 +85,13 @@ export async function setUpOwners(t: TestContext) {
   }
   const save = (by: Checkpointer, value: string): Promise<boolean> => saveAt(by, value)
   const restored = async (by: Checkpointer, epoch: number): Promise<string | undefined> => {
-    const found = (await by.own(instance(epoch), 0)).get(3)
+    const found = (await by.slots.own(instance(epoch), 0)).get(3)
     return found && openArena(slabsOf(found.slabs)).getText('key')
   }
   const image = (by: Checkpointer, value: string) => {
     arena.set('key', value)
     arena.commit()
-    by.hold(3)
+    by.slots.hold(3)
     return by.imageOf(3, slabs, positions)!
   }
   return {

@@ -97,7 +97,7 @@ export class Maker {
         onSuperseded: (error) => onEnd(instance, endingOf('superseded', error.message)),
       }),
     ])
-    const restored = (await checkpointer?.own(instance, state.commitWord)) ?? new Map()
+    const restored = (await checkpointer?.slots.own(instance, state.commitWord)) ?? new Map()
     for (const [partition, { slabs }] of restored) state.adopt(partition, slabs)
     const isolate = await Instance.create({ ...this.#isolateWith(fn, instance, source), state, metrics })
     if (fn.canary === undefined) await beginState(isolate, fn, () => checkpointer?.end())

@@ -98,7 +98,7 @@ async function bench(
       },
       instance,
     )
-  await checkpointer?.own(instance, 0)
+  await checkpointer?.slots.own(instance, 0)
   const worker = new Worker({
     ...{
       wire,
