@@ -27,7 +27,14 @@ import { FailureLog } from '../failures/failure-log.ts'
 import { LetterBox } from '../failures/letter-box.ts'
 import { Allowances } from '../instance/allowances.ts'
 import type { Worker } from '../instance/worker.ts'
-import { crash, type Ending, endingOf, isOfTheFunction, isOwnFailure } from '../process/ending.ts'
+import {
+  crash,
+  type Ending,
+  endingOf,
+  isOfRecord,
+  isOfTheFunction,
+  neighboursGoOn,
+} from '../process/ending.ts'
 import type { RunnerEnvironment } from '../process/environment.ts'
 import { Memory } from '../process/memory.ts'
 import { Control } from './control.ts'
@@ -191,14 +198,14 @@ export class Host {
   }
 
   /**
-   * Handles the end of an instance. Others in a packed runner continue if the isolate was sound to its end; otherwise
+   * Handles the end of an instance. Others in a packed runner continue, or drain, if the isolate was sound to its end; otherwise
    * nothing in this process can be trusted.
    */
   #instanceEnded(instance: InstanceAssignment, ending: Ending): void {
     const { id } = instance
     this.#tellLastInputs(id, ending)
     const isPacked = this.#instances.assignment?.packed === true
-    if (!isPacked || !isOwnFailure(ending) || this.#state === 'draining')
+    if (!isPacked || !neighboursGoOn(ending, this.#state === 'draining'))
       return void this.#endBehindNeighbours({ ...ending, instance: id })
     this.#instances.fail(instance, ending)
     this.#log(instance.function, id, 'error', `the instance ends (${ending.reason}): ${ending.message}`)
@@ -267,7 +274,7 @@ export class Host {
   /** Lets the other instances drain first, so that their input and state pass to the next owner (HE2). */
   async #endBehindNeighbours(ending: Ending): Promise<void> {
     if (this.#brokenBy !== undefined) return
-    if (this.#state !== 'draining' && ['recordBroke', 'deadline'].includes(ending.reason)) {
+    if (this.#state !== 'draining' && isOfRecord(ending)) {
       this.#state = 'draining'
       this.#brokenBy = ending.instance
       await Promise.race([

@@ -316,10 +316,7 @@ export class Worker {
         return this.#fail(fatal)
       }
       if (result.fatal === undefined) continue
-      const ending = this.#reactions.settleBroken(finished, result)
-      // The stop itself ended a callback that took too long: this is no failure.
-      if (this.#stopping.signal.aborted) return
-      return this.#fail(ending)
+      return this.#fail(this.#reactions.settleBroken(finished, result))
     }
   }
 
@@ -362,7 +359,9 @@ export class Worker {
     return ending
   }
 
+  /** Not at a stop, which leaves by itself: what it ended, since it took too long, is no failure. */
   async #fail(ending: Ending): Promise<void> {
+    if (this.#stopping.signal.aborted) return
     this.#state = 'failed'
     this.#close()
     await this.#leaveWithState()

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { test } from 'node:test'
-import { endingOf, parseEnding } from './ending.ts'
+import { endingOf, neighboursGoOn, parseEnding } from './ending.ts'
 
 test('WatchdogPipe beats while all file threads are busy, and ends with its reason', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'pipe-'))
@@ -45,4 +45,13 @@ test('WatchdogPipe without a watchdog writes nothing, and still ends the process
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' })
   const signal = await new Promise((resolve) => child.once('close', (_, by) => resolve(by)))
   assert.equal(signal, 'SIGKILL')
+})
+
+test('neighboursGoOn: an instance that fails while all drain does not cut the others short, unless nothing can be trusted', () => {
+  const goOn = (isDraining: boolean) =>
+    (
+      ['functionFailed', 'checkpoint', 'recordBroke', 'deadline', 'memory', 'crashed', 'superseded'] as const
+    ).filter((reason) => neighboursGoOn(endingOf(reason, ''), isDraining))
+  assert.deepEqual(goOn(false), ['functionFailed', 'checkpoint'])
+  assert.deepEqual(goOn(true), ['functionFailed', 'checkpoint', 'recordBroke', 'deadline'])
 })

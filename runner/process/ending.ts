@@ -103,9 +103,18 @@ export function crash(error: unknown): Ending {
   return endingOf('crashed', error instanceof Error ? (error.stack ?? error.message) : String(error))
 }
 
-/** Whether the instance ended in order: nothing of it is left that could harm the others of its process. */
-export function isOwnFailure({ reason }: Ending): boolean {
-  return ['functionFailed', 'initFailed', 'bundle', 'checkpoint'].includes(reason)
+/** Whether a record has ended the isolate of the instance: another process has to go on, when the neighbours have drained. */
+export function isOfRecord({ reason }: Ending): boolean {
+  return ['recordBroke', 'deadline'].includes(reason)
+}
+
+/**
+ * Whether the others of its process are left to themselves: the instance ended in order, and nothing of it is left that could harm
+ * them; or they drain already, and a record has ended it.
+ */
+export function neighboursGoOn(ending: Ending, isDraining: boolean): boolean {
+  if (isDraining && isOfRecord(ending)) return true
+  return ['functionFailed', 'initFailed', 'bundle', 'checkpoint'].includes(ending.reason)
 }
 
 /** Whether the function's code, or a record, is the reason. */

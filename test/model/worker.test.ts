@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { originOf, Producer } from '../../infra/bus/index.ts'
 import { SimNet } from '../../infra/bus/wire/sim-net.ts'
 import type { CheckpointStore } from '../../infra/checkpoints/index.ts'
-import { systemClock } from '../../infra/clock.ts'
+import { type Clock, ManualClock, systemClock } from '../../infra/clock.ts'
 import type {
   FunctionAssignment,
   InstanceAssignment,
@@ -18,6 +18,7 @@ import { Allowances } from '../../runner/instance/allowances.ts'
 import { Worker } from '../../runner/instance/worker.ts'
 import { fn, record, start } from '../../runner/isolate/testing/harness.ts'
 import type { Ending } from '../../runner/process/ending.ts'
+import type { Verdict } from '../../runner/succession/trial.ts'
 import type { ManifestInput } from '../../sdk/manifest/manifest.ts'
 import { frameOf } from '../../sdk/wire/frame.ts'
 import { MetricSums } from '../../sdk/wire/user-metrics.ts'
@@ -57,10 +58,9 @@ function silentStore(): { readonly store: CheckpointStore; readonly fail: () => 
 async function bench(
   body: string,
   onError: ManifestInput['onError'],
-  store?: CheckpointStore,
+  { store, clock = systemClock }: { readonly store?: CheckpointStore; readonly clock?: Clock } = {},
 ): Promise<Bench> {
   const net = new SimNet()
-  const clock = systemClock
   const { instance: isolate, manifest } = await start(fn(body), { manifest: { onError } })
   const output: StreamDescriptor = { name: 'out', partitions: 4, keyed: true, consumers: [] }
   const streams = { in: input, out: output }
@@ -177,7 +177,7 @@ test('Worker counts what it did since its state began if it is stopped and the s
   timeout: 300_000,
 }, async () => {
   const { store, fail } = silentStore()
-  const { worker, producer, send, until } = await bench(`ctx.setState('k', record.text())`, 'fail', store)
+  const { worker, producer, send, until } = await bench(`ctx.setState('k', record.text())`, 'fail', { store })
   const row = () => producer.ledger().find(({ consumer }) => consumer === 'fn')!
   for (const text of ['one', 'two', 'three']) send(text)
   await until(() => worker.report().recordsIn === 3)
@@ -189,5 +189,33 @@ test('Worker counts what it did since its state began if it is stopped and the s
   await until(() => isStopped)
   assert.equal(row().acked, 3)
   assert.deepEqual([row().dropped, row().unaccounted], [{ unstored: 3 }, 0])
+  void producer.close()
+})
+
+test('Worker reports no failure if it is stopped while the version before is stuck at a record of the one on trial', {
+  timeout: 300_000,
+}, async () => {
+  const clock = new ManualClock()
+  const { worker, producer, endings, assignment, send, until } = await bench(
+    'return new Promise((_, reject) => setTimeout(reject, 1e9))',
+    'fail',
+    { clock },
+  )
+  const { instance: isolate } = await start(fn(`throw new Error('no')`), { onTrial: true })
+  const next = { isolate, assignment: { ...assignment, version: 2 } }
+  const rules = { records: 10, errors: 0, ms: 60_000 }
+  const verdicts: Verdict[] = []
+  await worker.succession.swap(next, rules, (verdict) => verdicts.push(verdict))
+  send('poison')
+  await until(() => worker.report().batches === 2) // the second is that of the version before
+  let isStopped = false
+  void worker.stop().then(() => {
+    isStopped = true
+  })
+  clock.advance(3_000)
+  await until(() => isStopped)
+  assert.deepEqual(endings, [])
+  const [row] = producer.ledger().filter(({ consumer }) => consumer === 'fn')
+  assert.deepEqual([row!.acked, row!.dropped], [1, { failed: 1 }])
   void producer.close()
 })
