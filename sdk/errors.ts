@@ -40,9 +40,12 @@ export const sdkErrors = {
   ERR_RECORD_TOO_LARGE: 'caller',
 } as const satisfies Record<string, Blame>
 
-/** True for a CodedError of this very code. */
-export function isCode<Code extends string>(error: unknown, code: Code): error is CodedError<Code> {
-  return error instanceof CodedError && error.code === code
+/** Whether an error is a CodedError with one of these codes. */
+export function isCode<Code extends string>(
+  error: unknown,
+  ...codes: readonly Code[]
+): error is CodedError<Code> {
+  return error instanceof CodedError && (codes as readonly string[]).includes(error.code)
 }
 
 /** Marks a branch that the types say cannot be reached. */

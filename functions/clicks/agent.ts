@@ -1,13 +1,13 @@
 /**
- * What kind of program a User-Agent header says it is. A header is a claim, not a proof: the model gives it weight,
- * never the last word.
+ * Agent: what kind of program a User-Agent header claims to be. A header is a claim, not a proof: the model counts
+ * it, but it never decides alone.
  * @module
  */
 
-/** `browser` is what is left when nothing speaks against it. */
+/** `browser` is everything that does not look like a program. */
 export type AgentKind = 'browser' | 'crawler' | 'scripted' | 'empty'
 
-/** Programs that say openly that nobody is looking: crawlers, feed readers, link checkers. */
+/** Programs that openly say what they are: crawlers, feed readers, link checkers. */
 const crawlers = /bot\b|crawl|spider|slurp|feed|rss|archiver|preview|monitor|checker|facebookexternalhit/i
 
 /** HTTP libraries, command line clients and browsers without a screen. */

@@ -9,7 +9,7 @@
 import { type Context, defineFunction, groupBy } from 'concord'
 import type { Alert, Verdict } from './click.ts'
 
-/** What is gathered while a window is open: the alert, but for its end. */
+/** What is collected while a window is open: the alert without its end. */
 type Window = Omit<Alert, 'toMs'>
 
 /** Length of a window unless the manifest's `env` has ALERT_WINDOW_MS. */
@@ -19,7 +19,7 @@ export default defineFunction({
   metadata: { name: 'alert', istreams: { verdicts: groupBy }, ostreams: ['alerts'] },
 
   init(ctx) {
-    windowMs(ctx) // a window that is no number stops the deploy here, not the first fraud an hour later
+    windowMs(ctx) // an invalid value stops the deploy here, and not the first fraud an hour later
   },
 
   processRecord(ctx, record) {

@@ -14,7 +14,7 @@ export interface Click {
   readonly timeMs: number
   /** Empty where the request line was not HTTP (a port scan, a TLS hello on port 80). */
   readonly method: string
-  /** Path with its query; where the request line was not HTTP, that line as it stood. */
+  /** Path with its query. If the request line was not HTTP, the whole line. */
   readonly path: string
   readonly status: number
   /** Bytes of the answer's body; 0 where the server logged `-`. */
@@ -38,14 +38,16 @@ export interface Verdict {
   readonly reasons: readonly string[]
 }
 
-/** On `alerts`: what one client did in one window of the platform's clock that began with a fraudulent click. */
+/**
+ * On `alerts`: what one client did in one window of the platform's clock. A window begins with a fraudulent click.
+ */
 export interface Alert {
   readonly client: string
   readonly fromMs: number
   readonly toMs: number
   /** Clicks in the window. */
   readonly clicks: number
-  /** Those of them that were judged fraudulent. */
+  /** How many of them were judged fraudulent. */
   readonly flagged: number
   readonly worstScore: number
   /** Features that spoke against the client, with how often. */

@@ -55,7 +55,10 @@ export function parseCombined(line: string): Click {
   }
 }
 
-/** The offset of the time stamp: behind the first ` [` that has its `]` in the right place, for users may hold anything. */
+/**
+ * The offset of the time stamp: after the first ` [` whose `]` is in the right place, because a user name may contain
+ * anything.
+ */
 function findStamp(line: string, from: number): number {
   for (let at = line.indexOf(' [', from); at >= 0; at = line.indexOf(' [', at + 1)) {
     if (line[at + 2 + stampLength] === ']') return at + 2
@@ -81,13 +84,15 @@ function readRequest(request: string): Pick<Click, 'method' | 'path'> {
   return { method: request.slice(0, methodEnd), path: request.slice(methodEnd + 1, protocolAt) }
 }
 
-/** @returns The offset behind the quote that stands at `at`. */
+/** @returns The offset after the quote at `at`. */
 function openQuote(line: string, at: number, wanted: string): number {
   if (line[at] !== '"') throw unlike(line, at, wanted)
   return at + 1
 }
 
-/** @returns The offset of the closing quote: the first that no backslash escapes; the line's end where it was cut off. */
+/**
+ * @returns The offset of the closing quote: the first one without a backslash, or the end of a line that was cut off.
+ */
 function closeQuote(line: string, from: number): number {
   for (let at = line.indexOf('"', from); at >= 0; at = line.indexOf('"', at + 1)) {
     let backslashes = 0
@@ -97,7 +102,7 @@ function closeQuote(line: string, from: number): number {
   return line.length
 }
 
-/** The text of a quoted field, `-` being the log's word for nothing. */
+/** The text of a quoted field; `-` means that it is empty. */
 function text(line: string, from: number, to: number): string {
   const quoted = line.slice(from, to)
   if (quoted === '-') return ''

@@ -16,7 +16,7 @@ import type { Click, Verdict } from './click.ts'
 export interface Profile {
   /** Requests so far. */
   readonly count: number
-  /** The latest click so far: all counters stand at this time. */
+  /** The latest click so far: all counters are as of this time. */
   readonly timeMs: number
   /** Pages of about the last minute. */
   readonly rate: number
@@ -30,13 +30,16 @@ export interface Profile {
   readonly changes: number
 }
 
-/** From here on a click is called fraudulent. */
+/** A click with at least this score is called fraudulent. */
 export const threshold = 0.6
 
-/** Mean lives of the fading counters. */
+/** The mean lifetimes of the decaying counters, in milliseconds. */
 const lifeMs = { rate: 60_000, burst: 2_000, visits: 600_000 } as const
 
-/** Where each feature begins to count, where it counts in full, and what it then adds to the score. */
+/**
+ * For each feature: the value from which it counts, the value at which it counts in full, and what it then adds to
+ * the score.
+ */
 const features = {
   rate: { from: 15, to: 60, weight: 0.45 },
   burst: { from: 4, to: 12, weight: 0.3 },
@@ -49,7 +52,10 @@ const visitsNeeded = 5
 
 const agentWeights: Record<AgentKind, number> = { browser: 0, crawler: 0.1, scripted: 0.35, empty: 0.35 }
 
-/** A page's parts, which a browser fetches by itself: they are counted, and they say nothing about who is clicking. */
+/**
+ * Files that a browser fetches by itself for a page. They are counted as requests, and say nothing about who is
+ * clicking.
+ */
 const parts = /\.(?:css|js|map|png|jpe?g|gif|svg|ico|webp|woff2?|ttf|eot|mp4)(?:\?|$)/i
 
 const unseen: Profile = {
@@ -83,7 +89,7 @@ export function observe(before: Profile | undefined, click: Click): Profile {
   }
 }
 
-/** What the model thinks of the client at its latest click. */
+/** The verdict on the client's latest click. */
 export function judge(client: string, profile: Profile): Verdict {
   const reasons = weigh(profile).filter((reason) => reason.adds >= 0.005)
   const sum = reasons.reduce((total, reason) => total + reason.adds, 0)

@@ -12,7 +12,8 @@ import { defineFunction, groupBy } from 'concord'
 import { parseCombined } from './combined-log.ts'
 
 export default defineFunction({
-  // A line that is no log line is put aside with its reason, see `concord dlq ls parse`: one bad line stops nothing.
+  // A line that is not a log line becomes a dead letter with its reason (`concord dlq ls parse`): one bad line stops
+  // nothing.
   metadata: { name: 'parse', istreams: { lines: groupBy }, ostreams: ['clicks'], onError: 'deadLetter' },
 
   processRecord(ctx, record) {

@@ -1,8 +1,8 @@
 /**
- * Accounts: what `concord fn inspect` says of the pipeline's functions, and what follows from it.
+ * Accounts: what `concord fn inspect` reports about the pipeline's functions, and what follows from it.
  *
- * Two books are kept of every input. The function's own counters are all of one moment, so they tell when a run is
- * through; the ledger of those who send to it outlives a killed instance, so it tells what was lost.
+ * There are two accounts of every input. A function's own counters are all of one moment, so they show when a run is
+ * finished. The ledger of its senders survives a killed instance, so it shows what was lost.
  * @module
  */
 import type { ConcordClient } from 'concord/client'
@@ -13,7 +13,7 @@ export const functionNames = ['parse', 'score', 'alert'] as const
 export type FunctionName = (typeof functionNames)[number]
 
 export interface Account {
-  /** Records that went in, by the function's own counter. */
+  /** Records that were processed, by the function's own counter. */
   readonly counted: number
   readonly out: number
   readonly errors: number
@@ -25,13 +25,13 @@ export interface Account {
 }
 export type Accounts = Readonly<Record<FunctionName, Account>>
 
-/** One step of the way, and how many records did not make it. */
+/** One hop of the pipeline, and how many records were lost there. */
 export interface Hop {
   readonly name: string
   readonly lost: number
-  /** Of the lost: sent and not yet answered for. */
+  /** Of the lost records: sent, and not acknowledged. */
   readonly inFlight: number
-  /** Of the lost: in the hands of an instance that was killed. */
+  /** Of the lost records: at an instance that was killed. */
   readonly unaccounted: number
 }
 
@@ -39,7 +39,7 @@ export async function readAccounts(client: ConcordClient, signal: AbortSignal): 
   const [parse, score, alert] = await Promise.all(
     functionNames.map((name) => readAccount(client, name, signal)),
   )
-  // What went down the pipeline is what the next one's ledger says was sent to it: dead letters go elsewhere.
+  // The ledger of the next function says what was sent down the pipeline: dead letters go elsewhere.
   return { parse: { ...parse!, out: score!.sent }, score: { ...score!, out: alert!.sent }, alert: alert! }
 }
 
@@ -66,7 +66,10 @@ const emptyLedger = {
   unaccounted: 0,
 }
 
-/** Whether all that was accepted has come out at the end of the pipeline, every fraud is in an alert, and it is booked. */
+/**
+ * Whether everything that was accepted has arrived at the end of the pipeline, every fraud is in an alert, and the
+ * ledgers say so.
+ */
 export function isThrough(accepted: number, { parse, score, alert }: Accounts, tally: Tally): boolean {
   return (
     parse.counted === accepted &&
@@ -75,12 +78,12 @@ export function isThrough(accepted: number, { parse, score, alert }: Accounts, t
     tally.verdicts === score.out &&
     tally.alerted === tally.frauds &&
     tally.alerts === alert.out &&
-    // Who sends hears a while after the one who counts that it was handled.
+    // A sender hears later than the counter shows that a record was processed.
     [parse, score, alert].every(({ inFlight }) => inFlight === 0)
   )
 }
 
-/** The way from the client to the verdicts it gets back, hop by hop. */
+/** The hops from the client to its verdicts. */
 export function hopsOf(accepted: number, { parse, score, alert }: Accounts, tally: Tally): Hop[] {
   const unsent = Math.max(0, accepted - parse.sent)
   const unseen = Math.max(0, tally.missed, score.out - tally.verdicts)

@@ -1,12 +1,12 @@
 /**
- * Ending: what becomes of a demo's platform, the same for each demo: it is taken away, or left running with the commands to
- * look around in it and to stop it.
+ * Ending: what happens to a demo's platform at the end: it is removed, or left running, with the commands to look
+ * around in it and to stop it.
  * @module
  */
 import type { Platform } from './platform.ts'
 import type { Screen } from './screen.ts'
 
-/** @param commands What is worth a look in this demo, one command a line. */
+/** @param commands The commands worth trying in this demo, one per line. */
 export async function endPlatform(
   platform: Platform,
   screen: Screen,
@@ -17,7 +17,7 @@ export async function endPlatform(
   else await screen.step('Stopping the platform', () => platform.close())
 }
 
-/** CONCORD_HOME goes with the folder: the reader's next `concord up` would otherwise begin in it again. */
+/** Mentions CONCORD_HOME, because the reader's next `concord up` would otherwise use the same folder. */
 function howToUse(home: string, commands: readonly string[]): string {
   return `
 The platform is still running. To use it:

@@ -11,19 +11,19 @@ import { type ClientRecord, type ConcordClient, ProduceError } from 'concord/cli
 import type { Source } from './source.ts'
 
 const batchLines = 500
-/** With `rate`: batches a second. */
+/** With `rate`: the number of batches a second. */
 const batchesPerSecond = 20
-/** Whatever a line starts with, its key is not longer than this. */
+/** The longest key, whatever a line starts with. */
 const keyCharsMax = 200
 
 export interface FeedOptions {
   readonly rate: number | undefined
   readonly signal: AbortSignal
-  /** Called after each answer, also after one that says how much was taken before the refusal. */
+  /** Called after each answer, also after a refusal that says how much was accepted. */
   readonly onAccepted: (count: number) => void
 }
 
-/** Ends when all is accepted. @throws {ProduceError} */
+/** Resolves when all lines are accepted. @throws {ProduceError} */
 export async function feed(
   client: Pick<ConcordClient, 'produce'>,
   { lines }: Source,

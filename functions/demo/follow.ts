@@ -1,7 +1,7 @@
 /**
- * Follows a stream and holds it back to the demo's pace, so that nothing of it is missed.
+ * Follow: follows a stream and holds it back to the demo's pace, so that nothing is missed.
  *
- *   F1. A follower that breaks is an error: opened again it would have missed records without knowing how many.
+ *   F1. A follower that breaks is an error: reopened, it would have missed an unknown number of records.
  * @module
  */
 import { type ConcordClient, type FollowLine, isRecord } from 'concord/client'
@@ -9,17 +9,17 @@ import type { RecordOutput } from '../../sdk/api/index.ts'
 
 export interface FollowHandlers {
   readonly onRecord: (record: RecordOutput) => void
-  /** The gateway saw that so many records did not reach it. */
+  /** Called if the gateway reports that records did not reach the follower. */
   readonly onMissed: (records: number) => void
   readonly signal: AbortSignal
 }
 
 export interface Follower {
-  /** Settles when the signal has ended it; rejects if anything else did. */
+  /** Resolves when the signal has ended it; rejects if anything else did. */
   readonly ended: Promise<void>
 }
 
-/** Ends when every producer of the stream is bound to the follower. */
+/** Resolves when every producer of the stream waits for the follower. */
 export async function follow(
   client: ConcordClient,
   stream: string,

@@ -1,10 +1,10 @@
 /**
- * Traffic with labelled fraud in it, as lines of a web server's log.
+ * Generator: traffic with labelled fraud in it, as lines of a web server's log.
  *
  *   G1. The same seed gives the same lines and the same labels.
- *   G2. Lines come in the order of their times, as a server writes them.
- *   G3. Labels never enter a line: what knows them is the caller alone.
- *   G4. Memory is bounded by the visitors that are there at one time, not by the lines.
+ *   G2. Lines are in the order of their times, as a server writes them.
+ *   G3. A label never appears in a line: only the caller knows it.
+ *   G4. Memory is bounded by the visitors that are present at one time, not by the number of lines.
  * @module
  */
 import { Random } from './random.ts'
@@ -12,7 +12,7 @@ import { type Request, type VisitorKind, visitorKinds } from './visitors.ts'
 
 export interface Traffic {
   readonly lines: Iterable<string>
-  /** For each client met so far while `lines` was read: whether it is a fraud. */
+  /** For each client in the lines read so far: whether it is a fraud. */
   readonly labels: ReadonlyMap<string, boolean>
 }
 
@@ -51,7 +51,7 @@ function* hits(random: Random): Generator<Hit> {
       ...plan(random).map((request) => ({ ...request, atMs: nowMs + request.atMs, client, fraud })),
     )
     nowMs += random.waitMs(arrivalEveryMs)
-    // Whoever comes later asks later: all that is due before the next arrival can be written now.
+    // Later visitors make later requests, so everything before the next arrival can be written now.
     yield* waiting.filter((hit) => hit.atMs < nowMs).sort((a, b) => a.atMs - b.atMs)
     waiting = waiting.filter((hit) => hit.atMs >= nowMs)
   }
@@ -65,7 +65,7 @@ function pickKind(random: Random): VisitorKind {
     left -= kind.share
     if (left < 0) return kind
   }
-  return visitorKinds[0]! // left by rounding alone
+  return visitorKinds[0]! // reached only because of rounding
 }
 
 /** An address of its own for each visitor: an odd factor permutes the numbers below 2²⁴. */

@@ -14,7 +14,7 @@ export class Latencies {
     this.#total++
   }
 
-  /** The least latency that `share` of all do not exceed; 0 where there are none. */
+  /** The smallest latency that at least `share` of all do not exceed; 0 if there are none. */
   quantile(share: number): number {
     let left = Math.ceil(share * this.#total)
     if (left === 0) return 0

@@ -1,8 +1,9 @@
 /**
- * The demo: the fraud pipeline of functions/clicks/, on a one-machine platform of its own, under real or made traffic.
+ * Main: the demo. It runs the fraud pipeline of functions/clicks/ on a one-machine platform of its own, under real or
+ * generated traffic.
  *
- * It is a client like any other: it knows the command line and the HTTP API, nothing of what is behind them.
- * Exit codes: 0 all came out, 1 something was lost or failed, 2 usage, 128 + n ended by signal n.
+ * It is an ordinary client: it uses only the command line and the HTTP API.
+ * Exit codes: 0 everything came out, 1 something was lost or failed, 2 usage, 128 + n ended by signal n.
  * @module
  */
 import { constants } from 'node:os'
@@ -16,7 +17,7 @@ import { complaints, describe, isRead, summaryOf } from './summary.ts'
 import { swapDemo } from './swap/main.ts'
 import { type Progress, runTraffic } from './traffic-run.ts'
 
-/** So that alerts come within a demo; the function's own default is longer. */
+/** Short, so that alerts arrive during a demo; the function's own default is longer. */
 const alertWindowMs = 2_000
 const clicks = (file: string) => new URL(`../clicks/${file}`, import.meta.url)
 
@@ -62,7 +63,7 @@ Next:
   npm run demo -- --swap        a model replaced under load, then a bad one rolled back
   README.md                     your own function, in five minutes`
 
-/** Prints what came of the run. @returns The exit code. */
+/** Prints the results. @returns The exit code. */
 function report(run: Progress, source: Source, options: DemoOptions): number {
   if (!isRead(run))
     throw new Error('Cannot report on the run: `fn inspect` never answered; is the gateway running?')
@@ -72,7 +73,9 @@ function report(run: Progress, source: Source, options: DemoOptions): number {
   return problems.length === 0 ? 0 : 1
 }
 
-/** Aborted by the signals that ask a program to end. More of the same change nothing: the taking down has bounds. */
+/**
+ * Aborted by the signals that ask a program to end. Further signals are ignored: the clean-up takes a bounded time.
+ */
 function endSignal(): AbortSignal {
   const ended = new AbortController()
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

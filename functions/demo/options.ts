@@ -10,15 +10,15 @@ export interface DemoOptions {
   /** Lines to generate. */
   readonly records: number
   readonly seed: number
-  /** Lines a second; absent: as fast as they are taken. */
+  /** Lines a second; absent: as fast as they are accepted. */
   readonly rate: number | undefined
-  /** A day in a minute through a function that scales, in place of the fraud pipeline. */
+  /** Runs the scaling demo, a day in a minute, instead of the fraud pipeline. */
   readonly scale: boolean
-  /** Versions of the scoring model that replace one another under load. */
+  /** Runs the demo of hot swap: versions of the scoring model that replace one another under load. */
   readonly swap: boolean
-  /** How long the day of `scale` is, or the clicks of `swap` stream. */
+  /** The length of the day of `scale`, or how long the clicks of `swap` last. */
   readonly seconds: number
-  /** Where the day is drawn. */
+  /** The file for the picture of the day. */
   readonly svg: string
   readonly json: boolean
   readonly keep: boolean

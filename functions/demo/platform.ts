@@ -1,9 +1,9 @@
 /**
- * A one-machine platform of the demo's own, in a temporary folder, driven by the command line like any other.
+ * Platform: a one-machine platform for the demo, in a temporary folder, controlled by the command line.
  *
- *   D1. `close` takes everything away again, also where `start` was interrupted half-way.
- *   D2. Settings of the caller's own platform (CONCORD_URL …) do not reach it.
- *   D3. Commands run in process groups of their own: the Ctrl-C that ends the demo does not tear them apart.
+ *   D1. `close` removes everything again, also if `start` was interrupted.
+ *   D2. Settings of the caller's own platform (CONCORD_URL …) do not affect it.
+ *   D3. Commands run in process groups of their own, so that the Ctrl-C that ends the demo does not interrupt them.
  * @module
  */
 import { spawn } from 'node:child_process'
@@ -32,7 +32,7 @@ export class Platform {
     return this.#isUp
   }
 
-  /** Ends when the platform answers. */
+  /** Resolves when the platform answers. */
   async start(): Promise<ConcordClient> {
     await this.#run(['up', '--detach', '--ports', 'free'])
     this.#isUp = true
@@ -40,7 +40,7 @@ export class Platform {
     return new ConcordClient(connection as { url: string; token: string })
   }
 
-  /** Ends when the function runs, or the signal aborts. */
+  /** Resolves when the function runs, or the signal is aborted. */
   async deploy(file: URL, flags: readonly string[], signal: AbortSignal): Promise<void> {
     await this.#run(['fn', 'deploy', fileURLToPath(file), ...flags], signal)
   }
@@ -69,7 +69,7 @@ export class Platform {
   }
 }
 
-/** The environment without the platform's settings, but for the one that says where nats-server is. */
+/** The environment without the platform's settings, except for the path of nats-server. */
 function ownEnvironment(): NodeJS.ProcessEnv {
   const isForeign = (name: string) => name.startsWith('CONCORD_') && name !== 'CONCORD_NATS_SERVER'
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isForeign(name)))

@@ -9,9 +9,9 @@ export interface Quality {
   readonly frauds: number
   /** Frauds that were found. */
   readonly right: number
-  /** Of the clients found, the share that are frauds; 1 where none was found. */
+  /** The share of frauds among the clients found; 1 if none was found. */
   readonly precision: number
-  /** Of the frauds, the share that was found; 1 where there are none. */
+  /** The share of frauds that were found; 1 if there are none. */
   readonly recall: number
 }
 

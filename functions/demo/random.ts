@@ -28,7 +28,7 @@ export class Random {
     return Math.floor(this.between(low, high + 1))
   }
 
-  /** Waiting time until the next of events that come `meanMs` apart, independent of one another. */
+  /** The time until the next event, if independent events are `meanMs` apart on average. */
   waitMs(meanMs: number): number {
     return -Math.log(1 - this.next()) * meanMs
   }

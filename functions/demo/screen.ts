@@ -1,5 +1,5 @@
 /**
- * Screen: what a person sees while the demo runs, on standard error; a line that moves only where there is a terminal.
+ * Screen: the progress that a person sees during the demo, on standard error. Only a terminal gets a moving line.
  * @module
  */
 import type { Look } from './scale/day.ts'
@@ -22,7 +22,7 @@ export class Screen {
     this.#moving = false
   }
 
-  /** Does a step of the set-up, and says how long it took. */
+  /** Runs a step of the set-up, and says how long it took. */
   async step<T>(text: string, work: () => Promise<T>): Promise<T> {
     const startedAtMs = performance.now()
     this.move(`${text} …`)
@@ -46,7 +46,7 @@ export class Screen {
     )
   }
 
-  /** Of the scaling demo. @param time Of the day, from 0 to 1. */
+  /** Progress of the scaling demo. @param time The time of day, from 0 to 1. */
   look({ perSecond, instances, waiting, latencyMs }: Look, time: number): void {
     const minutes = Math.floor(Math.min(1, time) * 24 * 60)
     const clock = `${String(Math.floor(minutes / 60)).padStart(2, '0')}:${String(minutes % 60).padStart(2, '0')}`

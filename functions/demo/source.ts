@@ -1,5 +1,5 @@
 /**
- * Where the demo's log lines come from: a file, plain or gzip, or the generator.
+ * Source: where the demo's log lines come from: a file, plain or gzip, or the generator.
  * @module
  */
 import { createReadStream } from 'node:fs'
@@ -14,7 +14,7 @@ export interface Source {
   /** For people: "50,000 generated lines (seed 1)". */
   readonly name: string
   readonly lines: AsyncIterable<string> | Iterable<string>
-  /** Which of the clients whose lines were read are frauds; absent where nobody knows. */
+  /** Which of the clients in the lines read so far are frauds; absent if nobody knows. */
   readonly labels?: ReadonlyMap<string, boolean>
 }
 
@@ -33,7 +33,7 @@ async function openFile(path: string): Promise<AsyncIterable<Uint8Array>> {
   return compressed ? pipeline(file, createGunzip(), () => {}) : file
 }
 
-/** By its first two bytes, whatever the file is called. */
+/** Decided by the first two bytes, whatever the file is called. */
 async function isGzip(path: string): Promise<boolean> {
   try {
     await using file = await open(path)

@@ -14,7 +14,7 @@ export interface Summary {
   readonly functions: Readonly<
     Record<FunctionName, { readonly in: number; readonly out: number; readonly errors: number }>
   >
-  /** Accepted, and not accounted for at the end of the pipeline. */
+  /** Accepted records that are not accounted for at the end of the pipeline. */
   readonly lost: number
   /** From the first line sent to the last verdict seen. */
   readonly seconds: number
@@ -26,7 +26,7 @@ export interface Summary {
 
 const reasonsShown = 2
 
-/** A run of which `fn inspect` could be read at least once. */
+/** A run in which `fn inspect` could be read at least once. */
 export type Run = Progress & { readonly accounts: Accounts }
 
 export function isRead(run: Progress): run is Run {
@@ -50,7 +50,7 @@ export function summaryOf({ accepted, accounts, tally, startedAtMs }: Run): Summ
   }
 }
 
-/** The summary for people. */
+/** The summary as text. */
 export function describe(run: Run, { labels }: Source): string {
   const { input, functions, lost, seconds, recordsPerSecond, latencyMs, clients } = summaryOf(run)
   const rows = functionNames.map(
@@ -70,7 +70,7 @@ export function describe(run: Run, { labels }: Source): string {
   ].join('\n')
 }
 
-/** What is missing where, a line each; nothing if all came out. */
+/** What is missing, and where, one line each; empty if everything came out. */
 export function complaints({ accepted, accounts, tally, refusal }: Run): string[] {
   const missing = hopsOf(accepted, accounts, tally).filter((hop) => hop.lost > 0)
   const silent = tally.frauds - tally.alerted
@@ -107,7 +107,7 @@ function offenders({ tally }: Run): string[] {
   return ['', table([['top offenders', 'flagged', 'worst', 'why'], ...rows])]
 }
 
-/** So that a row fits a terminal. */
+/** Shortened, so that a row fits on a terminal. */
 function strongest(reasons: readonly string[]): string {
   const more = reasons.length - reasonsShown
   return `${reasons.slice(0, reasonsShown).join('; ')}${more > 0 ? `; ${more} more` : ''}`

@@ -1,5 +1,5 @@
 /**
- * Tally: what came out of the pipeline, read off the records of `verdicts` and `alerts` and nothing else.
+ * Tally: what came out of the pipeline, taken only from the records of `verdicts` and `alerts`.
  * @module
  */
 import type { RecordOutput } from '../../sdk/api/index.ts'
@@ -21,7 +21,7 @@ export class Tally {
   /** Alerts seen, and the fraudulent clicks that they sum up. */
   alerts = 0
   alerted = 0
-  /** Records that did not reach the followers, as the gateway saw it. */
+  /** Records that did not reach the followers, as the gateway reported. */
   missed = 0
   /** When the latest verdict came, on the clock of `performance.now()`. */
   verdictAtMs = 0

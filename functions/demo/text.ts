@@ -1,5 +1,5 @@
 /**
- * Text: figures as people read them.
+ * Text: figures as text for people.
  * @module
  */
 
@@ -11,7 +11,7 @@ export function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`
 }
 
-/** Columns side by side; numbers to the right. */
+/** Formats rows as columns; numbers are aligned right. */
 export function table(rows: readonly (readonly (string | number)[])[]): string {
   const cells = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? count(cell) : cell)))
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)))

@@ -1,9 +1,11 @@
 /**
- * One run: traffic in at `lines`, verdicts and alerts out, until all have come out or nothing moves any more.
+ * TrafficRun: one run of the demo: sends traffic to `lines`, and reads verdicts and alerts until all have come out or
+ * nothing moves any more.
  *
- *   R1. The followers are bound before the first line is sent: what they see is everything.
- *   R2. The figures come from the followed streams and from `fn inspect`; nothing is computed beside the platform.
- *   R3. A poll of `fn inspect` that fails is no news, and no news for `stallMs` ends the run.
+ *   R1. The followers are connected before the first line is sent, so they see everything.
+ *   R2. The figures come from the followed streams and from `fn inspect`; nothing is computed outside of the
+ *       platform.
+ *   R3. A poll of `fn inspect` that fails is ignored; without a successful one for `stallMs` the run ends.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -23,7 +25,7 @@ export interface Progress {
   readonly startedAtMs: number
   readonly tally: Tally
   accepted: number
-  /** Whether every line was accepted, or the gateway took no more and `refusal` says why. */
+  /** Whether every line was accepted; or the gateway accepted no more, and `refusal` says why. */
   fed: boolean
   refusal?: CodedError
   /** As of the latest poll; undefined before the first. */
@@ -88,7 +90,7 @@ async function feedAll(
   run.fed = true
 }
 
-/** Polls until all is through, or nothing has moved for `stallMs`. */
+/** Polls until everything has come out, or nothing has moved for `stallMs`. */
 async function watch(
   client: ConcordClient,
   run: Progress,

@@ -57,7 +57,7 @@ const pageParts = [
 const article = (random: Random) => `/articles/${random.integer(1, 400)}`
 const advert = (random: Random) => `/click?ad=${random.integer(1, 60)}&slot=${random.integer(1, 4)}`
 
-/** A person reads a few articles, each with its parts, and now and then clicks on an advert. */
+/** A person reads a few articles, each with its parts, and sometimes clicks on an advert. */
 function person(random: Random): Request[] {
   const agent = random.pick(browsers)
   const requests: Request[] = []
@@ -84,7 +84,7 @@ function office(random: Random): Request[] {
   return people.flat()
 }
 
-/** What the programs have in common: `count` requests, a pause between them, and how each looks. */
+/** What all programs have in common: `count` requests with pauses between them, and how each request looks. */
 function program(
   count: number,
   pauseMs: (index: number) => number,
@@ -111,7 +111,7 @@ function monitor(random: Random): Request[] {
   )
 }
 
-/** A partner that copies the articles, as agreed: honest, and just like a fraud to look at. */
+/** A partner that copies the articles, by agreement: honest, and it looks exactly like a fraud. */
 function partner(random: Random): Request[] {
   const look = () => ({ path: article(random), referrer: '', agent: 'Go-http-client/2.0' })
   return program(random.integer(60, 120), () => random.between(400, 1_200), look)
@@ -137,7 +137,7 @@ function masquerade(random: Random): Request[] {
   return program(random.integer(40, 90), () => random.between(500, 2_500), look)
 }
 
-/** No agent at all, in volleys. */
+/** No agent at all, in bursts. */
 function volley(random: Random): Request[] {
   const look = () => ({ path: advert(random), referrer: '', agent: '' })
   return program(
@@ -147,7 +147,7 @@ function volley(random: Random): Request[] {
   )
 }
 
-/** A person, or something just like one, paid to click: nothing here for the model to see. */
+/** A person, or something that acts like one, paid to click: the model cannot see it. */
 function patient(random: Random): Request[] {
   const agent = random.pick(browsers)
   const look = () => ({ path: advert(random), referrer: site + article(random), agent })

@@ -31,7 +31,7 @@ export default defineFunction({
   processRecord(ctx, record) {
     const { partition } = record
     const line = record.text()
-    parseLine(line) // what is no log line is no message either
+    parseLine(line) // throws if the line is not a log line, which then is not counted
     const { pane, ends } = countMessage(ctx, panes)
     for (const word of wordsOf(line)) addWord(ctx, word, pane, panes.count, pane - 1)
     if (!ends) return

@@ -1,14 +1,14 @@
 /**
- * EventTime: how far the time that stands in the lines has come in a partition, and which windows that closes.
+ * EventTime: how far the time in the lines of a partition has advanced, and which windows that closes.
  *
- * The watermark is the latest time seen less the lateness allowed.
+ * The watermark is the latest time seen minus the allowed lateness.
  *
- *   T1. A line before the watermark is late: refused, so that its function's policy puts it aside and counts it.
- *   T2. A window closes once, in the order of windows, when the watermark has reached its end; so no line that is taken
- *       belongs to a window that has closed.
- *   T3. One call closes at most as many windows as lateness and window hold panes, however far the time jumps.
+ *   T1. A line before the watermark is late: it is refused, so that the function's policy counts it.
+ *   T2. A window closes once, in the order of windows, when the watermark has reached its end. So no accepted line
+ *       belongs to a closed window.
+ *   T3. One call closes at most as many windows as lateness and window have panes, however far the time jumps.
  *
- * What it knows of a partition is one value in its state.
+ * Everything that it knows about a partition is one value in its state.
  * @module
  */
 import type { Context } from 'concord'
@@ -38,7 +38,7 @@ export class EventTime {
     this.#latenessMs = latenessMs
   }
 
-  /** Takes a line's time. @throws {RangeError} If it is late (T1). */
+  /** Accepts the time of a line. @throws {RangeError} If it is late (T1). */
   advance(ctx: Context, timeMs: number): Step {
     const pane = this.#panes.paneOf(timeMs)
     const known = this.progress(ctx)
@@ -50,13 +50,13 @@ export class EventTime {
     return this.#move(ctx, known ?? first, watermarkMs, pane)
   }
 
-  /** Closes every window that holds something, since no line is awaited any more. */
+  /** Closes every window that has lines, because no more are expected. */
   closeAll(ctx: Context): Step {
     const known = this.progress(ctx)!
     return this.#move(ctx, known, this.#panes.startOf(known.newest + this.#panes.count), known.newest)
   }
 
-  /** What is known of the partition at hand; undefined before its first line. */
+  /** What is known about the current partition; undefined before its first line. */
   progress(ctx: Context): Progress | undefined {
     return ctx.getJson<Progress>(stateKey)
   }
@@ -64,7 +64,7 @@ export class EventTime {
   #move(ctx: Context, from: Progress, toMs: number, pane: number): Step {
     const watermarkMs = Math.max(from.watermarkMs, toMs)
     const reached = this.#panes.paneOf(watermarkMs) - 1
-    // One window behind those of the newest pane closes with them: it is empty, and there counts fall to nothing (T3).
+    // The window after those of the newest pane closes with them: it is empty, and its count is 0 (T3).
     const last = Math.min(reached, from.newest + this.#panes.count)
     const closing: number[] = []
     for (let window = from.closed + 1; window <= last; window++) closing.push(window)

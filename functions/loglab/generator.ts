@@ -1,9 +1,9 @@
 /**
- * Lines as the logs of supercomputers have them, out of a seed; for tests and for trying the functions out.
+ * Generator: lines like those in the logs of supercomputers, from a seed; for tests and for trying the functions.
  *
  *   G1. The same seed and options give the same lines.
- *   G2. A line lies at most `disorderMs` before the latest of those in front of it.
- *   G3. A share of lines comes twice, as when a relay sends again what it had sent; the words have a long tail.
+ *   G2. A line is at most `disorderMs` earlier than the latest line before it.
+ *   G3. Some lines come twice, as when a relay repeats itself; the frequencies of words have a long tail.
  * @module
  */
 import { Random } from '../demo/random.ts'
@@ -12,10 +12,10 @@ export interface LogOptions {
   readonly lines: number
   /** Time of the first line. Default 2004-12-12T20:12:28Z. */
   readonly startMs?: number
-  /** Mean time from a line to the next. */
+  /** The mean time between two lines. */
   readonly everyMs?: number
   readonly disorderMs?: number
-  /** Share of lines that come twice. */
+  /** The share of lines that come twice. */
   readonly repeats?: number
 }
 
@@ -63,7 +63,7 @@ const payloads: readonly ((random: Random) => string)[] = [
   () => `-- MARK --`,
 ]
 
-/** A node: some of few administrators' machines, else one of many. */
+/** A node: often one of a few administrators' machines, else one of many. */
 function pickNode(random: Random): string {
   const tail = Math.floor(1 / (random.next() + 0.002))
   return random.next() < 0.3 ? `ladmin${random.integer(1, 3)}` : `ln${tail}`

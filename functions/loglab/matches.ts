@@ -1,8 +1,8 @@
 /**
- * Matches: what a match is, and the result sets of windows.
+ * Matches: a match, and the result sets of windows.
  *
- * A match leaves at once, once for each window it lies in, under the window's key; when the window closes, one more record
- * under that key says how many there were. So a set of any size costs one number of state.
+ * A match is sent at once, once for each window that contains it, under the window's key. When the window closes, one
+ * more record under that key says how many matches there were. So a set of any size needs only one number of state.
  * @module
  */
 import type { Context, Windows } from 'concord'
@@ -22,7 +22,7 @@ export function matchOf({ timeMs, host, user, payload }: LogLine): Match {
   return { time: new Date(timeMs).toISOString(), host, user: user ?? null, payload }
 }
 
-/** How many matches lie in each window; a match lies at a time, or at the number of its line. */
+/** The number of matches in each window. The position of a match is its time, or the number of its line. */
 export function matchesIn(ctx: Context, { count, slide }: SlidingPanes): Windows {
   return ctx.windows('matches', { size: count * slide, every: slide })
 }

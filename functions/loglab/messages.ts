@@ -1,8 +1,8 @@
 /**
- * Messages: windows of so many lines of a partition, in the order in which they came.
+ * Messages: windows of a fixed number of lines of a partition, in the order of arrival.
  *
- * A partition is the unit of order, so it is its lines that are counted; a stream of one partition has windows of the
- * whole stream. Only full windows count: the first closes when as many lines have come as it holds.
+ * The partition is the unit of order, so the lines of each partition are counted; a stream of one partition has
+ * windows over the whole stream. Only full windows count: the first closes when it has all of its lines.
  * @module
  */
 import type { Context, LifecycleContext } from 'concord'
@@ -10,9 +10,9 @@ import { type Panes, type SlidingPanes, slidingPanes, windowOf } from './panes.t
 import { setting } from './settings.ts'
 
 export interface MessageWindow {
-  /** Number of the first line in it, from 0. */
+  /** The number of its first line, from 0. */
   readonly from: number
-  /** Number of the first line behind it. */
+  /** The number of the first line after it. */
   readonly to: number
   readonly partition: number
 }
@@ -26,7 +26,7 @@ export interface Message {
   /** From 0. */
   readonly number: number
   readonly pane: number
-  /** Whether it is the pane's last: the window of that pane closes then. */
+  /** Whether it is the last line of its pane: then the window of that pane closes. */
   readonly ends: boolean
 }
 
@@ -37,7 +37,7 @@ export function countMessage(ctx: Context, panes: Panes): Message {
   return { number: next - 1, pane, ends: next === panes.startOf(pane + 1) }
 }
 
-/** The first window that begins with the first line or behind it. */
+/** The first window that begins with the first line, or after it. */
 export function firstWindow(panes: Panes): number {
   return panes.count - 1
 }

@@ -1,13 +1,14 @@
 /**
- * Panes: a line of time, or of messages, cut into pieces; a window is some panes in a row, and is named by its last.
+ * Panes: time, or a sequence of messages, divided into pieces. A window is a number of consecutive panes, and is
+ * named by its last pane.
  *
- * Windows that slide by a pane and are `count` panes long: a pane lies in the windows pane … pane + count − 1. A
- * tumbling window is one of a single pane.
+ * If windows slide by one pane and have `count` panes, a pane belongs to the windows pane … pane + count − 1. A
+ * tumbling window has a single pane.
  * @module
  */
 
 export interface Panes {
-  /** Panes in a window. */
+  /** The number of panes in a window. */
   readonly count: number
   paneOf(position: number): number
   startOf(pane: number): number
@@ -42,12 +43,12 @@ export const months: Panes = {
   startOf: (month) => Date.UTC(Math.floor(month / 12), month % 12),
 }
 
-/** Where the window that ends with a pane begins, and where it ends (the first position behind it). */
+/** The start of the window that ends with a pane, and its end (the first position after it). */
 export function windowOf(panes: Panes, last: number): { from: number; to: number } {
   return { from: panes.startOf(last - panes.count + 1), to: panes.startOf(last + 1) }
 }
 
-/** As windowOf, of time. */
+/** The same as `windowOf`, for times. */
 export function timeWindowOf(panes: Panes, last: number): { from: string; to: string } {
   const { from, to } = windowOf(panes, last)
   return { from: new Date(from).toISOString(), to: new Date(to).toISOString() }

@@ -1,9 +1,9 @@
 /**
- * Queue: what a partition's state has to forget, in the order in which it came, each with the pane it belongs to.
+ * Queue: what the state of a partition has to forget, in order of arrival, each with its pane.
  *
- *   Q1. Forgetting is spread: `push` adds one and forgets at most two, so no record pays for a whole window, and what
- *       is kept of closed panes shrinks as fast as new things come.
- *   Q2. What lies behind something newer waits for it: at most the lateness allowed.
+ *   Q1. Forgetting is spread out: `push` adds one name and forgets at most two. So no record pays for a whole window,
+ *       and what is kept of closed panes shrinks as fast as new names arrive.
+ *   Q2. A name behind a newer one waits for it, at most for the allowed lateness.
  * @module
  */
 import type { Context } from 'concord'

@@ -22,12 +22,12 @@ export function wordSetting(ctx: WithEnv): string {
   return word
 }
 
-/** How far a line may lie behind the latest one of its partition. */
+/** How far a line may be behind the latest line of its partition. */
 export function latenessSetting(ctx: WithEnv): number {
   return setting(ctx, 'LATENESS_MS', 10_000, 0)
 }
 
-/** After how long without a line the windows of a partition close. */
+/** How long a partition may be without a line before its windows close. */
 export function idleSetting(ctx: WithEnv): number {
   return setting(ctx, 'IDLE_MS', 10_000, 1)
 }

@@ -33,6 +33,7 @@ export function changeText({ path, before, after }: Change): string {
   return `${path}: ${JSON.stringify(before)} → ${JSON.stringify(after)}`
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+/** Whether a value is an object with keys, and no list. */
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,4 +1,4 @@
-/** What the host of an isolate needs of the runtime; the rest of it runs inside. */
+/** The front door of the runtime for the host of an isolate; the rest runs inside. */
 export {
   Capture,
   dirtyPages,

@@ -1,9 +1,9 @@
 /**
- * The runtime's entry inside an isolate. runner/isolate bundles it, evaluates it before any code of the author's, and
- * calls what it exports; nothing else of it can be reached from that code.
+ * IsolateMain: the runtime's entry inside an isolate. It is evaluated before any code of the author's, and the host
+ * calls what it exports; that code can reach nothing else of it.
  *
- *   IM1. Nothing is thrown out of an exported function and nothing but a number or a string is answered: the host reads
- *        the rest in shared memory.
+ *   IM1. An exported function throws nothing and returns only a number or a string: the host reads everything else in
+ *        shared memory.
  *   IM2. Views of shared memory are made in `boot`, before any code of the author's.
  * @module
  */
@@ -35,7 +35,7 @@ export interface OutputConfig {
   readonly keyed: boolean
 }
 
-/** What the host says once, as JSON. */
+/** The configuration that the host passes once, as JSON. */
 export interface BootConfig {
   readonly function: string
   readonly version: number
@@ -46,14 +46,14 @@ export interface BootConfig {
   readonly logLevel: LogLevel
   readonly policy: ErrorPolicy
   readonly inputs: readonly string[]
-  /** See `EngineOptions`; a tap from before it has none. */
+  /** See `EngineOptions`. Taps of builds before it existed have none. */
   readonly arenas?: readonly number[]
   readonly outputs: readonly OutputConfig[]
   readonly outputBytesPerRecord: number
   readonly stateBytesMax: number
   /** The version that ran before, in an isolate beside this one. */
   readonly replaces?: number
-  /** Files beside the bundle: by name, the sha256 of the bytes. */
+  /** The assets: by name, the sha256 of the bytes. */
   readonly assets?: Readonly<Record<string, string>>
   /** See `EngineOptions`. */
   readonly onTrial?: boolean
@@ -62,9 +62,9 @@ export interface BootConfig {
 
 let config: BootConfig
 let seam: Seam
-/** Each batch has a stream of its own, so that it can be run again by itself (I6). */
+/** Each batch has its own stream of random numbers, so that it can be repeated by itself (I6). */
 let chacha: ChaCha
-/** A batch that is given in parts (runner/shadow/) draws on where it was. */
+/** A batch that is processed in parts (runner/shadow/) continues its stream. */
 let lastBatch = 0
 let engine: Engine | undefined
 let board: Board
@@ -72,12 +72,12 @@ let writer: OutcomeWriter
 let inputRegion: SharedArrayBuffer
 let stateMemory: StateMemory
 let assets: AssetShelf
-/** The batch, out of shared memory. */
+/** The batch, from shared memory. */
 let input: Input
 let reports: ReportBudget
 let timerAtHand: TimerAtHand
 
-/** Before the author's code: keeps the regions and installs the globals. */
+/** Called before the author's code: takes the shared memory and installs the globals. */
 export function boot(
   json: string,
   inputMemory: SharedArrayBuffer,
@@ -118,8 +118,8 @@ export function boot(
 }
 
 /**
- * Before the author's code: takes the assets.
- * @param json Their names, each with which of the contents it has: several may have one.
+ * Called before the author's code: takes the assets.
+ * @param json Their names, each with the index of its content: several names may have the same content.
  */
 export function giveAssets(json: string, ...contents: SharedArrayBuffer[]): number {
   return guarded(() => {
@@ -129,8 +129,8 @@ export function giveAssets(json: string, ...contents: SharedArrayBuffer[]): numb
 }
 
 /**
- * Takes the next slabs, each of the partition in the same place of the list. Before the author's code: those of an
- * isolate that has ended, whose last commit the host has put into the control region.
+ * Adds a slab to each of the listed partitions. Before the author's code: the slabs of an isolate that has ended; the
+ * host has put its last commit into the control region.
  */
 export function giveSlabs(json: string, ...slabs: SharedArrayBuffer[]): number {
   return guarded(() => {
@@ -140,7 +140,7 @@ export function giveSlabs(json: string, ...slabs: SharedArrayBuffer[]): number {
   })
 }
 
-/** Between two batches: arenas without entries use no more than a new one. @param json Their partitions. */
+/** Between two batches: shrinks arenas without entries to the size of a new one. @param json Their partitions. */
 export function shrinkState(json: string): number {
   return guarded(() => {
     const partitions = fromJson(json) as number[]
@@ -148,7 +148,10 @@ export function shrinkState(json: string): number {
   })
 }
 
-/** Between two batches: gives back slabs that arenas do not use. @param json Partitions, each with how many slabs it keeps. */
+/**
+ * Between two batches: gives back slabs that arenas do not use. @param json Partitions, each with the number of slabs
+ * to keep.
+ */
 export function giveBackSlabs(json: string): number {
   return guarded(() => {
     const kept = fromJson(json) as [number, number][]
@@ -156,12 +159,12 @@ export function giveBackSlabs(json: string): number {
   })
 }
 
-/** Takes what pages are kept in that a checkpoint under way still needs. */
+/** Takes the memory for pages that a checkpoint under way still needs. */
 export function giveShadow(memory: SharedArrayBuffer): number {
   return guarded(() => stateMemory.setShadow(memory))
 }
 
-/** Takes the default export. @returns JSON of why it is refused, or the empty string. */
+/** Takes the default export. @returns Why it is refused, as JSON; or an empty string. */
 export function define(exported: unknown): string {
   try {
     engine = new Engine({
@@ -192,8 +195,8 @@ export function lifecycle(callback: 'init' | 'destroy', nowMs: number): number {
 }
 
 /**
- * Processes the `frames` frames that take the first `bytes` bytes of the input region.
- * @param share Whose of them, as JSON of a KeyShare; undefined: all.
+ * Processes the `frames` frames in the first `bytes` bytes of the input region.
+ * @param share The keys that belong to this isolate, as JSON of a KeyShare; undefined: all.
  */
 export function run(
   frames: number,
@@ -227,7 +230,7 @@ export function setOutputs(json: string): number {
   return guarded(() => engine!.setOutputs(streams(fromJson(json) as OutputConfig[])))
 }
 
-/** @param json The partitions whose state and timers stay. */
+/** @param json The partitions whose state and timers are kept. */
 export function keepPartitions(json: string): number {
   return guarded(() => {
     const kept = fromJson(json) as number[]
@@ -244,7 +247,10 @@ export function letGo(): number {
   })
 }
 
-/** Takes over what another isolate has let go of: `keepPartitions`, `giveSlabs`, `giveShadow` and `adoptPartitions` in one. */
+/**
+ * Takes over the state of another isolate: `keepPartitions`, `giveSlabs`, `giveShadow` and `adoptPartitions` in one
+ * call.
+ */
 export function takeOver(
   json: string,
   shadow: SharedArrayBuffer | undefined,
@@ -262,12 +268,15 @@ export function takeOver(
   })
 }
 
-/** Between two batches: says which timer is due first (timer-at-hand.ts). */
+/** Between two batches: writes which timer is due first (timer-at-hand.ts). */
 export function showTimer(nowMs: number): number {
   return guarded(() => engine!.atTimers(nowMs, (desk) => desk.show(nowMs)))
 }
 
-/** Between two batches: sets a timer, or takes one out, of which nothing is called. Where it finds no room it says what it lacks. */
+/**
+ * Between two batches: sets or deletes a timer without calling anything. If memory is lacking, the control words say
+ * how much.
+ */
 export function changeTimer(
   partition: number,
   key: string,
@@ -280,7 +289,7 @@ export function changeTimer(
   )
 }
 
-/** No other version has anything in the state any more, but those that read the format `kept`. */
+/** From now on only versions that read the format `kept` have entries in the state. */
 export function settleFormat(kept: number): number {
   return guarded(() => engine!.settleFormat(kept))
 }
@@ -289,7 +298,7 @@ export function endTrial(): number {
   return guarded(() => engine!.endTrial())
 }
 
-/** @returns 0, or 1 if the runtime broke: the author's code has taken away a built-in that it stands on. */
+/** @returns 0; or 1 if the runtime broke, because the author's code has removed a built-in that it needs. */
 function guarded(call: () => void): number {
   try {
     call()

@@ -1,8 +1,8 @@
 /**
- * Day: orders over a day in a minute, and what comes of each.
+ * Day: sends the orders of a day, in a minute, and checks the receipts.
  *
- *   DY1. Each order is numbered within its customer, and its receipt says how many orders state has counted: so what is lost,
- *        comes twice, or meets the wrong state shows.
+ *   DY1. Each order is numbered within its customer, and its receipt contains the count in state. So a lost order, a
+ *        repeated one, and wrong state become visible.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,22 +11,22 @@ import { ofDay } from '../../../sdk/scaling/index.ts'
 
 const customers = 200
 const turnMs = 25
-/** What is still on its way at the end is waited for so long. */
+/** How long to wait at the end for orders that are still on their way. */
 const lastMs = 30_000
 
-/** What was seen at a time. */
+/** A measurement. */
 export interface Look {
   readonly perSecond: number
   readonly instances: number
   readonly waiting: number
-  /** Of the receipts since the last look, the latest one. */
+  /** The longest latency of the receipts since the last measurement. */
   readonly latencyMs: number
 }
 
 export interface DayOptions {
   readonly client: ConcordClient
   readonly seconds: number
-  /** Orders a second at most. */
+  /** The most orders a second. */
   readonly peak: number
   readonly signal: AbortSignal
   readonly onLook: (look: Look, time: number) => void
@@ -36,7 +36,7 @@ export interface Day {
   readonly looks: readonly Look[]
   readonly sent: number
   readonly received: number
-  /** Receipts that were not the next one of their customer, or that state had counted wrongly. */
+  /** Receipts that were not the next one of their customer, or whose count was wrong. */
   readonly wrong: number
 }
 
@@ -104,7 +104,7 @@ class Receipts {
     return this.#ready.promise
   }
 
-  /** The longest since the last time it was asked. */
+  /** The longest latency since the last call. */
   latencyMs(): number {
     const latestMs = this.#latestMs
     this.#latestMs = 0

@@ -1,5 +1,6 @@
 /**
- * The scaling demo, `npm run demo -- --scale`: a day's traffic in a minute, through a function that waits, scaled by its policy.
+ * Main: the scaling demo, `npm run demo -- --scale`: a day's traffic in a minute, through a function that is scaled
+ * by its policy.
  * @module
  */
 import { writeFile } from 'node:fs/promises'

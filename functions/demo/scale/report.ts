@@ -1,5 +1,5 @@
 /**
- * Report: a day of the scaling demo as lines of a terminal, as an SVG, and as figures.
+ * Report: a day of the scaling demo as lines for a terminal, as an SVG, and as figures.
  * @module
  */
 import { chartSvg, chartText, type Row } from '../../../sdk/scaling/index.ts'
@@ -37,7 +37,7 @@ export function figuresOf({ looks, sent, received, wrong }: Day) {
     instancesMax: most(({ instances }) => instances),
     instancesAtEnd: looks.at(-1)?.instances ?? 0,
     waitingMax: most(({ waiting }) => waiting),
-    /** Of each half second the latest receipt. */
+    /** The longest latency of each half second. */
     latencyMedianMs: Math.round(latencies[Math.floor(latencies.length / 2)] ?? 0),
     latencyMaxMs: Math.round(most(({ latencyMs }) => latencyMs)),
   }

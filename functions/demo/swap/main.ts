@@ -1,6 +1,6 @@
 /**
- * The demo of hot swap, `npm run demo -- --swap`: clicks at a steady rate, and the model that scores them replaced meanwhile:
- * v1 by v2, and v2 by a bad v3 that its canary rolls back.
+ * Main: the demo of hot swap, `npm run demo -- --swap`: clicks at a steady rate, while the model that scores them is
+ * replaced: v1 by v2, and v2 by a bad v3, which its canary rolls back.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,9 +14,9 @@ import { complaintsOf, figuresOf, type SwapRun, storyText, worthText } from './r
 import { ClickStream } from './stream.ts'
 
 const rateDefault = 2_000
-/** Of the whole time: when the second version comes, and when the third. */
+/** When the second and the third version are deployed, as shares of the whole time. */
 const [secondAt, thirdAt] = [0.3, 0.6]
-/** A canary that was not judged by then is a failure of the demo. */
+/** A canary that was not judged after this time counts as a failure of the demo. */
 const judgedWithinMs = 120_000
 const lookMs = 250
 const worthALook = [
@@ -60,7 +60,7 @@ class Story {
   readonly #stream: ClickStream
   readonly #screen: Screen
   readonly #signal: AbortSignal
-  /** The version that judges most clicks. */
+  /** The version that judges most clicks now. */
   #version = 1
 
   constructor(

@@ -8,11 +8,14 @@ import type { Scores } from './scores.ts'
 import type { ClickStream } from './stream.ts'
 
 const columns = 72
-/** What is looked at around a change of versions, and as long at other times to compare it with. */
+/** The interval around a change of versions, and the length of the intervals to compare it with. */
 const windowMs = 1_000
 const models = ['', 'believes the agent', 'looks at what a client does', 'throws without a referrer'] as const
 
-/** What was seen at a time: clicks judged so far by each version, and the longest time without a verdict since the look before. */
+/**
+ * A measurement: clicks judged so far by each version, and the longest time without a verdict since the measurement
+ * before.
+ */
 export interface SwapLook {
   readonly atMs: number
   readonly clicks: readonly number[]
@@ -25,7 +28,7 @@ export interface SwapRun {
   readonly seconds: number
   /** When the second version was deployed. */
   readonly swapAskedMs: number
-  /** Between the last call of the old one and the first of the new one, as the runner measures it. */
+  /** From the last call into the old version to the first into the new one, measured by the runner. */
   readonly pauseMs: number
   readonly canary: { readonly state: string; readonly reason: string }
   readonly versionAtEnd: number
@@ -102,7 +105,7 @@ function rowsOf({ looks }: SwapRun): Row[] {
   return [...rates, { name: 'no verdict for', values: looks.map(({ gapMs }) => gapMs), unit: ' ms' }]
 }
 
-/** What should not be, a line each. */
+/** What went wrong, one line each. */
 export function complaintsOf(run: SwapRun): string[] {
   const { lost, repeated, missed, canary, versionAtEnd, versions } = figuresOf(run)
   const complaints = [
@@ -116,7 +119,7 @@ export function complaintsOf(run: SwapRun): string[] {
   return complaints.filter((complaint) => complaint !== false)
 }
 
-/** In a few words: how right a version has been. */
+/** How good a version's verdicts were, in a few words. */
 export function worthText(scores: Scores, version: number): string {
   const { precision, recall, frauds, right } = scores.qualityOf(version)
   return `${count(scores.clicks.get(version) ?? 0)} clicks, precision ${percent(precision)}, recall ${percent(recall)} (${right} of ${frauds} frauds)`

@@ -1,6 +1,6 @@
 /**
- * score, the model of the demo's first version: it believes what a User-Agent says. The profiles that it gathers are whole:
- * the next version finds them where it takes over.
+ * score, version 1 of the demo's model: it believes what a User-Agent says. It already collects whole profiles, which
+ * the next version uses when it takes over.
  * @module
  */
 import { defineFunction, groupBy } from 'concord'

@@ -1,5 +1,5 @@
 /**
- * score, the model of the demo's second version: that of functions/clicks/, which looks at what a client does.
+ * score, version 2 of the demo's model: the one of functions/clicks/, which looks at what a client does.
  * @module
  */
 import { defineFunction, groupBy } from 'concord'

@@ -1,6 +1,6 @@
 /**
- * score, the bad version of the demo: who comes from a site that frauds come from is judged harder. Its author has tried it on
- * clicks that have a referrer. `new URL('')` throws.
+ * score, the bad version of the demo: clients from a site that frauds come from are judged more severely. Its author
+ * tested it only with clicks that have a referrer; `new URL('')` throws.
  * @module
  */
 import { defineFunction, groupBy } from 'concord'

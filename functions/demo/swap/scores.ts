@@ -1,10 +1,11 @@
 /**
- * Scores: what the verdicts of each version were worth, and whether any is missing.
+ * Scores: how good the verdicts of each version were, and whether any is missing.
  *
- *   QU1. What is a fraud is known from the generator alone; which version judged is said by the verdict itself.
- *   QU2. A verdict says how many clicks of its client state has counted. So it was one by one, whatever version was at work: a
- *        number left out is a click lost, one that was there before is a click judged twice, or out of order.
- *   QU3. A version is measured by the clients whom no other one has judged.
+ *   QU1. Only the generator knows what is a fraud; the verdict itself says which version judged.
+ *   QU2. A verdict contains the count of its client's clicks in state. The counts must go up one by one, whatever
+ *        version runs: a missing number is a lost click; a number that came before is a click judged twice, or out of
+ *        order.
+ *   QU3. A version is measured by the clients that no other version has judged.
  * @module
  */
 import type { RecordOutput } from '../../../sdk/api/index.ts'
@@ -14,7 +15,7 @@ import { type Quality, qualityOf } from '../quality.ts'
 
 interface Client {
   count: number
-  /** The version that judged its clicks; 0: several did. */
+  /** The version that judged its clicks; 0: more than one. */
   version: number
   called: boolean
 }
@@ -25,7 +26,7 @@ export class Scores {
   /** When verdicts came, on the clock of `performance.now()`. */
   readonly #times: number[] = []
   readonly latencies = new Latencies()
-  /** Clicks, by the version that judged them. */
+  /** The number of clicks judged by each version. */
   readonly clicks = new Map<number, number>()
   /** When the first verdict of each version came. */
   readonly firstAtMs = new Map<number, number>()
@@ -54,7 +55,7 @@ export class Scores {
     this.#clients.set(name, client)
   }
 
-  /** QU3. */
+  /** The verdicts on clients that only this version has judged (QU3). */
   qualityOf(version: number): Quality {
     const judged = [...this.#clients].filter(([, client]) => client.version === version)
     const labels = new Map(judged.map(([name]) => [name, this.#labels.get(name) ?? false]))

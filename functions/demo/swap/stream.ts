@@ -1,8 +1,9 @@
 /**
- * ClickStream: clicks at a steady rate, whatever happens behind, and their verdicts, until it is told to end.
+ * ClickStream: sends clicks at a steady rate, whatever happens to them, and follows their verdicts, until it is told
+ * to end.
  *
- *   CS1. Verdicts are followed before the first click is sent: what they say is everything.
- *   CS2. A click is due at its time, however long the ones before it waited: what waits for room counts as latency.
+ *   CS1. Verdicts are followed before the first click is sent, so all of them are seen.
+ *   CS2. A click is due at its time, however long earlier ones waited: waiting for room counts as latency.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -12,7 +13,7 @@ import { generateTraffic } from '../generator.ts'
 import { Scores } from './scores.ts'
 
 const turnMs = 10
-/** What is still on its way at the end is waited for so long. */
+/** How long to wait at the end for verdicts that are still on their way. */
 const lastMs = 30_000
 
 export interface StreamOptions {
@@ -28,12 +29,15 @@ export class ClickStream {
   readonly #over = new AbortController()
   readonly #lines: Iterator<string>
   readonly scores: Scores
-  /** Settles when all clicks that were sent have a verdict, or none came for long; rejects if a follower or the gateway fails. */
+  /**
+   * Resolves when all clicks that were sent have a verdict, or none came for long; rejects if a follower or the
+   * gateway fails.
+   */
   ended: Promise<void> = Promise.resolve()
   readonly startedMs = performance.now()
   #ending = false
   sent = 0
-  /** Records that did not reach the follower, as the gateway saw it. */
+  /** Records that did not reach the follower, as the gateway reported. */
   missed = 0
 
   private constructor(options: StreamOptions) {
@@ -43,7 +47,7 @@ export class ClickStream {
     this.scores = new Scores(labels)
   }
 
-  /** Ends when the first clicks are about to be sent. */
+  /** Resolves when the first clicks are about to be sent. */
   static async start(options: StreamOptions): Promise<ClickStream> {
     const stream = new ClickStream(options)
     const { ended } = await follow(options.client, 'verdicts', {
@@ -58,12 +62,12 @@ export class ClickStream {
     return stream
   }
 
-  /** Seconds since its begin. */
+  /** Seconds since it began. */
   get seconds(): number {
     return (performance.now() - this.startedMs) / 1000
   }
 
-  /** Sends no more, and waits for what is on its way. */
+  /** Stops sending, and waits for the verdicts that are still on their way. */
   async end(): Promise<void> {
     this.#ending = true
     await this.ended
@@ -87,7 +91,7 @@ export class ClickStream {
       await sleep(turnMs, undefined, { signal })
   }
 
-  /** CS2. */
+  /** Sends each click when it is due (CS2). */
   #click(startedMs: number, nth: number): ClientRecord {
     const line = String(this.#lines.next().value)
     const timeMs = performance.timeOrigin + startedMs + (nth / this.#options.rate) * 1000

@@ -7,9 +7,7 @@ import type { Slabs } from './slabs.ts'
 export const arenaErrors = {
   /** `limits.stateMib` leaves no room for an entry. */
   ERR_STATE_FULL: 'function',
-  /**
-   * Memory for state is being added. The current record is undone and processed again, whatever its callback does.
-   */
+  /** Memory for state is being added. The record is undone and processed again, whatever its callback does. */
   ERR_STATE_GROWING: 'transient',
   /** A key or a value is longer than an entry can hold. */
   ERR_STATE_TOO_LARGE: 'function',

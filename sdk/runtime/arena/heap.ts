@@ -20,16 +20,16 @@ import type { Roots } from './roots.ts'
 
 const { clz32 } = Math
 
-/** A free block holds its tag, two links, and its words. */
+/** A free block has a tag, two links, and its number of words at the end. */
 export const blockWordsMin = 4
 const chunkWords = 8192
-/** Room in the journal that is kept for its next chunk, and for the commit. */
+/** Journal words kept free for the next chunk of the journal, and for the commit. */
 const chunkReserveWords = 128
-/** Room in the journal for freeing one block. */
+/** Journal words for freeing one block. */
 const freeWords = 64
-/** Room in the journal for taking a block, or another slab. */
+/** Journal words for allocating a block, or another slab. */
 const takeWords = 64
-/** How many blocks an allocation frees as a matter of course, and before it takes another slab. */
+/** How many blocks an allocation frees in passing, and how many before it takes another slab. */
 const freedEach = 4
 const freedByDeletion = 2
 const freedBeforeGrowing = 256
@@ -39,7 +39,7 @@ export class Heap {
   readonly #journal: Journal
   readonly #roots: Roots
   readonly #head: Int32Array
-  /** A bit for each free list that has a block. */
+  /** A bit for each free list that is not empty. */
   readonly #filled = new Words(freeLists / 32)
   /** The chain of blocks discarded in this transaction (H2). */
   #discardedFirst = 0
@@ -52,14 +52,16 @@ export class Heap {
     this.#head = memory.words[0]!
   }
 
-  /** Forgets the transaction, or reads what is there for the first time. */
+  /** Forgets the transaction, or reads the arena for the first time. */
   reset(): void {
     this.#discardedFirst = this.#discardedLast = 0
     for (let i = 0; i < this.#filled.length; i++) this.#filled[i] = 0
     for (let list = 0; list < freeLists; list++) if (this.#head[head.freeLists + list] !== 0) this.#mark(list)
   }
 
-  /** Begins a transaction if none is under way, with room for `words` words in the journal. @returns Whether there is. */
+  /**
+   * Begins a transaction if none is open, with room for `words` words in the journal. @returns Whether there is room.
+   */
   reserve(words: number): boolean {
     this.#journal.begin()
     if (this.#journal.fits(words + chunkReserveWords)) return true
@@ -77,7 +79,10 @@ export class Heap {
     return true
   }
 
-  /** Allocates a block of `words` words or a few more: its tag says. @returns Its position, or 0 if there is no room. */
+  /**
+   * Allocates a block of at least `words` words; its tag has the exact number. @returns Its position, or 0 if there
+   * is no room.
+   */
   allocate(words: number): number {
     const block = this.#allocate(words)
     if (block !== 0) this.#memory.touchAll(block, words)
@@ -95,7 +100,7 @@ export class Heap {
     return block
   }
 
-  /** Gives a block up. */
+  /** Discards a block. */
   discard(block: number): void {
     this.#journal.note(block + 1)
     this.#memory.store(block + 1, this.#discardedFirst)
@@ -104,20 +109,20 @@ export class Heap {
     this.#roots.dirty = true
   }
 
-  /** A deletion frees as much as it discards, so that what was deleted does not pile up until it is needed. */
+  /** A deletion frees as much as it discards, so that discarded blocks do not pile up. */
   tidy(): void {
     this.#free(freedByDeletion)
   }
 
-  /** Before a commit: what was discarded may be freed from now on. */
+  /** Before a commit: later transactions may free what was discarded. */
   settle(): void {
     if (this.#discardedFirst === 0) return
-    this.#memory.store(this.#discardedLast + 1, this.#roots.discarded) // imaged when it was discarded
+    this.#memory.store(this.#discardedLast + 1, this.#roots.discarded) // it was imaged when it was discarded
     this.#roots.discarded = this.#discardedFirst
     this.#discardedFirst = this.#discardedLast = 0
   }
 
-  /** Frees up to `most` blocks that were discarded in transactions before this one. @returns How many it freed. */
+  /** Frees up to `most` blocks that earlier transactions discarded. @returns How many it freed. */
   #free(most: number): number {
     let freed = 0
     while (freed < most && this.#roots.discarded !== 0 && this.reserve(freeWords)) {
@@ -130,7 +135,7 @@ export class Heap {
     return freed
   }
 
-  /** Makes a block free, as one with the free blocks beside it. */
+  /** Frees a block, and joins it with free neighbours. */
   #join(block: number): void {
     const memory = this.#memory
     this.#journal.image(block, 2)
@@ -156,7 +161,7 @@ export class Heap {
     this.#link(start, words)
   }
 
-  /** The block that was discarded last, if it fits exactly: then there is nothing to join and to split. */
+  /** The block that was discarded last, if it fits exactly: then nothing has to be joined or split. */
   #takeDiscarded(words: number): number {
     const block = this.#roots.discarded
     if (block === 0 || this.#memory.load(block) >>> 2 !== words || !this.reserve(takeWords)) return 0
@@ -170,7 +175,7 @@ export class Heap {
     return this.reserve(takeWords) ? this.#take(words) : 0
   }
 
-  /** A block out of the free lists, or else out of the last slab's rest; 0 if neither has one. */
+  /** A block from the free lists, or else from the rest of the last slab; 0 if neither has one. */
   #take(words: number): number {
     const list = this.#filledList(searchClass(words))
     if (list >= 0) return this.#takeFree(this.#head[head.freeLists + list]!, words)
@@ -194,7 +199,7 @@ export class Heap {
     return block
   }
 
-  /** What lies behind `top` means nothing yet: no image is needed. */
+  /** Words after `top` have no meaning yet, so they need no image. */
   #takeTop(words: number): number {
     const block = this.#roots.top
     if (words > this.#topEnd - block) return 0
@@ -205,13 +210,13 @@ export class Heap {
     return block
   }
 
-  /** Where the last slab's sentinel stands. */
+  /** The position of the last slab's sentinel. */
   get #topEnd(): number {
     const last = this.#roots.slabs - 1
     return last * (this.#memory.mask + 1) + this.#memory.sizes[last]! - 1
   }
 
-  /** Goes on in another slab; one that an interrupted transaction has added is there already. */
+  /** Continues in another slab. It may exist already, added by an interrupted transaction. */
   #openSlab(words: number): boolean {
     const memory = this.#memory
     const slab = this.#roots.slabs
@@ -227,7 +232,7 @@ export class Heap {
     return true
   }
 
-  /** The last slab's rest becomes a free block; a few words are left as a block that nobody owns. */
+  /** Turns the rest of the last slab into a free block; a rest of a few words becomes a block that nobody uses. */
   #closeSlab(): void {
     const { top } = this.#roots
     const rest = this.#topEnd - top
@@ -238,7 +243,7 @@ export class Heap {
     }
   }
 
-  /** Makes words that mean nothing, or are imaged, a free block, and puts it into its list. */
+  /** Makes a free block of words that have no meaning, or are imaged, and adds it to its list. */
   #link(block: number, words: number): void {
     const memory = this.#memory
     const journal = this.#journal
@@ -262,7 +267,7 @@ export class Heap {
     this.#mark(list)
   }
 
-  /** Takes a free block out of its list, and images what of it means something. */
+  /** Removes a free block from its list, and images the words that have a meaning. */
   #unlink(block: number): void {
     const memory = this.#memory
     const journal = this.#journal
@@ -290,7 +295,7 @@ export class Heap {
     this.#filled[list >> 5]! |= 1 << (list & 31)
   }
 
-  /** The first list from `from` on that has a block, or -1. */
+  /** The first non-empty list from `from` on, or -1. */
   #filledList(from: number): number {
     const filled = this.#filled
     let word = from >> 5
@@ -303,14 +308,14 @@ export class Heap {
   }
 }
 
-/** The list that a free block of `words` words belongs to. */
+/** The list for a free block of `words` words. */
 export function sizeClass(words: number): number {
   if (words < 32) return words
   const octave = 31 - clz32(words)
   return 32 + (octave - 5) * 8 + ((words >>> (octave - 3)) & 7)
 }
 
-/** The first list of which every block has at least `words` words. */
+/** The first list in which every block has at least `words` words. */
 function searchClass(words: number): number {
   if (words < 32) return words
   const octave = 31 - clz32(words)

@@ -1,22 +1,22 @@
 /**
- * Journal: what words held before the transaction at hand changed them, so that it can be undone, here or by whoever
- * opens the arena after the writer was stopped at any instruction.
+ * Journal: the old contents of the words that the open transaction has changed. With it the transaction can be
+ * undone, here or by whoever opens the arena after the writer was stopped at any instruction.
  *
- * It is a stack of *images*: the old words, their position, their number. Pushing one writes it first and moves
- * `head.journalTop` behind it last. A chunk of the journal begins with an image of no words, whose position is the top
- * of the chunk before, or 0 at the bottom.
+ * It is a stack of *images*: the old words, their position, and their number. A push first writes the image and then
+ * moves `head.journalTop` behind it. Each chunk of the journal begins with an image of no words, whose position is
+ * the top of the chunk before; 0 at the bottom.
  *
- *   J1. A word that means something in the committed state is imaged before its first change in a transaction.
- *   J2. A transaction is committed by one store, of the commit word: a journal whose mark is another number than the
- *       commit word's is void. Until then it is undone from its top, each image popped when it has been put back, so
- *       that undoing may itself be stopped anywhere and begun again.
- *   J3. A block becomes a chunk only while its words mean nothing; so an image that is put back into it is an earlier
- *       one, and the chunk's own have been popped by then.
+ *   J1. A word that has a meaning in the committed state is imaged before its first change in a transaction.
+ *   J2. A transaction is committed by one store, to the commit word: a journal whose mark differs from the commit
+ *       word is void. Until then the transaction is undone from the top. Each image is popped after it was restored,
+ *       so undoing may itself be stopped anywhere and started again.
+ *   J3. A block becomes a chunk only while its words have no meaning. So an image that is restored into it is an
+ *       earlier one, and the chunk's own images have been popped by then.
  *
- * What is imaged is touched as well (memory.ts, M1).
+ * What is imaged is also touched (memory.ts, M1).
  *
- * Stores reach memory in the order in which they stand: whoever opens the arena knows that the writer's thread has
- * ended, which orders all of them before, and V8 stops a thread between operations only.
+ * Stores reach memory in program order: whoever opens the arena knows that the writer's thread has ended, which
+ * orders all of its stores before; and V8 stops a thread only between operations.
  * @module
  */
 import { head, journalWords } from './layout.ts'
@@ -24,17 +24,17 @@ import type { Memory } from './memory.ts'
 import { pageShift } from './pages.ts'
 
 /**
- * The word that decides. Whoever hands one in changes it to commit, after `Arena.commit` has made all ready, and lets it
- * have a value again that it had before only after `Arena.rest`.
+ * The word that decides. If the caller provides it, the caller changes it to commit, after `Arena.commit` has
+ * prepared everything; it may return to an earlier value only after `Arena.rest`.
  */
 export interface CommitWord {
   readonly words: Int32Array
   readonly index: number
 }
 
-/** Words of an image beside what it holds. */
+/** Words of an image besides the old contents. */
 export const imageEndWords = 2
-/** Words before the first image of a chunk that is a block: its tag, the next discarded block, and the image of none. */
+/** Words before the first image of a chunk in a block: its tag, the next discarded block, and the empty image. */
 export const chunkHeadWords = 4
 
 export class Journal {
@@ -42,13 +42,13 @@ export class Journal {
   readonly #head: Int32Array
   readonly #decider: CommitWord
   readonly #decides: boolean
-  /** The chunk at hand: its slab, the position where that slab begins, and places in it. */
+  /** The current chunk: its slab, the position where the slab begins, and indexes in it. */
   #words: Int32Array
   #slabPosition = 0
   #at = 0
   #end = 0
   #open = false
-  /** Whether it holds images, be they void. */
+  /** Whether the journal has images, even void ones. */
   #used = false
 
   /** @param decider Default: a word of the arena's own. */
@@ -76,7 +76,7 @@ export class Journal {
     return this.#open
   }
 
-  /** Whether the arena holds a transaction that was neither committed nor undone. */
+  /** Whether the arena has a transaction that was neither committed nor undone. */
   get interrupted(): boolean {
     const { words, index } = this.#decider
     return (
@@ -85,14 +85,14 @@ export class Journal {
     )
   }
 
-  /** Begins a transaction, unless one is under way. */
+  /** Begins a transaction, unless one is open. */
   begin(): void {
     if (this.#open) return
     this.#words = this.#head
     this.#slabPosition = 0
     this.#at = head.journal + imageEndWords
     this.#end = head.journal + journalWords
-    // In this order: a void journal must not become one that is to be undone.
+    // The order matters: a void journal must not become one that is to be undone.
     this.#head[head.journalTop] = this.#at
     this.#head[head.journalMark] = this.#decider.words[this.#decider.index]!
     this.#memory.age = this.#head[head.age]!
@@ -104,12 +104,12 @@ export class Journal {
     return this.#end - this.#at >= words
   }
 
-  /** Goes on in the block of `words` words at `position`. */
+  /** Continues in the block of `words` words at `position`. */
   extend(position: number, words: number): void {
     const { shift, mask } = this.#memory
     const slab = this.#memory.words[position >> shift]!
     const at = position & mask
-    this.#memory.touchAll(position, words) // a checkpoint of an interrupted arena takes the journal along
+    this.#memory.touchAll(position, words) // a checkpoint of an interrupted arena includes the journal
     slab[at + 2] = this.#slabPosition + this.#at
     slab[at + 3] = 0
     this.#words = slab
@@ -126,7 +126,7 @@ export class Journal {
     const at = this.#at
     const slab = position >> memory.shift
     const from = position & memory.mask
-    if (memory.marks[slab]![from >> pageShift] !== memory.age) memory.touch(position) // by hand: 3 %
+    if (memory.marks[slab]![from >> pageShift] !== memory.age) memory.touch(position) // inlined by hand: 3 % faster
     words[at] = memory.words[slab]![from]!
     words[at + 1] = position
     words[at + 2] = 1
@@ -153,14 +153,14 @@ export class Journal {
     this.#publish()
   }
 
-  /** The one store that decides, where the word is the arena's own. */
+  /** The one store that commits, if the word is the arena's own. */
   commit(): void {
     const { words, index } = this.#decider
     if (this.#decides) words[index] = (words[index]! + 1) | 0
     this.#open = false
   }
 
-  /** Puts everything back, last image first (J2). */
+  /** Restores everything, the last image first (J2). */
   undo(): void {
     const { shift, mask } = this.#memory
     let top = this.#head[head.journalTop]!

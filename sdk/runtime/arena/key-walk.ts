@@ -1,5 +1,5 @@
 /**
- * KeyWalk: the keys of an arena one by one, chain by chain. It holds copies only, so the author may have it.
+ * KeyWalk: iterates over the keys of an arena, chain by chain. It has only copies, so the author may get it.
  * @module
  */
 import { append, Bytes } from '../realm/primordials.ts'
@@ -16,8 +16,8 @@ export class KeyWalk implements IterableIterator<Uint8Array<ArrayBuffer>> {
   #chain = 0
 
   /**
-   * @param keysIn The keys of a chain; undefined behind the last.
-   * @param isThere Whether a key that was there when its chain was looked at still is.
+   * @param keysIn The keys of a chain; undefined after the last chain.
+   * @param isThere Whether a key that existed when its chain was read still exists.
    */
   constructor(
     keysIn: (chain: number) => readonly Uint8Array<ArrayBuffer>[] | undefined,
@@ -44,7 +44,9 @@ export class KeyWalk implements IterableIterator<Uint8Array<ArrayBuffer>> {
   }
 }
 
-/** Of the chain at `link`: the author's keys, or those of a kind of part; each once, whatever formats it is there in. */
+/**
+ * The author's keys in the chain at `link`, or those of a kind of part; each once, in however many formats it exists.
+ */
 export function keysOf(
   memory: Memory,
   link: number,

@@ -21,26 +21,26 @@
 
 export const magic = 0x4e524143 // "CARN"
 export const formatVersion = 1
-/** Of an arena with a table of formats. */
+/** The version of an arena that has a table of formats. */
 export const formatsVersion = 2
 
-/** Words at the beginning of slab 0. */
+/** Words at the start of slab 0. */
 export const head = {
   magic: 0,
   version: 1,
-  /** Words of a full slab: what positions are counted by. */
+  /** Words of a full slab; positions are counted in these. */
   slabWords: 2,
   /** The commit word, unless the arena's owner keeps it elsewhere (journal.ts). */
   commit: 3,
   journalTop: 4,
   journalMark: 5,
-  /** Which of two numbers marks pages as changed since the last cut (pages.ts). */
+  /** The mark of pages that have changed since the last cut, of two numbers (pages.ts). */
   age: 6,
-  /** Roots (roots.ts): sixteen words. */
+  /** The roots (roots.ts): sixteen words. */
   roots: 8,
   /** Positions of blocks of positions of blocks of heads. */
   tables: 24,
-  /** Heads of the free lists. */
+  /** The heads of the free lists. */
   freeLists: 88,
   journal: 280,
   blocks: 2328,
@@ -58,30 +58,30 @@ export function tagOf(words: number, flags: number): number {
   return (words << 2) | flags
 }
 
-/** Words of an entry before its key, without an expiry. */
+/** Words of an entry before its key, if it has no expiry. */
 export const entryHeaderWords = 4
 export const entryExpiryWords = 2
 
-/** The word `shape` of an entry: bytes of its key, bytes of room behind its value, and what is said about it. */
+/** The word `shape` of an entry: the bytes of its key, the unused bytes after its value, and flags. */
 export const shape = {
   keyBytes: 0xffff,
   slackShift: 16,
-  /** At most 164 bytes: an eighth of what is overwritten in place, and 16. */
+  /** At most 164 bytes: an eighth of the largest value that is overwritten in place, and 16. */
   slack: 0xff,
-  /** Which format it has: an index into the arena's table (formats.ts). */
+  /** The format of the entry: an index into the arena's table (formats.ts). */
   formatShift: 24,
   format: 0x0f000000,
-  /** The key is gone, for versions of that format; older entries of it may be there. */
+  /** The key is deleted for versions of that format; older entries of it may exist. */
   gone: 1 << 28,
-  /** The value is text of ASCII characters only. */
+  /** The value is ASCII text. */
   ascii: 1 << 29,
   expires: 1 << 30,
-  /** The key is a part's (entry.ts): no key of the author's is ever the same. */
+  /** The key is that of a part (entry.ts): no key of the author's is ever equal to it. */
   part: 1 << 31,
-  /** What must agree for two keys to be one, beside their words. */
+  /** The bits of the shape that must be equal for two keys to be equal. */
   key: 0x8f00ffff | 0,
   /** The same, whatever their formats are. */
   keyOfAny: 0x8000ffff | 0,
-  /** There may be more to an entry than that it is there. */
+  /** The entry has an expiry, a format or a deletion mark, so it needs a closer look. */
   conditional: (1 << 28) | (1 << 30),
 } as const

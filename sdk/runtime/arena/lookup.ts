@@ -1,8 +1,8 @@
 /**
- * Lookup: where the key looked up last has its entry, so that a callback that gets and sets a key looks it up once.
+ * Lookup: where the last looked-up key has its entry, so that a callback that gets and sets a key looks it up once.
  *
- *   LU1. `entry` is 0, or the entry looked up last, and `link` the position of the word that names it; unless that is one of
- *        an older format, which was read (format-keeper.ts): whatever changes something looks anew.
+ *   LU1. `entry` is 0 or the entry found, and `link` the position of the word that points to it. An exception is an
+ *        entry of an older format that was read (format-keeper.ts): every change looks it up again.
  * @module
  */
 
@@ -15,7 +15,7 @@ import { shape } from './layout.ts'
 import type { Memory } from './memory.ts'
 import { Staging } from './staging.ts'
 
-/** The key of whatever arena was asked last. */
+/** The key looked up last, in any arena. */
 const stagedKey = new Staging()
 
 export class Lookup {
@@ -23,10 +23,10 @@ export class Lookup {
   readonly #buckets: Buckets
   entry = 0
   link = 0
-  /** Of the key looked up last, if there was no entry. */
+  /** The key looked up last, if it had no entry. */
   hash = 0
   form = 0
-  /** The bits of the format that is looked in (formats.ts). */
+  /** The bits of the format that is searched (formats.ts). */
   format = 0
 
   constructor(memory: Memory, buckets: Buckets) {
@@ -34,7 +34,7 @@ export class Lookup {
     this.#buckets = buckets
   }
 
-  /** The key looked up last, if there was no entry. */
+  /** Stages the key looked up last, if it had no entry. */
   get words(): Int32Array {
     return stagedKey.words
   }

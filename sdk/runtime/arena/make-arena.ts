@@ -1,5 +1,5 @@
 /**
- * How an arena begins, and begins again.
+ * MakeArena: creates an arena, and empties one.
  * @module
  */
 import type { Buckets } from './buckets.ts'
@@ -9,7 +9,7 @@ import { freeLists, head, tag, tagOf } from './layout.ts'
 import type { Memory } from './memory.ts'
 import type { Roots } from './roots.ts'
 
-/** Room in the journal for emptying. */
+/** Journal words for emptying. */
 const emptyWords = freeLists + 8
 
 interface Parts {
@@ -21,8 +21,8 @@ interface Parts {
 }
 
 /**
- * Makes one in memory that is all zeros. Its version and its magic number are left to be written last: what is cut short
- * here was never an arena.
+ * Creates an arena in memory that is all zeros. Its version and magic number are written last: memory in which this
+ * was interrupted never counts as an arena.
  * @returns Whether there was room.
  */
 export function makeArena({ memory, journal, heap, buckets, roots }: Parts, commit: () => void): boolean {
@@ -45,8 +45,9 @@ export function makeArena({ memory, journal, heap, buckets, roots }: Parts, comm
 }
 
 /**
- * Makes an arena without entries as small as a new one, in a transaction: blocks beyond are not freed, but mean nothing.
- * @returns Whether it could.
+ * Makes an arena without entries as small as a new one, in a transaction. Blocks beyond are not freed; they lose
+ * their meaning.
+ * @returns Whether it succeeded.
  */
 export function emptyArena({ memory, journal, heap, buckets, roots }: Parts): boolean {
   if (!heap.reserve(emptyWords)) return false

@@ -14,35 +14,38 @@ import { positionBits } from './layout.ts'
 import { contentWords, firstAge, marksIn, otherAge, type PageKeeper, pageShift, pageWords } from './pages.ts'
 import type { Slabs } from './slabs.ts'
 
-/** A slab holds an entry of the longest key and a value beside it. */
+/** A slab has room for an entry with the longest key, and a value. */
 const slabBytesMin = 256 * 1024
 
 const { apply, getOwnPropertyDescriptor, getPrototypeOf } = Reflect
 const lengthOf = getOwnPropertyDescriptor(getPrototypeOf(Int32Array.prototype)!, 'length')!.get!
 const { clz32 } = Math
 const { exchange } = Atomics
-/** Whoever makes a view of shared memory later must not be handed another constructor by then. */
+/** Captured before the author's code runs, so that no other constructor is called later. */
 export const Words: Int32ArrayConstructor = Int32Array
 
 export class Memory {
   readonly slabs: Slabs
-  /** position >> shift: its slab; position & mask: its place there. */
+  /** position >> shift is its slab, position & mask its index there. */
   readonly shift: number
   readonly mask: number
   readonly words: Int32Array[] = []
-  /** How many words of content each slab has: a view's own `length` would be asked of a prototype that is not ours. */
+  /**
+   * The words of content of each slab. A view's own `length` would be looked up on a prototype that the author may
+   * have changed.
+   */
   readonly sizes: number[] = []
-  /** All of them, marks too. */
+  /** All words of each slab, including the marks. */
   readonly #slabWords: number[] = []
-  /** A byte for each page, by slab. */
+  /** A mark for each page, by slab. */
   readonly marks: Uint8Array[] = []
   readonly #keeper: PageKeeper | undefined
-  /** That of the cut before the transaction at hand: `Journal.begin` reads it. */
+  /** The age since the cut before the open transaction: `Journal.begin` reads it. */
   age = firstAge
-  /** How many slabs positions can tell apart. */
+  /** The number of slabs that positions can address. */
   readonly slabsMax: number
 
-  /** @param keeper Keeps pages of a checkpoint under way; without one there must be no cut. */
+  /** @param keeper Keeps the pages of a checkpoint under way; without one there must be no cut. */
   constructor(slabs: Slabs, keeper?: PageKeeper) {
     this.#keeper = keeper
     const slabWords = slabs.slabBytes >>> 2
@@ -54,7 +57,7 @@ export class Memory {
       throw new RangeError(`slabBytes is ${slabs.slabBytes}: expected a power of two from ${slabBytesMin} on`)
   }
 
-  /** Makes sure that slab `index` is in view. */
+  /** Makes sure that slab `index` has views. */
   attach(index: number): void {
     while (this.words.length <= index) {
       const slab = this.slabs.get(this.words.length)
@@ -66,37 +69,37 @@ export class Memory {
     }
   }
 
-  /** Between transactions: forgets slabs that the arena does not use, from `index` on. */
+  /** Between transactions: forgets the slabs from `index` on, which the arena does not use. */
   detach(index: number): void {
     this.words.length = this.sizes.length = this.marks.length = this.#slabWords.length = index
   }
 
-  /** The largest block: a full slab without its marks and its sentinel. */
+  /** The largest block: a full slab without its marks and sentinel. */
   get blockWordsMax(): number {
     return contentWords(this.mask + 1) - 1
   }
 
-  /** Bytes of the first `slabs` slabs, all told. */
+  /** The bytes of the first `slabs` slabs. */
   heldBytes(slabs: number): number {
     let held = 0
     for (let slab = 0; slab < slabs; slab++) held += this.#slabWords[slab]! * 4
     return held
   }
 
-  /** Bytes of a slab that holds a block of `words` words, its sentinel and the marks. */
+  /** The bytes of a slab with a block of `words` words, its sentinel and the marks. */
   slabBytesFor(words: number): number {
     const bytes = (words + 1) * 4
     return bytes + bytes / pageWords / 2 + 2 * pageWords
   }
 
-  /** Before the word at `position` changes (M1). */
+  /** Called before the word at `position` changes (M1). */
   touch(position: number): void {
     const page = (position & this.mask) >> pageShift
     const slab = position >> this.shift
     if (this.marks[slab]![page] !== this.age) this.#mark(slab, page)
   }
 
-  /** The same of `count` words from `position` on. */
+  /** The same for `count` words from `position` on. */
   touchAll(position: number, count: number): void {
     const at = position & this.mask
     let page = at >> pageShift
@@ -108,7 +111,7 @@ export class Memory {
     while (++page <= last)
   }
 
-  /** Marks a page dirty; what was pending is kept first. The host sees both in this order, whenever it looks. */
+  /** Marks a page as dirty, after a pending page was kept. The host sees both in this order. */
   #mark(slab: number, page: number): void {
     const marks = this.marks[slab]!
     if (marks[page] === otherAge(this.age))
@@ -116,7 +119,7 @@ export class Memory {
     exchange(marks, page, this.age)
   }
 
-  /** Tests put another one here, to see each store. */
+  /** Tests replace it to observe each store. */
   protected view(slab: ArrayBufferLike): Int32Array {
     return new Words(slab)
   }

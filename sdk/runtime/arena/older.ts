@@ -1,5 +1,5 @@
 /**
- * OlderEntries: entries of a key beside its own, in the same chain, in formats before that of the version at work.
+ * OlderEntries: the entries of a key, in the same chain, in formats before the running version's.
  * @module
  */
 import type { Buckets } from './buckets.ts'
@@ -11,10 +11,10 @@ import type { Memory } from './memory.ts'
 import type { Roots } from './roots.ts'
 import { countRemoved } from './sweeper.ts'
 
-/** Room in the journal for taking out one entry. */
+/** Journal words for removing one entry. */
 const removeWords = 32
 
-/** A key as it is looked up. */
+/** A key to look up. */
 export interface SoughtKey {
   readonly hash: number
   readonly words: Int32Array
@@ -36,7 +36,7 @@ export class OlderEntries {
     this.#roots = roots
   }
 
-  /** The position of the newest that can be seen; 0 if there is none. */
+  /** The position of the newest visible entry; 0 if there is none. */
   newestOf({ hash, words: keyWords, form: keyForm }: SoughtKey, formats: Formats): number {
     const { shift, mask, words: slabs } = this.#memory
     let found = 0
@@ -57,7 +57,10 @@ export class OlderEntries {
     return found
   }
 
-  /** Removes all that can be seen, as far as the journal has room: what stays is hidden by an own one, and tidied later. */
+  /**
+   * Removes all visible entries, as far as the journal has room. The rest is hidden by the own entry, and tidied
+   * later.
+   */
   removeOf({ hash, words: keyWords, form: keyForm }: SoughtKey, formats: Formats): void {
     const isOlder = (words: Int32Array, at: number): boolean =>
       words[at + 2] === hash &&
@@ -66,7 +69,7 @@ export class OlderEntries {
     this.removeWhere(this.#buckets.linkOf(hash), isOlder)
   }
 
-  /** Removes entries of the chain at `link`. @returns False if there was no room in the journal for all. */
+  /** Removes entries of the chain at `link`. @returns False if the journal had no room for all of them. */
   removeWhere(link: number, isMeant: (words: Int32Array, at: number) => boolean): boolean {
     const memory = this.#memory
     let entry = memory.load(link)

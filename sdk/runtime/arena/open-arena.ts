@@ -1,5 +1,5 @@
 /**
- * How an arena is opened, or made.
+ * OpenArena: opens an arena, or makes one.
  * @module
  */
 import { Arena, type ArenaOptions } from './arena.ts'
@@ -8,8 +8,8 @@ import { Memory } from './memory.ts'
 import type { Slabs } from './slabs.ts'
 
 /**
- * Opens the arena in `slabs`, undoing what was not committed; makes one if there is none.
- * @param memory The slabs in view, if that is there already.
+ * Opens the arena in `slabs` and undoes what was not committed; makes an arena if there is none.
+ * @param memory Views of the slabs, if they exist already.
  */
 export function openArena(slabs: Slabs, options: ArenaOptions = {}, memory?: Memory): Arena {
   if (slabs.count === 0 && !slabs.grow(0) && slabs.growing) throw stateGrowing('open state')

@@ -1,7 +1,7 @@
 /**
- * PagedSlabs: the slabs of an arena as pages and marks, from the host's side; and how captured pages become slabs again.
+ * PagedSlabs: the slabs of an arena as pages and marks, for the host; and how captured pages become slabs again.
  *
- * Pages are numbered as positions are counted: by full slabs.
+ * Pages are numbered like positions: by full slabs.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -14,7 +14,7 @@ import type { Slabs } from './slabs.ts'
 const emptyJournalTop = head.journal + imageEndWords
 
 class PagedSlab {
-  /** Number of its first page. */
+  /** The number of its first page. */
   readonly base: number
   readonly pages: number
   readonly marks: Uint8Array
@@ -46,20 +46,20 @@ export class PagedSlabs {
     )
   }
 
-  /** The slab that has page `page`, if there is one. */
+  /** The slab that contains page `page`, if there is one. */
   with(page: number): PagedSlab | undefined {
     const slab = this.slabs[Math.floor(page / this.#perSlab)]
     return slab !== undefined && page - slab.base < slab.pages ? slab : undefined
   }
 
-  /** Marks a page as `to` if it is marked as `from`. */
+  /** Changes a page's mark from `from` to `to`, if it is `from`. */
   mark(page: number, from: number, to: number): void {
     const slab = this.with(page)
     if (slab !== undefined) Atomics.compareExchange(slab.marks, page - slab.base, from, to)
   }
 }
 
-/** Writes captured pages into fresh slabs of the sizes that the arena had. @throws {CodedError} ERR_STATE_FORMAT */
+/** Writes captured pages into new slabs of the original sizes. @throws {CodedError} ERR_STATE_FORMAT */
 export function restorePages(slabs: PagedSlabs, pages: ArrayLike<number>, bytes: Uint8Array): void {
   for (let i = 0; i < pages.length; i++) {
     const page = pages[i]!
@@ -69,15 +69,19 @@ export function restorePages(slabs: PagedSlabs, pages: ArrayLike<number>, bytes:
   }
 }
 
-/** Whether the writer was ended in a transaction. @param words Of the first slab. @param commitWord Its last. */
+/**
+ * Whether the writer was ended in a transaction. @param words The first slab. @param commitWord The writer's last
+ * commit word.
+ */
 export function isCutShort(words: Int32Array, commitWord: number): boolean {
   return words[head.journalMark] === commitWord && words[head.journalTop] !== emptyJournalTop
 }
 
 /**
- * After the last page: nothing is dirty, and there is nothing to undo; or everything, and one transaction.
- * @param interrupted The commit word at the cut, if a transaction may have been cut short, and that which the arena will
- *   be opened with: then it is undone.
+ * After the last page: marks everything as clean, if there is nothing to undo; else everything as dirty, with one
+ * transaction to undo.
+ * @param interrupted The commit word at the cut, if a transaction may have been interrupted, and the one with which
+ *   the arena will be opened: then it is undone.
  */
 export function finishRestore(
   slabs: Slabs,
@@ -85,7 +89,7 @@ export function finishRestore(
 ): void {
   const words = new Int32Array(slabs.get(0), 0, head.blocks)
   const isUndone = interrupted !== undefined && isCutShort(words, interrupted.commitWord)
-  // What the undoing stores is not touched page by page: the next checkpoint takes all of it.
+  // Undoing does not touch pages one by one, so the next checkpoint contains all of them.
   for (const { marks } of new PagedSlabs(slabs).slabs) marks.fill(isUndone ? firstAge : clean)
   words[head.age] = firstAge
   if (isUndone) {

@@ -17,9 +17,9 @@ export const pageShift = 8
 export const pageWords = 1 << pageShift
 export const pageBytes = 4 * pageWords
 
-/** What a writer keeps a page in before it changes it. */
+/** Where a writer keeps a page before it changes it. */
 export interface PageKeeper {
-  /** Keeps page `page` of its arena, whose words begin at `at` in `words`. */
+  /** Keeps page `page` of its arena, which starts at index `at` of `words`. */
   keep(page: number, words: Int32Array, at: number): void
 }
 
@@ -28,17 +28,17 @@ export const firstAge = 1
 /** Both ages together. */
 const ages = 3
 
-/** The age that is not this one: the next, and the one before. */
+/** The other age: the next one, and the one before. */
 export function otherAge(age: number): number {
   return ages - age
 }
 
-/** How many words of a slab of `words` words hold content; the marks lie behind. */
+/** The words of content in a slab of `words` words; the marks follow them. */
 export function contentWords(words: number): number {
   return words - ((pagesOf(words) + 3) >>> 2)
 }
 
-/** How many pages a slab of `words` words is counted as. */
+/** The number of pages in a slab of `words` words. */
 export function pagesOf(words: number): number {
   return (words + pageWords - 1) >>> pageShift
 }

@@ -1,8 +1,9 @@
 /**
- * Room: which of its slabs an arena uses, and how much it can take before it needs another, as read by the host between
- * two calls. What lies in slabs that it does not use yet, or that were taken by a record that was undone, means nothing.
+ * Room: how many of its slabs an arena uses, and how much fits before it needs another, as the host reads it between
+ * two calls. Other slabs, and those taken by a record that was undone, have no meaning.
  *
- * What is read may be anything (the isolate has written it): at worst the host adds a slab too many or too few.
+ * The isolate has written what is read here, so it may be anything: at worst the host adds a slab too many or too
+ * few.
  * @module
  */
 import { head, magic } from './layout.ts'
@@ -10,25 +11,25 @@ import { contentWords } from './pages.ts'
 import { rootAt } from './roots.ts'
 import type { Slabs } from './slabs.ts'
 
-/** Whether there is an arena. @param words Of its first slab. */
+/** Whether there is an arena. @param words The first slab. */
 export function isMade(words: Int32Array): boolean {
   return words[head.magic] === magic
 }
 
-/** How many slabs the arena uses. @param words Of the first of them, if there is one. */
+/** The number of slabs that the arena uses. @param words The first slab, if there is one. */
 export function slabsUsed(slabs: Slabs, words: Int32Array | undefined): number {
   if (words === undefined) return 0
   return Math.min(Math.max(isMade(words) ? words[rootAt.slabs]! : 1, 1), slabs.count)
 }
 
-/** Whether the arena has neither entries nor timers. @param words Of its first slab. */
+/** Whether the arena has neither entries nor timers. @param words The first slab. */
 export function isEmpty(words: Int32Array): boolean {
   return isMade(words) && words[rootAt.entries] === 0
 }
 
 /**
- * Bytes behind the top of the last slab in use, and of those that wait. Blocks that are free again are not counted.
- * @param words Of the first slab, if there is one.
+ * Bytes after the top of the last slab in use, and in the slabs that follow. Free blocks are not counted.
+ * @param words The first slab, if there is one.
  */
 export function roomOf(slabs: Slabs, words: Int32Array | undefined): number {
   if (words === undefined) return 0

@@ -1,6 +1,6 @@
 /**
- * Roots: the few numbers from which everything in an arena is found. They are worked on here, outside the arena, and
- * written to it at the commit: `load` is therefore how a transaction is forgotten.
+ * Roots: the few numbers from which everything in an arena is found. They are changed here, outside the arena, and
+ * written to it at the commit; so `load` is how a transaction is forgotten.
  * @module
  */
 import type { Journal } from './journal.ts'
@@ -8,30 +8,30 @@ import { head } from './layout.ts'
 
 const two32 = 2 ** 32
 const rootWords = 13
-/** Where some of them stand. */
+/** The indexes of some of them. */
 export const rootAt = { entries: head.roots, top: head.roots + 4, slabs: head.roots + 5 } as const
 
 export class Roots {
   entries = 0
-  /** Of keys and values. */
+  /** The bytes of keys and values. */
   bytes = 0
-  /** Chains in the index. */
+  /** The number of chains in the index. */
   buckets = 0
-  /** Where the last slab's unused rest begins. */
+  /** Where the unused rest of the last slab begins. */
   top = 0
   slabs = 0
-  /** The first of the blocks that are discarded and not yet free. */
+  /** The first discarded block that is not free yet. */
   discarded = 0
-  /** Entries that expire. */
+  /** The number of entries that expire. */
   expiring = 0
-  /** Entries that are timers; `entries` counts them too. */
+  /** The number of entries that are timers; `entries` includes them. */
   timers = 0
-  /** The first node of their tree, and how many levels it has. */
+  /** The root node of the timers' tree, and its number of levels. */
   timerRoot = 0
   timerLevels = 0
-  /** The order that the next timer may have. */
+  /** The order of the next timer. */
   timerOrder = 0
-  /** Whether any of them differs from what the arena holds. */
+  /** Whether any of them differs from the arena's. */
   dirty = false
 
   load(words: Int32Array): void {
@@ -49,7 +49,7 @@ export class Roots {
     this.dirty = false
   }
 
-  /** Needs room for `rootWords` and an image's end in the journal. */
+  /** The journal must have room for `rootWords` and the end of an image. */
   save(words: Int32Array, journal: Journal): void {
     journal.image(head.roots, rootWords)
     this.write(words)

@@ -1,8 +1,8 @@
 /**
- * Shadow: a log of pages as they were at the cut, written by the isolate before it changes them, read by the host.
+ * Shadow: a log of pages as they were at the cut. The isolate writes a page before it changes it; the host reads it.
  *
- * Word 0 is how many there are, word 1 is not 0 if one found no room. Then a row for each: whose it is, its number, its
- * words. Everything before the count is final; the host sets it to 0 at each cut, when nobody writes.
+ * Word 0 is the number of rows; word 1 is not 0 if a page found no room. Then follow the rows: the arena, the page's
+ * number, its words. Rows below the number are final. The host sets the number to 0 at each cut, when nobody writes.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -15,7 +15,7 @@ const rowWords = 2 + pageWords
 const countAt = 0
 const overflowAt = 1
 
-/** How large a shadow must be for `pages` pages. */
+/** The bytes of a shadow for `pages` pages. */
 export function shadowBytes(pages: number): number {
   return 4 * (headWords + Math.ceil(pages) * rowWords)
 }
@@ -30,12 +30,12 @@ export class Shadow {
     this.#capacity = capacityOf(lengthOf(this.#words))
   }
 
-  /** For the arena of partition `owner`. */
+  /** Keeps pages of the arena of partition `owner`. */
   of(owner: number): PageKeeper {
     return { keep: (page, words, at) => this.keep(owner, page, words, at) }
   }
 
-  /** Keeps a page of the arena of partition `owner`, whose words begin at `from` in `source`. */
+  /** Keeps a page of the arena of partition `owner`, which starts at index `from` of `source`. */
   keep(owner: number, page: number, source: Int32Array, from: number): void {
     const words = this.#words
     const count = words[countAt]!
@@ -51,7 +51,7 @@ export class Shadow {
   }
 }
 
-/** The host's end. It believes nothing: what names no page of its own is left out. */
+/** The host's end. It trusts nothing: rows with impossible numbers are left out. */
 export class ShadowReader {
   readonly #words: Int32Array
   readonly #bytes: Uint8Array
@@ -63,7 +63,7 @@ export class ShadowReader {
     this.#capacity = capacityOf(this.#words.length)
   }
 
-  /** When nobody writes. */
+  /** Only when nobody writes. */
   clear(): void {
     Atomics.store(this.#words, countAt, 0)
     Atomics.store(this.#words, overflowAt, 0)

@@ -7,25 +7,28 @@
  */
 
 export interface Slabs {
-  /** Most bytes of one slab: a power of two. It fixes how positions are counted, so it never changes for an arena. */
+  /**
+   * The most bytes of one slab: a power of two. It determines how positions are counted, so it never changes for an
+   * arena.
+   */
   readonly slabBytes: number
-  /** Most bytes that all slabs may take, and those of whoever shares the limit. */
+  /** The most bytes of all slabs, including those of others under the same limit. */
   readonly limitBytes: number
-  /** What all of them take. */
+  /** The bytes of all slabs. */
   readonly heldBytes: number
-  /** True after a `grow` in vain that will succeed later; then this transaction cannot be finished. */
+  /** True after a `grow` that failed and will succeed later: then this transaction cannot be finished. */
   readonly growing?: boolean
   readonly count: number
   get(index: number): ArrayBufferLike
-  /** Adds a slab, of at least `minBytes` if it can. @returns Whether there was one to be had. */
+  /** Adds a slab, of at least `minBytes` if possible. @returns Whether it did. */
   grow(minBytes: number): boolean
 }
 
 export const slabBytesDefault = 4 * 1024 * 1024
-/** What slabs are multiples of. */
+/** The unit of slab sizes. */
 export const slabUnitBytes = 64 * 1024
 
-/** How many bytes to add to `heldBytes`; less than `minBytes` if the limit leaves no more, 0 if it leaves nothing. */
+/** The bytes to add to `heldBytes`: less than `minBytes` if the limit leaves less, 0 if it leaves nothing. */
 export function nextSlabBytes(
   heldBytes: number,
   minBytes: number,
@@ -40,11 +43,11 @@ export function nextSlabBytes(
 export interface OwnSlabsOptions {
   readonly limitBytes?: number
   readonly slabBytes?: number
-  /** Makes a slab; by default memory that is not shared. */
+  /** Makes a slab; by default of memory that is not shared. */
   readonly make?: (bytes: number) => ArrayBufferLike
 }
 
-/** Slabs that are made when they are asked for: for the test kit, and for a host. */
+/** Slabs that are allocated on demand: for the test kit, and for a host. */
 export class OwnSlabs implements Slabs {
   readonly slabBytes: number
   readonly limitBytes: number

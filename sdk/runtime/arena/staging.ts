@@ -1,9 +1,9 @@
 /**
  * Staging: a key or a value on its way into an arena, as words of private memory.
  *
- * An argument is looked at here only, before anything is changed: what pretends to be a Uint8Array may run code of the
- * author's at every element, which may come back into the arena.
- *   G1. The words hold the bytes and, in the last one, zeros behind them.
+ * Arguments are read only here, before anything is changed: an object that pretends to be a Uint8Array may run the
+ * author's code at every element, and that code may use the arena.
+ *   G1. The words contain the bytes and, in the last word, zeros after them.
  * @module
  */
 import type { Data } from '../../function.ts'
@@ -15,12 +15,15 @@ import type { Part } from './entry.ts'
 import { arenaError } from './errors.ts'
 import { Words } from './memory.ts'
 
-/** Room that is kept: as much as was needed before, up to here. An idle instance would hold it for nothing. */
+/**
+ * The buffer that is kept, as large as was needed before, up to this size. An idle instance would hold more for
+ * nothing.
+ */
 const keptBytesMin = 1024
 const keptBytesMax = 80 * 1024
-/** For a part, and for zeros. */
+/** Words for a part, and for zeros. */
 const partRoomBytes = 16
-/** Most bytes that UTF-8 takes for a UTF-16 unit. */
+/** The most bytes of UTF-8 for a UTF-16 unit. */
 const unitBytes = 3
 
 const numbers = new Float64Array(1)
@@ -32,10 +35,10 @@ export class Staging {
   words: Int32Array = this.#kept.words
   bytes: Uint8Array = this.#kept.bytes
   length = 0
-  /** It was text, of ASCII characters only. */
+  /** Whether it was ASCII text. */
   ascii = false
 
-  /** Takes a number, as eight bytes. */
+  /** Stages a number, as eight bytes. */
   putNumber(number: number): void {
     this.#use(this.#kept)
     numbers[0] = number
@@ -45,7 +48,7 @@ export class Staging {
     this.ascii = false
   }
 
-  /** Takes two numbers. */
+  /** Stages two numbers. */
   putNumbers(one: number, other: number): void {
     this.putNumber(other)
     this.words[2] = numberWords[0]!
@@ -54,7 +57,7 @@ export class Staging {
     this.length = 16
   }
 
-  /** Makes a key that of a part of it (entry.ts); there is room for it. */
+  /** Turns a staged key into that of a part (entry.ts); there is room for it. */
   extend({ kind, number }: Part): void {
     const { bytes } = this
     let end = this.length
@@ -66,7 +69,7 @@ export class Staging {
   }
 
   /**
-   * Takes bytes, or text as UTF-8.
+   * Stages bytes, or text as UTF-8.
    * @throws {CodedError} ERR_ARGUMENT if it is neither, ERR_STATE_TOO_LARGE if it is longer than `most` bytes.
    */
   put(attempted: string, what: string, data: Data, most: number): void {
@@ -109,7 +112,7 @@ export class Staging {
     for (; (end & 3) !== 0; end++) bytes[end] = 0
   }
 
-  /** What is large has memory of its own, until the next one comes. */
+  /** A large value gets a buffer of its own, until the next one comes. */
   #makeRoom(bytes: number): void {
     const needed = bytes + partRoomBytes
     if (needed > keptBytesMax) return this.#use(roomOf(needed & ~3))

@@ -1,8 +1,8 @@
 /**
- * Sweeper: removes entries that have expired, some chains at a time, in passes over the whole index.
+ * Sweeper: removes expired entries, some chains at a time, in passes over the whole index.
  *
- * A pass finds when the next entry expires; until then, and as long as nothing expires at all, there is nothing to do.
- * What it knows is found anew by whoever opens the arena: it begins with a pass.
+ * A pass finds when the next entry expires; until then, or if no entry expires, there is nothing to do. This
+ * knowledge is not stored: whoever opens the arena starts with a pass.
  * @module
  */
 import type { Buckets } from './buckets.ts'
@@ -14,9 +14,9 @@ import { shape } from './layout.ts'
 import type { Memory } from './memory.ts'
 import type { Roots } from './roots.ts'
 
-/** Room in the journal for taking out one entry. */
+/** Journal words for removing one entry. */
 const removeWords = 32
-/** A pass begins this long after the one before at the soonest, so that entries which expire one by one cost little. */
+/** The least time between the starts of two passes, so that entries which expire one by one cost little. */
 const restMs = 1_000
 
 export class Sweeper {
@@ -27,7 +27,7 @@ export class Sweeper {
   readonly #roots: Roots
   /** When there is something to do. */
   #nextMs = 0
-  /** The next chain of the pass at hand, and the earliest expiry that it has met. */
+  /** The next chain of the current pass, and the earliest expiry that it has found. */
   #chain = 0
   #earliestMs = Number.POSITIVE_INFINITY
 
@@ -43,20 +43,21 @@ export class Sweeper {
     return this.#nextMs
   }
 
-  /** Something expires at `timeMs`. */
+  /** Notes that something expires at `timeMs`. */
   heed(timeMs: number): void {
     if (timeMs < this.#earliestMs) this.#earliestMs = timeMs
     if (timeMs < this.#nextMs && this.#chain === 0) this.#nextMs = timeMs
   }
 
-  /** What was removed has come back. */
+  /** Removed entries have come back, by an undo. */
   startAnew(): void {
     this.#chain = this.#nextMs = 0
   }
 
   /**
-   * Goes on with the pass, over `chains` chains at most. What hides older entries of its key (formats.ts) stays as long as
-   * it may. @returns How many entries it has removed.
+   * Continues the pass, over at most `chains` chains. An entry that hides older entries of its key (formats.ts) stays
+   * as long as it has to.
+   * @returns How many entries it has removed.
    */
   sweep(chains: number, nowMs: number, formats: Formats | undefined): number {
     const hides = formats?.hasOlder === true ? formats : undefined
@@ -98,7 +99,7 @@ export class Sweeper {
   }
 }
 
-/** An entry is taken out of the index. */
+/** Called when an entry is removed from the index. */
 export function countRemoved(roots: Roots, words: Int32Array, at: number): void {
   const form = words[at + 3]!
   roots.entries--

@@ -1,9 +1,10 @@
 /**
- * Tidier: goes over the whole index, some chains at a time, for what formats have left (formats.ts): removes entries of void
- * formats and what newer entries hide, and brings what is in an older settled format into that of the version at work.
+ * Tidier: walks through the whole index, some chains at a time, for what earlier formats have left (formats.ts). It
+ * removes entries of void formats and hidden entries, and converts those of older settled formats to the running
+ * version's.
  *
- *   TI1. A pass that met nothing it could not bring over leaves nothing old: chains that are dealt out meanwhile deal
- *        to chains behind, and nobody writes an old format any more.
+ *   TI1. After a pass that could convert everything, nothing old is left: chains that are split meanwhile are split
+ *        into later chains, and nobody writes an old format any more.
  * Design: docs/design/0032-migrate.md
  * @module
  */
@@ -18,14 +19,14 @@ import type { Memory } from './memory.ts'
 import type { OlderEntries } from './older.ts'
 import type { Roots } from './roots.ts'
 
-/** What an entry takes that is brought over or removed, where looking at a chain of the index takes 1. */
+/** The effort for an entry that is converted or removed; a look at a chain of the index costs 1. */
 const entryEffort = 16
 
-/** What an arena does for it. */
+/** The operations of an arena that this needs. */
 export interface TidierOptions {
-  /** Whether another entry of its key is seen in the place of this one. */
+  /** Whether another entry of its key hides this one. */
   isHidden(old: Old): boolean
-  /** Makes it one of the own format. @returns Whether it was still there. @throws What `migrate` has thrown. */
+  /** Converts it to the own format. @returns Whether it still existed. @throws What `migrate` threw. */
   bring(old: Old): boolean
 }
 
@@ -42,17 +43,17 @@ export class Tidier {
   readonly #older: OlderEntries
   readonly #arena: TidierOptions
   #chain = 0
-  /** Of the chain at hand: old entries that were met and stay. */
+  /** The old entries of the current chain that stay. */
   #met = 0
-  /** What this pass had to leave as it was. */
+  /** What this pass could not convert. */
   #left = 0
-  /** All as they were when the transaction at hand began. */
+  /** All of these as they were at the start of the open transaction. */
   #chainBefore = 0
   #metBefore = 0
   #leftBefore = 0
   #trouble: unknown
   #isTold = false
-  /** A pass has left something: it is not tried again by this isolate. */
+  /** Whether a pass has left something. This isolate does not try again. */
   isStuck = false
 
   constructor(memory: Memory, buckets: Buckets, roots: Roots, older: OlderEntries, arena: TidierOptions) {
@@ -69,7 +70,7 @@ export class Tidier {
     this.isStuck = false
   }
 
-  /** What was tidied in this transaction has come back. */
+  /** What was tidied in this transaction has come back, by an undo. */
   goBack(): void {
     this.#chain = this.#chainBefore
     this.#met = this.#metBefore
@@ -77,7 +78,7 @@ export class Tidier {
     this.isStuck = false
   }
 
-  /** What `migrate` has thrown, the first time. */
+  /** The first error that `migrate` threw. */
   takeTrouble(): unknown {
     const trouble = this.#trouble
     this.#trouble = undefined
@@ -85,7 +86,7 @@ export class Tidier {
   }
 
   /**
-   * Goes on with the pass, by a chain or an entry at least; no further entry is brought over once `effort` is used up.
+   * Continues the pass, by at least one chain or entry; no further entry is converted once `effort` is used up.
    * @throws {CodedError} ERR_STATE_GROWING
    */
   tidy(effort: number, formats: Formats): { readonly done: boolean; readonly changed: boolean } {
@@ -110,7 +111,7 @@ export class Tidier {
     return { done, changed }
   }
 
-  /** @returns How many entries it may have changed, and whether no more are to be. */
+  /** @returns How many entries it may have changed, and whether to stop. */
   #tidyChain(chain: number, formats: Formats, effort: number): { tidied: number; isOver: boolean } {
     const { old, marked, voids } = this.#lookAt(chain, formats)
     const all = { tidied: old.length - this.#met + marked + voids, isOver: true }
@@ -124,7 +125,7 @@ export class Tidier {
       if (!this.#bringOver(chain, old[i]!)) this.#met++
       tidied++
     }
-    // What is marked as gone hides nothing any more.
+    // An entry that is marked as deleted hides nothing any more.
     if (marked > 0 && this.#left === 0)
       this.#remove(chain, (words, at) => {
         const form = words[at + 3]!
@@ -148,7 +149,7 @@ export class Tidier {
     return { old, marked, voids }
   }
 
-  /** @returns Whether nothing of it stays as it was. */
+  /** @returns Whether the entry was changed. */
   #bringOver(chain: number, old: Old): boolean {
     try {
       return this.#arena.bring(old) || this.#removeOne(chain, old)
@@ -166,7 +167,7 @@ export class Tidier {
     return this.#remove(chain, (words, at) => at === (position & mask) && words === slabs[position >> shift])
   }
 
-  /** @returns Whether there was room in the journal. */
+  /** @returns Whether the journal had room. */
   #remove(chain: number, isMeant: (words: Int32Array, at: number) => boolean): boolean {
     const link = this.#buckets.headOf(chain)
     const isThere = this.#older.removeWhere(link, (words, at) => hasFormat(words, at) && isMeant(words, at))
@@ -174,7 +175,7 @@ export class Tidier {
     return isThere
   }
 
-  /** False once it was taken along with another one, or the chain was dealt out. */
+  /** False if it was removed together with another one, or the chain was split. */
   #isIn(chain: number, { position }: Old): boolean {
     let found = false
     this.#each(chain, (_words, _at, entry) => {

@@ -1,6 +1,6 @@
 /**
- * TimerEntry: a timer as an entry: its key is that part of the author's key whose number is the timer's time, its value is
- * when it falls due, and its order among those of one time.
+ * TimerEntry: a timer as an entry. Its key is the part of the author's key with the timer's time; its value is when
+ * it is due, and its order among timers of the same time.
  * @module
  */
 import { keyOffset, numberOf, partBytes, readBytes, valueOffset } from './entry.ts'

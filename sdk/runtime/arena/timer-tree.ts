@@ -27,10 +27,10 @@ const nodeHeadWords = 2
 export const nodeWords = nodeHeadWords + nodeItems * itemWords
 const scantItems = nodeItems / 4
 const joinedItemsMax = (nodeItems * 3) / 4
-/** Room in the journal for what one node may change: its items, its number of items, the end of images. */
+/** Journal words for one changed node: its items, their number, and the end of the images. */
 const nodeRoomWords = nodeWords + itemWords + 8
 
-/** When an item is due, and its order: what items are compared by, each in two words. */
+/** When an item is due, and its order: the sort key, each in two words. */
 interface Rank {
   readonly dueHigh: number
   readonly dueLow: number
@@ -52,7 +52,7 @@ export class TimerTree {
   readonly #journal: Journal
   readonly #heap: Heap
   readonly #roots: Roots
-  /** The way down to the item at hand: nodes from the root, and the place in each. */
+  /** The path to the current item: the nodes from the root, and the index in each. */
   readonly #nodes: number[] = [0, 0, 0, 0, 0, 0, 0, 0]
   readonly #places: number[] = [0, 0, 0, 0, 0, 0, 0, 0]
 
@@ -70,7 +70,7 @@ export class TimerTree {
     return node === 0 ? 0 : this.#below(node, 0)
   }
 
-  /** Goes through the entries in order until one is enough. */
+  /** Visits the entries in order, until the callback returns true. */
   until(isEnough: (entry: number) => boolean): void {
     if (this.#roots.timerRoot !== 0)
       this.#untilBelow(this.#roots.timerRoot, this.#roots.timerLevels, isEnough)
@@ -100,7 +100,7 @@ export class TimerTree {
     }
   }
 
-  /** Adds an item that is not there. @returns Whether there was room. */
+  /** Adds an item that is not in the tree. @returns Whether there was room. */
   insert(dueMs: number, order: number, entry: number): boolean {
     const rank = rankOf(dueMs, order)
     const { timerLevels: levels } = this.#roots
@@ -129,7 +129,7 @@ export class TimerTree {
     return true
   }
 
-  /** Takes out an item that is there. @returns Whether there was room in the journal. */
+  /** Removes an item that is in the tree. @returns Whether the journal had room. */
   remove(dueMs: number, order: number): boolean {
     const { timerLevels: levels } = this.#roots
     this.#descend(rankOf(dueMs, order))
@@ -150,7 +150,7 @@ export class TimerTree {
     return true
   }
 
-  /** Goes down to the last item that is not above `rank`, or else to the first. */
+  /** Descends to the last item that is not above `rank`, or else to the first one. */
   #descend(rank: Rank): void {
     let node = this.#roots.timerRoot
     const { timerLevels: levels } = this.#roots
@@ -163,7 +163,7 @@ export class TimerTree {
     }
   }
 
-  /** The last place whose item is not above `rank`; −1 if there is none. */
+  /** The index of the last item that is not above `rank`; −1 if there is none. */
   #placeOf(node: number, { dueHigh, dueLow, orderHigh, orderLow }: Rank): number {
     const words = this.#memory.words[node >> this.#memory.shift]!
     const at = (node & this.#memory.mask) + nodeHeadWords
@@ -193,7 +193,7 @@ export class TimerTree {
     return true
   }
 
-  /** Blocks for `count` nodes, or none. */
+  /** Allocates `count` nodes, or none. */
   #nodesFor(count: number): number[] | undefined {
     const nodes: number[] = []
     for (let i = 0; i < count; i++) {
@@ -213,7 +213,9 @@ export class TimerTree {
     return false
   }
 
-  /** Divides a full node and puts an item in: the upper half goes to `right`, or nothing where items come in order. */
+  /**
+   * Splits a full node and inserts an item: the upper half goes to `right`, or nothing if items are added in order.
+   */
   #split(node: number, right: number, place: number, rank: Rank, below: number, last: boolean): void {
     const keep = last && place === nodeItems ? nodeItems : nodeItems / 2
     for (let i = keep; i < nodeItems; i++)
@@ -227,7 +229,7 @@ export class TimerTree {
     else this.#put(node, place, rank, below)
   }
 
-  /** Whether the node at `level` is the last of all on its level. */
+  /** Whether the node at `level` is the last one of its level. */
   #isLast(level: number): boolean {
     for (let i = 0; i < level; i++) if (this.#places[i] !== this.#countOf(this.#nodes[i]!) - 1) return false
     return true
@@ -241,7 +243,7 @@ export class TimerTree {
     this.#setRoot(root, this.#roots.timerLevels + 1)
   }
 
-  /** A root that leads to one node only is not needed; nor is one that leads nowhere. */
+  /** Removes a root with only one child, or with none. */
   #shrinkRoot(): void {
     let root = this.#roots.timerRoot
     let levels = this.#roots.timerLevels
@@ -264,7 +266,10 @@ export class TimerTree {
     this.#roots.dirty = true
   }
 
-  /** Joins the node at `level` with a neighbour, if they fit. @returns Whether an item above is to be cut: its place is set. */
+  /**
+   * Joins the node at `level` with a neighbour, if they fit. @returns Whether an item of the parent has to be
+   * removed: its index is set.
+   */
   #join(level: number): boolean {
     const above = this.#nodes[level - 1]!
     const place = this.#places[level - 1]!
@@ -276,7 +281,7 @@ export class TimerTree {
     const more = this.#countOf(from)
     if (count + more > joinedItemsMax) return false
     this.#journal.image(to + nodeHeadWords + count * itemWords, more * itemWords)
-    // The first of a node may have lost its bound (TT1): what leads to the node still has it.
+    // The first item of a node may have lost its bound (TT1); the parent's item still has it.
     for (let i = 0; i < more; i++) {
       const rank =
         i === 0 && level < this.#roots.timerLevels - 1 ? this.#rankAt(above, right) : this.#rankAt(from, i)
@@ -289,7 +294,7 @@ export class TimerTree {
     return true
   }
 
-  /** Puts an item in at `place`; there is room in the node and in the journal. */
+  /** Inserts an item at `place`; the node and the journal have room. */
   #put(node: number, place: number, rank: Rank, below: number): void {
     const count = this.#countOf(node)
     this.#journal.image(node + nodeHeadWords + place * itemWords, (count + 1 - place) * itemWords)

@@ -1,7 +1,7 @@
 /**
- * AssetShelf: the files beside the version's bundle, as the function sees them.
+ * AssetShelf: the assets of the version, as the function sees them.
  *
- * They are its own, so their memory may come into its hands; other memory that is shared with the host may not
+ * The function may get hold of their memory. It must not get hold of other memory that is shared with the host
  * (primordials.ts, P1).
  * @module
  */
@@ -37,7 +37,7 @@ export class AssetShelf {
   }
 }
 
-/** One view for all calls: a callback that asks for it again and again makes nothing. */
+/** One view for all calls, so that a callback that asks repeatedly allocates nothing. */
 function assetOf(memory: ArrayBufferLike): Asset {
   const bytes = new Bytes(memory)
   defineValue(bytes, 'text', () => textOf(bytes))

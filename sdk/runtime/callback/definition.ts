@@ -1,5 +1,5 @@
 /**
- * Definition: the check that a default export is what `defineFunction` takes, with what to do where it is not.
+ * Definition: checks that a default export is what `defineFunction` accepts; the error says what to do.
  * @module
  */
 import type { FunctionDefinition } from '../../function.ts'

@@ -1,8 +1,8 @@
 /**
- * Scope: what one callback may touch, and the contexts through which it does.
+ * Scope: what one callback may use, and the contexts through which it does.
  *
- * A synchronous function gets the same context for each of its callbacks. One that went async keeps its own to the end
- * and the next callback gets another, so that what it left running cannot act on a later record (I3).
+ * A synchronous function gets the same context for all of its callbacks. An asynchronous callback keeps its context
+ * to the end, and the next callback gets another one: so code that it left running cannot affect a later record (I3).
  * @module
  */
 import type {
@@ -45,7 +45,7 @@ export interface Workshop {
   readonly seam: Seam
   readonly writer: OutcomeWriter
   readonly timers: Timers
-  /** Those that the function may name. */
+  /** The streams that the function may write to. */
   streams: ReadonlyMap<string, OutputStream>
   /** The state of a partition. */
   stateOf(partition: number): KeyedState
@@ -55,17 +55,17 @@ export interface Workshop {
 export class Scope {
   readonly workshop: Workshop
   readonly cursor: Cursor
-  /** False when the callback is over. */
+  /** False after the end of the callback. */
   live = false
   partition = 0
-  /** The timer at hand; undefined for a record. */
+  /** The current timer; undefined for a record. */
   timer: Timer | undefined
-  /** Tells one callback from the next, which is given the same scope. */
+  /** Distinguishes a callback from the next one with the same scope. */
   turn = 0
-  /** What typed state stands on. */
+  /** What typed state needs. */
   readonly ground: Ground
   #state: KeyedState | undefined
-  /** The stream written last, and the table that it stands in. */
+  /** The stream written last, and the table that contains it. */
   #stream: OutputStream | undefined
   #streams: ReadonlyMap<string, OutputStream> | undefined
 
@@ -99,7 +99,7 @@ export class Scope {
     return stream
   }
 
-  /** The next callback is for this timer, which was taken out of its partition's state; or for a record. */
+  /** Prepares the next callback: for this timer, which was removed from its partition's state, or for a record. */
   take(timer: Timer | undefined): void {
     this.timer = timer
     if (timer === undefined) return
@@ -107,18 +107,18 @@ export class Scope {
     this.#state = this.workshop.stateOf(timer.partition)
   }
 
-  /** After a rollback: takes the timer at hand out again, if it is one. */
+  /** After a rollback: removes the current timer again, if there is one. */
   retake(): void {
     if (this.timer !== undefined) this.state.timers.delete(this.timer.key, this.timer.timeMs)
   }
 
-  /** Keeps what the callback did to state and timers. */
+  /** Commits what the callback did to state and timers. */
   commit(): void {
     this.#state?.commit()
     this.#over()
   }
 
-  /** Undoes it. */
+  /** Undoes what the callback did to state and timers. */
   rollback(): void {
     this.#state?.rollback()
     this.#over()

@@ -1,8 +1,8 @@
 /**
- * Seam: the one object through which everything enters that a function can observe beside its records and state (I6).
+ * Seam: the one object that provides everything a function can observe besides its records and state (I6).
  *
- * Whoever holds it can record a run and play it again: nothing else in this folder asks a clock, a source of
- * randomness or the configuration.
+ * Whoever provides it can record a run and repeat it: nothing else in this folder reads a clock, a source of random
+ * numbers, or the configuration.
  * @module
  */
 import type { Asset } from '../../function.ts'
@@ -14,14 +14,17 @@ export interface Seam {
   readonly instance: number
   readonly env: Readonly<Record<string, string>>
   readonly args: readonly string[]
-  /** The version that this one takes over from while it runs, if any. */
+  /** The running version that this one takes over from, if any. */
   readonly replaces?: number | undefined
-  /** A file beside the version's bundle. @throws {CodedError} ERR_ASSET_MISSING */
+  /** The contents of an asset. @throws {CodedError} ERR_ASSET_MISSING */
   asset(name: string): Asset
-  /** The platform's time, milliseconds since 1970: set at the start of a batch, and at each wake of a pending one. */
+  /**
+   * The platform's time, milliseconds since 1970: set at the start of a batch, and whenever a pending callback
+   * continues.
+   */
   nowMs: number
   /** Fills with random bytes. */
   fillRandom(bytes: Uint8Array): void
-  /** Takes a line of the console. */
+  /** Accepts a line of the console. */
   print(level: LogLevel, line: string): void
 }

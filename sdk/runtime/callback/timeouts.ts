@@ -1,8 +1,8 @@
 /**
  * Timeouts: setTimeout and clearTimeout, for the time that an asynchronous callback waits.
  *
- * They are no timers of the function's (timers.ts): they end with the callback that set them, and the host wakes the
- * runtime for them, one a call, so that what a timeout sets going runs under the time limit of that call.
+ * They are not the function's timers (timers.ts): they end with the callback that set them. The host calls the
+ * runtime for them, one per call, so that the code of a timeout runs under the time limit of that call.
  * @module
  */
 
@@ -16,7 +16,7 @@ export class Timeouts {
   readonly #changed: (nextMs: number) => void
   #idNext = 1
 
-  /** @param changed Hears when the earliest is due, whenever that may have changed. */
+  /** @param changed Called when the earliest due time may have changed, with that time. */
   constructor(changed: (nextMs: number) => void) {
     this.#changed = changed
   }
@@ -38,7 +38,7 @@ export class Timeouts {
     this.#changed(Number.POSITIVE_INFINITY)
   }
 
-  /** Runs the earliest if it is due. @param onThrown Hears what it throws. */
+  /** Runs the earliest timeout if it is due. @param onThrown Called with what it throws. */
   runDue(nowMs: number, onThrown: (thrown: unknown) => void): void {
     const earliest = this.#earliest()
     if (earliest === undefined || earliest[1].dueMs > nowMs) return

@@ -1,5 +1,5 @@
 /**
- * What an engine stands on, and what it is given to do.
+ * EngineOptions: what an engine needs, and the batch that it gets.
  * @module
  */
 import type { ErrorPolicy, FunctionDefinition, StateFormat } from '../../function.ts'
@@ -15,43 +15,43 @@ import type { TimerAtHand } from '../shared/timer-at-hand.ts'
 export interface EngineOptions {
   readonly definition: FunctionDefinition
   readonly policy: ErrorPolicy
-  /** What throws for good is left to another isolate (verdicts.ts, VD3), until `endTrial`. */
+  /** A record that fails for good is left to another isolate (verdicts.ts, VD3), until `endTrial`. */
   readonly onTrial?: boolean
-  /** Of its state; default: the first, for good. */
+  /** The formats of its state; default: the first one, settled. */
   readonly format?: StateFormat | undefined
   readonly seam: Seam
-  /** Names of the input streams, as the batch's table counts them. */
+  /** The names of the input streams, in the order of the batch's numbers. */
   readonly inputs: readonly string[]
-  /** Of each of them, where its arenas begin: behind it lies that of partition 0; default: at 0. */
+  /** For each of them, the number of the arena for its partition 0; default: 0. */
   readonly arenas?: readonly number[] | undefined
   readonly outputs: readonly OutputStream[]
-  /** The batch, in memory that the function may see. */
+  /** The memory with the batch; the function may see it. */
   readonly input: Input
-  /** What the host reads. */
+  /** The memory that the host reads. */
   readonly writer: OutcomeWriter
   readonly board: Board
-  /** Is told which timer a callback is called for; default: nobody is. */
+  /** Notes the timer of the current callback; default: nothing does. */
   readonly timerAtHand?: TimerAtHand
-  /** Opens the state of a partition when it is first asked for. */
+  /** Opens the state of a partition on first use. */
   readonly openState: (partition: number) => KeyedState
-  /** Partitions whose state is there already; default: none. */
+  /** Partitions whose state exists already; default: none. */
   readonly partitions?: readonly number[]
-  /** What may be told of errors; default: all of it. */
+  /** How many errors may be reported; default: all. */
   readonly reports?: ReportBudget
-  /** Hears each thrown value; for the test kit. */
+  /** Called with each thrown value; for the test kit. */
   readonly onThrown?: (thrown: unknown) => void
-  /** Hears that a batch, `init` or `destroy` has ended; for the test kit. */
+  /** Called at the end of a batch, `init` or `destroy`; for the test kit. */
   readonly onFinish?: () => void
 }
 
 export interface Batch {
-  /** Rows of the table at the head of the input. */
+  /** The rows of the table at the start of the input. */
   readonly frames: number
   readonly nowMs: number
   /** The input region as one latin1 string, if the host made one. */
   readonly text: string | undefined
-  /** Lines that wait for records that were set aside, as JSON (aside.ts). */
+  /** The keys that wait for records that were set aside, as JSON (aside.ts). */
   readonly lines?: string | undefined
-  /** Whose records are this isolate's; default: all. */
+  /** The keys that belong to this isolate; default: all. */
   readonly share?: KeyShare | undefined
 }

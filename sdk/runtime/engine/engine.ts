@@ -1,14 +1,14 @@
 /**
- * Engine: calls a function's callbacks, one at a time, and makes each count wholly or not at all. What is called next `Intake`
- * says, what becomes of the call `Verdicts`.
+ * Engine: calls a function's callbacks one at a time, and commits each completely or not at all. `Intake` says what
+ * is called next, `Verdicts` what happens after the call.
  *
- * One `run` is one batch: timers that are due, then records. It ends when they are done, when the host asks (`yield`),
- * when the outcome log is long enough, or when a callback failed for good; what was not taken up, the host gives again.
- * A callback that returns a promise leaves the batch *pending*: the call returns, and the rest follows when the promise
- * settles, inside a later call (`wake`) or in the microtasks of this one.
+ * One `run` processes one batch: timers that are due, then records. It ends when they are done, when the host asks
+ * (`yield`), when the outcome log is long enough, or when a callback has failed for good; the host gives the
+ * remaining records again. If a callback returns a promise, the batch becomes *pending*: the call returns, and the
+ * rest follows when the promise settles, inside a later call (`wake`) or in the microtasks of this one.
  *
- *   E1. No callback starts before the one before it has returned and its promise has settled (I1).
- *   E2. Nothing that the author's code throws comes out of this class.
+ *   E1. No callback starts before the previous one has returned and its promise has settled (I1).
+ *   E2. Nothing that the author's code throws leaves this class.
  * @module
  */
 import type { FunctionDefinition } from '../../function.ts'
@@ -46,7 +46,7 @@ export class Engine {
   readonly #onFinish: (() => void) | undefined
   #outputs: readonly OutputStream[] = []
 
-  /** What the callback at hand is given; renewed when it goes async. */
+  /** What the current callback uses; replaced after a callback that was asynchronous. */
   #cursor: Cursor
   #scope: Scope
   #context: FunctionContext
@@ -97,7 +97,7 @@ export class Engine {
     this.#onFinish = options.onFinish
   }
 
-  /** True once a callback failed under the policy `fail`, or `init` or `destroy` did. */
+  /** True after a callback failed under the policy `fail`, or `init` or `destroy` failed. */
   get failed(): boolean {
     return this.#verdicts.failed
   }
@@ -107,24 +107,24 @@ export class Engine {
     return (this.#phase & phase.pending) !== 0
   }
 
-  /** Whether setTimeout means anything now: a callback runs or waits. */
+  /** Whether setTimeout works now: a callback runs or waits. */
   get inCallback(): boolean {
     return this.#scope.live || this.pending || this.#phase === phase.lifecycle
   }
 
-  /** Between batches: the output streams are other ones now, or have other partitions. */
+  /** Between batches: sets the output streams and their partitions. */
   setOutputs(outputs: readonly OutputStream[]): void {
     this.#outputs = outputs
     this.#workshop.streams = new Map(outputs.map((stream) => [stream.name, stream]))
   }
 
-  /** Between batches: state and timers of these partitions have come from another owner. */
+  /** Between batches: takes over state and timers of partitions from another owner. */
   adoptPartitions(partitions: readonly number[]): void {
     for (const partition of partitions) this.#workshop.stateOf(partition)
     this.#finish()
   }
 
-  /** Between batches: forgets state and timers of all partitions but these; another owner has the others now. */
+  /** Between batches: forgets state and timers of all other partitions, which have another owner now. */
   keepPartitions(kept: readonly number[]): void {
     for (let partition = 0; partition < this.#states.length; partition++)
       if (!kept.includes(partition)) this.#states[partition] = undefined
@@ -143,12 +143,12 @@ export class Engine {
     tellTotals(this.#states, this.#board, this.#seam.nowMs)
   }
 
-  /** From now on a callback that throws for good is treated as the policy says. */
+  /** Ends the trial: from now on the policy applies to callbacks that fail for good. */
   endTrial(): void {
     this.#verdicts.endTrial()
   }
 
-  /** Processes a batch that lies in the input. */
+  /** Processes the batch in the input. */
   run({ frames, nowMs, text, lines, share }: Batch): void {
     this.#begin(nowMs)
     if (frames > 0 && share === undefined && this.#housekeeping.isOwed) return this.#sweep(undefined, true)
@@ -178,7 +178,7 @@ export class Engine {
     this.#finish()
   }
 
-  /** A pending callback's setTimeout may be due. */
+  /** A setTimeout of a pending callback may be due. */
   wake(nowMs: number): void {
     this.#seam.nowMs = nowMs
     this.timeouts.runDue(nowMs, (thrown) => {
@@ -186,7 +186,7 @@ export class Engine {
     })
   }
 
-  /** Between batches: what the host does with a timer beside callbacks. */
+  /** Between batches: what the host does with a timer outside of callbacks. */
   atTimers(nowMs: number, act: (desk: TimerDesk) => void): void {
     this.#begin(nowMs)
     act(new TimerDesk(this.#workshop))
@@ -200,7 +200,7 @@ export class Engine {
     this.#board.setWord(control.wantedPartition, 0)
   }
 
-  /** Takes up what is next and calls the callback, until the batch ends or a callback waits. */
+  /** Takes the next record or timer and calls the callback, until the batch ends or a callback waits. */
   #drive(): void {
     while (!this.#verdicts.failed && this.#takeUp()) {
       if (this.#call()) return
@@ -209,13 +209,13 @@ export class Engine {
     this.#end()
   }
 
-  /** The batch is over. */
+  /** Ends the batch. */
   #end(): void {
     if (this.#verdicts.failed) this.#finish()
     else this.#sweep(this.#intake.frames === 0 ? undefined : this.#writer.records)
   }
 
-  /** @param records How many the batch has done; undefined: none was to be. */
+  /** @param records How many records the batch has finished; undefined if it had none. */
   #sweep(records: number | undefined, isAlone = false): void {
     this.#enter(phase.tidying)
     this.#housekeeping.sweep(this.#states, records, isAlone)
@@ -238,7 +238,7 @@ export class Engine {
     return true
   }
 
-  /** Calls the callback for what was taken up, again where the policy says so. @returns Whether it waits. */
+  /** Calls the callback, and calls it again if the policy says so. @returns Whether it waits. */
   #call(): boolean {
     const scope = this.#scope
     const cursor = this.#cursor
@@ -266,7 +266,7 @@ export class Engine {
     }
   }
 
-  /** Waits for the promise of a callback and goes on with the batch. Runs in microtasks; never rejects (E2). */
+  /** Waits for a callback's promise and continues the batch. Runs in microtasks; never rejects (E2). */
   async #settle(promise: PromiseLike<unknown>): Promise<void> {
     let retry = false
     try {
@@ -306,7 +306,7 @@ export class Engine {
     this.#enter(this.#phase & ~phase.pending)
   }
 
-  /** A callback that went async keeps its context and record; the next one gets its own. */
+  /** An asynchronous callback keeps its context and record; the next callback gets new ones. */
   #renew(timer: Timer | undefined, partition: number): void {
     this.#cursor = this.#intake.renew()
     this.#scope = new Scope(this.#workshop, this.#cursor)
@@ -316,7 +316,7 @@ export class Engine {
     this.#record = new RecordView(this.#cursor)
   }
 
-  /** Whatever the callback left behind acts on nothing any more. */
+  /** Ends the scope: what the callback left running has no effect any more. */
   #close(): void {
     const cursor = this.#cursor
     this.#scope.live = cursor.live = false

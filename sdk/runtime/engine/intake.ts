@@ -1,8 +1,9 @@
 /**
- * Intake: the records of a batch, one after the other: which is next, and which attempt at it that is.
+ * Intake: iterates over the records of a batch: which one is next, and which attempt at it that is.
  *
- *   IN1. Records are taken up in the order of the frames and of the records in them (I2).
- *   IN2. What is another version's, or waits behind a record that was set aside, is passed over with a verdict of its own.
+ *   IN1. Records are taken in the order of the frames, and of the records in them (I2).
+ *   IN2. A record that belongs to another version, or has to wait behind one that was set aside, is passed over with
+ *        its own verdict.
  * @module
  */
 import { policyOf } from '../../manifest/policy.ts'
@@ -21,9 +22,9 @@ export type IntakeOptions = Pick<EngineOptions, 'policy' | 'input' | 'inputs' | 
 export class Intake {
   readonly aside: Aside
   readonly share = new Share()
-  /** At the record that was taken up last. */
+  /** At the record that was taken last. */
   cursor: Cursor
-  /** Which one the callback at hand is, of its record or timer. */
+  /** The number of the current attempt at a record or timer. */
   attempt = 1
   readonly #input: Input
   readonly #inputs: readonly string[]
@@ -51,14 +52,15 @@ export class Intake {
     this.cursor = new Cursor(input)
   }
 
-  /** How many frames the batch has; 0: it is for timers, or for the sake of housekeeping. */
+  /** The number of frames in the batch; 0: it is only for timers or housekeeping. */
   get frames(): number {
     return this.#frames
   }
 
   /**
-   * A batch of so many frames lies in the input.
-   * @param lines Lines that wait for records that were set aside, as JSON. @param share Default: all keys are this isolate's.
+   * Starts a batch of so many frames.
+   * @param lines The keys that wait for records that were set aside, as JSON. @param share Default: all keys belong
+   *   to this isolate.
    */
   begin(frames: number, lines: string | undefined, share: KeyShare | undefined): void {
     this.aside.begin(lines)
@@ -68,7 +70,7 @@ export class Intake {
     this.#recordsLeft = 0
   }
 
-  /** Takes up the next record. @returns Whether there is one. */
+  /** Takes the next record. @returns Whether there is one. */
   next(): boolean {
     const cursor = this.cursor
     for (;;) {
@@ -87,13 +89,13 @@ export class Intake {
     }
   }
 
-  /** What was taken up keeps its cursor; the next record gets another. */
+  /** The current record keeps its cursor; the next record gets another one. */
   renew(): Cursor {
     this.cursor = this.cursor.again()
     return this.cursor
   }
 
-  /** Goes to the first record of a frame that is not to be skipped. The host has checked the frame whole. */
+  /** Moves to the first record of a frame that is not skipped. The host has checked the whole frame. */
   #openFrame(frame: number): void {
     const { words } = this.#input
     const row = frame * inputRowWords

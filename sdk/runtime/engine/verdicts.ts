@@ -1,9 +1,9 @@
 /**
- * Verdicts: what becomes of a callback that has returned or thrown, and of what it did.
+ * Verdicts: what happens after a callback has returned or thrown.
  *
- *   VD1. One that threw leaves no output, state or timer; then the policy says what follows (I3).
- *   VD2. One that met a lack of memory for state is as if it had not been called, whatever it made of that.
- *   VD3. On trial, one that throws for good ends the batch and has had no effect: it is another isolate's to call.
+ *   VD1. A callback that threw leaves no output, state or timer; then the policy decides (I3).
+ *   VD2. A callback that met a lack of memory for state counts as not called, whatever it did about the error.
+ *   VD3. On trial, a callback that fails for good ends the batch without an effect: another isolate calls it.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -20,7 +20,7 @@ import type { Intake } from './intake.ts'
 export type VerdictsOptions = Pick<EngineOptions, 'writer' | 'board' | 'reports' | 'onThrown' | 'onTrial'>
 
 export class Verdicts {
-  /** A callback has failed for good since `begin`: no other is to be called. */
+  /** A callback has failed for good since `begin`: no other one is called. */
   failed = false
   readonly #intake: Intake
   readonly #writer: OutcomeWriter
@@ -28,7 +28,7 @@ export class Verdicts {
   readonly #reports: ReportBudget | undefined
   readonly #onThrown: ((thrown: unknown) => void) | undefined
   #onTrial: boolean
-  /** What the attempt before threw, where that is told. */
+  /** The error of the attempt before, if it is reported. */
   #failure: string | undefined
 
   constructor({ writer, board, reports, onThrown, onTrial = false }: VerdictsOptions, intake: Intake) {
@@ -40,18 +40,18 @@ export class Verdicts {
     this.#onTrial = onTrial
   }
 
-  /** Before a batch, `init` or `destroy`. */
+  /** Called before a batch, `init` or `destroy`. */
   begin(nowMs: number): void {
     this.#reports?.renew(nowMs)
     this.failed = false
   }
 
-  /** From now on a callback that throws for good is treated as the policy says. */
+  /** Ends the trial: from now on the policy applies to callbacks that fail for good. */
   endTrial(): void {
     this.#onTrial = false
   }
 
-  /** It went through. */
+  /** The callback succeeded. */
   done(scope: Scope): void {
     if (this.#board.word(control.wantedPartition) !== 0) return this.#putOff(scope)
     scope.commit()
@@ -59,7 +59,7 @@ export class Verdicts {
     this.#writer.done(kindOf(scope), verdict.processed)
   }
 
-  /** It threw: what it did is taken back (VD1). @returns Whether to call it again. */
+  /** The callback threw: undoes what it did (VD1). @returns Whether to call it again. */
   again(scope: Scope, thrown: unknown): boolean {
     if (this.#board.word(control.wantedPartition) !== 0) {
       this.#putOff(scope)
@@ -90,7 +90,7 @@ export class Verdicts {
       return false
     }
     scope.retake()
-    scope.commit() // a timer is gone even so
+    scope.commit() // the timer is removed all the same
     if (last === 'fail') this.#giveUp(kindOf(scope), thrown, scope.timer)
     else this.#giveAway(scope, last, thrown, told)
     return false
@@ -102,7 +102,7 @@ export class Verdicts {
     this.#giveUp(0, thrown, undefined)
   }
 
-  /** There was no memory for its state, but there will be: undone, and the batch ends before it (VD2). */
+  /** Memory for its state was lacking, and will come: undoes everything, and the batch ends before it (VD2). */
   #putOff(scope: Scope): void {
     scope.rollback()
     this.#writer.rollback()
@@ -128,7 +128,7 @@ export class Verdicts {
     this.#writer.publish()
   }
 
-  /** @param text Undefined: it is counted and not told. */
+  /** @param text Undefined: the error is only counted. */
   #report(scope: Scope, reaction: Reaction, text: string | undefined): void {
     if (text !== undefined)
       this.#writer.report(kindOf(scope), reaction, this.#intake.attempt, text, scope.timer)

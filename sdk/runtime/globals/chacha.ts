@@ -1,6 +1,6 @@
 /**
- * ChaCha20 as a source of random bytes: seeded by the host, so that a run can be repeated (I6), and of cryptographic
- * strength, so that one instance's numbers say nothing about another's.
+ * ChaCha20 as a source of random bytes. The host seeds it, so that a run can be repeated (I6); it is
+ * cryptographically strong, so that one instance's numbers reveal nothing about another's.
  * @see RFC 8439, section 2.3
  * @module
  */
@@ -8,17 +8,17 @@ export class ChaCha {
   readonly #state: Uint32Array
   readonly #block = new Uint32Array(16)
   readonly #bytes = new Uint8Array(this.#block.buffer)
-  /** Bytes of the block that were given out. */
+  /** The bytes of the current block that were returned already. */
   #used = 64
 
-  /** @param seed 32 bytes. @param nonce 3 words; the RFC's vectors need them, we do not. */
+  /** @param seed 32 bytes. @param nonce 3 words, for the test vectors of the RFC. */
   constructor(seed: Uint8Array, counter = 0, nonce: readonly [number, number, number] = [0, 0, 0]) {
     if (seed.length !== 32) throw new RangeError(`Cannot seed with ${seed.length} bytes: expected 32`)
     const words = new Uint32Array(new Uint8Array(seed).buffer)
     this.#state = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, ...words, counter, ...nonce)
   }
 
-  /** Begins another stream of numbers, which the seed and its own number determine. */
+  /** Starts another stream of numbers, determined by the seed and the stream's number. */
   begin(stream: number): void {
     const state = this.#state
     state[12] = state[13] = 0
@@ -34,7 +34,7 @@ export class ChaCha {
     }
   }
 
-  /** Uniform in [0, 1), 53 bits of it. */
+  /** Uniform in [0, 1), with 53 random bits. */
   number(): number {
     if (this.#used > 56) this.#next()
     const at = (this.#used + 3) >> 2
@@ -58,7 +58,7 @@ export class ChaCha {
     }
     for (let i = 0; i < 16; i++) x[i] = x[i]! + state[i]!
     state[12] = state[12]! + 1
-    if (state[12] === 0) state[13] = state[13]! + 1 // 2^32 blocks: the counter goes on in the nonce's place
+    if (state[12] === 0) state[13] = state[13]! + 1 // after 2^32 blocks the counter continues in the nonce
     this.#used = 0
   }
 }

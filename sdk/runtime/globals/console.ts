@@ -1,6 +1,6 @@
 /**
- * Console: lines go to the seam, by level. What only makes sense on a screen (groups, tables) is there and does little,
- * so that libraries that call it do not break.
+ * Console: passes lines to the seam, by level. Methods that only make sense on a screen (groups, tables) exist and do
+ * little, so that libraries that call them work.
  * @module
  */
 

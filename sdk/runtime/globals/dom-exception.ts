@@ -1,4 +1,4 @@
-/** DOMException: what the web's functions throw. The codes of old are left out; `name` tells. */
+/** DOMException: what the functions of the web throw. The legacy codes are left out; `name` says what happened. */
 export class DOMException extends Error {
   constructor(message = '', name = 'Error') {
     super(message)

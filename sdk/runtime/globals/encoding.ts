@@ -34,7 +34,7 @@ interface Decoder {
   decode(bytes: Uint8Array, from: number, to: number, last: boolean): string
 }
 
-/** UTF-16, little-endian. An odd byte or half a pair waits for the next chunk. */
+/** UTF-16, little-endian. An odd byte or half a pair is kept for the next chunk. */
 class Utf16Decoder implements Decoder {
   readonly #fatal: boolean
   #byte: number | undefined
@@ -152,7 +152,7 @@ function bytesOf(input: ArrayBuffer | ArrayBufferView | undefined): Uint8Array {
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 
-/** Bytes, one a character, to Base64. */
+/** Encodes bytes, one per character, as Base64. */
 export function btoa(data: string): string {
   const text = String(data)
   let base64 = ''
@@ -172,7 +172,7 @@ export function btoa(data: string): string {
   return base64
 }
 
-/** Base64 to bytes, one a character; forgives white space and missing padding. */
+/** Decodes Base64 to bytes, one per character. White space and missing padding are accepted. */
 export function atob(data: string): string {
   let text = String(data).replace(/[\t\n\f\r ]/g, '')
   if (text.length % 4 === 0) text = text.replace(/={1,2}$/, '')

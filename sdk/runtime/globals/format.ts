@@ -1,5 +1,5 @@
 /**
- * Format: the arguments of a console call as one line of text, bounded whatever they are.
+ * Format: turns the arguments of a console call into one line of text of bounded length.
  * @module
  */
 import { consoleLineMax } from '../shared/layout.ts'
@@ -7,7 +7,7 @@ import { consoleLineMax } from '../shared/layout.ts'
 const itemsMax = 100
 const depthMax = 3
 
-/** Joins the arguments as a console does; `%s %d %i %f %j %o %O` in a first string are filled in. */
+/** Joins the arguments like a console; `%s %d %i %f %j %o %O` in the first string are replaced. */
 export function format(args: readonly unknown[]): string {
   const rest = [...args]
   let line = ''
@@ -44,7 +44,7 @@ function show(value: unknown): string {
   return typeof value === 'string' ? value : inspect(value, 0, [])
 }
 
-/** A value as a reader of logs likes to see it. */
+/** A value as text for a log. */
 function inspect(value: unknown, depth: number, above: readonly unknown[]): string {
   try {
     return inspectAny(value, depth, above)

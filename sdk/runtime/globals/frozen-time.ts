@@ -1,13 +1,16 @@
 /**
- * Frozen time: `Date`, `performance` and `Intl.DateTimeFormat` that know no clock but the seam's (I6). Time stands still
- * during a batch, so it is also no stopwatch for spying on neighbours.
+ * FrozenTime: `Date`, `performance` and `Intl.DateTimeFormat` with the seam's clock (I6). Time stands still during a
+ * batch, so it is also useless for timing attacks on neighbours.
  * @module
  */
 import type { Seam } from '../callback/seam.ts'
 
 const { construct, defineProperty } = Reflect
 
-/** A Date whose present is the seam's. Its prototype is the old one's, which then leads here only. */
+/**
+ * A Date whose current time is the seam's. Its prototype is the original one, whose constructor is replaced by this
+ * one.
+ */
 export function makeDate(seam: Pick<Seam, 'nowMs'>): DateConstructor {
   const RealDate = Date
   function FrozenDate(...args: unknown[]): unknown {
@@ -30,7 +33,7 @@ export function makePerformance(seam: Pick<Seam, 'nowMs'>): { readonly timeOrigi
   return { timeOrigin, now: () => seam.nowMs - timeOrigin }
 }
 
-/** Formats of "no date given" mean now: give them the seam's. */
+/** Formatting without a date means the current time: passes the seam's. */
 export function freezeFormats(seam: Pick<Seam, 'nowMs'>): void {
   const prototype = Intl.DateTimeFormat.prototype
   const { get: realFormat } = Object.getOwnPropertyDescriptor(prototype, 'format')!

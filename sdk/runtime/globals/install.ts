@@ -22,7 +22,7 @@ export interface Host {
   readonly seam: Seam
   readonly logLevel: LogLevel
   random(): number
-  /** Where timeouts go while a callback runs or waits; undefined where setTimeout means nothing. */
+  /** Where timeouts are set while a callback runs or waits; undefined when setTimeout is not available. */
   timeouts(): Timeouts | undefined
 }
 

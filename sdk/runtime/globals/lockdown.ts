@@ -1,12 +1,14 @@
 /**
- * Lockdown: takes out of the realm what would let a function leave its bounds or see what cannot be repeated.
+ * Lockdown: removes from the realm what would let a function exceed its limits, or observe what a replay cannot
+ * repeat.
  *
  *   WebAssembly, SharedArrayBuffer, Atomics   memory that no limit counts, clocks, and threads
  *   resizable ArrayBuffers                    memory that no limit counts (measured: 1 GiB under a limit of 32 MiB)
- *   SharedArrayBuffer's methods                the way to it from an asset's `buffer`; growing, copying and a length that grows
+ *   methods of SharedArrayBuffer              reachable through an asset's `buffer`: growing, copying, a changing
+ *   length
  *   WeakRef, FinalizationRegistry             show when garbage was collected, which no replay can repeat (I6)
  *
- * Runs after primordials.ts has kept what the runtime needs.
+ * Runs after primordials.ts has captured what the runtime needs.
  * @module
  */
 export function lockDown(global: typeof globalThis): void {
@@ -18,7 +20,7 @@ export function lockDown(global: typeof globalThis): void {
   closeArrayBuffer(global)
 }
 
-/** An ArrayBuffer constructor that drops the option `maxByteLength`, in all places that lead to it. */
+/** An ArrayBuffer constructor that ignores the option `maxByteLength`, wherever the constructor is reachable. */
 function closeArrayBuffer(global: typeof globalThis): void {
   const { construct } = Reflect
   const Closed = new Proxy(ArrayBuffer, {

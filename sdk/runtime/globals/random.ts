@@ -1,8 +1,8 @@
-/** Random: `crypto` and `Math.random`, out of the seam. */
+/** Random: `crypto` and `Math.random`, from the seam. */
 import type { Seam } from '../callback/seam.ts'
 import { DOMException } from './dom-exception.ts'
 
-/** Most bytes of one call, as on the web. */
+/** The most bytes of one call, as on the web. */
 const bytesMax = 65536
 const integerViews = new Set([
   'Int8Array',

@@ -24,7 +24,7 @@ export function structuredClone<T>(
     throw refused('only ArrayBuffers can be transferred')
   if (new Set(transfer).size < transfer.length) throw refused('a buffer is given for transfer twice')
   const made = clone(value, new Map<object, unknown>()) as T
-  // Views of them had to be cloned first: so what "moved" is a copy, and the original is let go of.
+  // Views had to be cloned first, so what was "transferred" is a copy, and the original is detached.
   for (const buffer of transfer) buffer.transfer()
   return made
 }
@@ -40,7 +40,7 @@ function clone(value: unknown, clones: Map<object, unknown>): unknown {
   return made
 }
 
-/** The clone as it is before its parts are cloned, so that these can refer to it. */
+/** The clone before its parts are cloned, so that parts can refer to it. */
 function shell(value: object, clones: Map<object, unknown>): object {
   if (Array.isArray(value)) return new Array(value.length)
   if (value instanceof Date) return new Date(value.getTime())

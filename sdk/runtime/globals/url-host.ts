@@ -1,8 +1,8 @@
 /**
- * Hosts of the URL Standard, section 3: domains, IPv4 and IPv6 addresses, opaque hosts.
+ * UrlHost: parses hosts by the URL Standard, section 3: domains, IPv4 and IPv6 addresses, opaque hosts.
  *
- * One thing is less than the standard: names beyond ASCII are folded with NFKC and lower case before they are written
- * in Punycode, where the standard has UTS #46 with its tables; they agree on what is in use.
+ * One simplification: names beyond ASCII are normalized with NFKC and lower case before they are written in Punycode;
+ * the standard uses UTS #46 with its tables. The results agree for names in use.
  * @see https://url.spec.whatwg.org/#host-parsing
  * @module
  */
@@ -11,7 +11,7 @@ import { encodeSets, percentDecode, percentEncode } from './url-percent.ts'
 const forbiddenHost = /[\0\t\n\r #/:<>?@[\\\]^|]/
 const forbiddenDomain = /[\0-\x20"#%/:<>?@[\\\]^`{|}\x7f]/
 
-/** @returns The host as it is written in a URL, or undefined if it is none. */
+/** @returns The host as it is written in a URL; undefined if it is invalid. */
 export function parseHost(input: string, special: boolean): string | undefined {
   if (input.startsWith('[')) {
     if (!input.endsWith(']')) return undefined
@@ -129,7 +129,7 @@ function parseIpv6(text: string): number[] | undefined {
   if (halves.length > 2) return undefined
   const [head, tail] = halves.map((half) => ipv6Pieces(half))
   if (head === undefined || (halves.length === 2 && tail === undefined)) return undefined
-  // An IPv4 address may only be the very end.
+  // An IPv4 address is allowed only at the very end.
   if (halves.length === 2 && halves[0]!.includes('.')) return undefined
   if (halves.length === 1) return head.length === 8 ? head : undefined
   const gap = 8 - head.length - tail!.length

@@ -32,7 +32,7 @@ export type State =
   | 'query'
   | 'fragment'
 
-/** What a state answers: go on in the state at hand, fail, or stop (a state override is satisfied). */
+/** The result of a state: continue in the current state, fail, or stop (a state override is done). */
 type Step = 'next' | 'failure' | 'done'
 
 const end = ''
@@ -67,14 +67,14 @@ export class UrlParser {
     }
   }
 
-  /** @returns Whether the input is a URL, or fits where the override has it. */
+  /** @returns Whether the input is a URL, or valid for the state override. */
   run(): boolean {
     for (; ; this.#at++) {
       const c = this.#input[this.#at] ?? end
       const step = this.#step(c)
       if (step === 'failure') return false
       if (step === 'done') return true
-      // A state may have gone back before the start (at = -1).
+      // A state may have moved back before the start (at = -1).
       if (this.#at >= this.#input.length) return true
     }
   }
@@ -132,7 +132,7 @@ export class UrlParser {
     return this.#input[this.#at + offset] ?? end
   }
 
-  /** Changes state; `move` is -1 to look at the character again, 1 to skip one more. */
+  /** Changes the state. `move`: -1 processes the character again, 1 skips one more. */
   #go(state: State, move = 0): Step {
     this.#state = state
     this.#at += move
@@ -425,7 +425,7 @@ export class UrlParser {
     path.pop()
   }
 
-  /** Whether what is left starts with a Windows drive letter. */
+  /** Whether the rest starts with a Windows drive letter. */
   #driveLetterAhead(): boolean {
     const [a, b, c] = [this.#peek(0), this.#peek(1), this.#peek(2)]
     return isDrive(a + b) && (c === end || /^[/\\?#]$/.test(c))

@@ -5,7 +5,7 @@
  */
 import { utf8Encode, utf8Read } from '../realm/utf8.ts'
 
-/** Characters beyond ASCII, controls, and those listed are encoded. */
+/** Encodes control characters, characters beyond ASCII, and those listed. */
 export type EncodeSet = ReadonlySet<string>
 
 const fragment = new Set(' "<>`')
@@ -39,7 +39,7 @@ function percentBytes(character: string): string {
   return encoded
 }
 
-/** Decodes `%XX` to bytes, and these as UTF-8; a `%` that leads nowhere stays. */
+/** Decodes `%XX` to bytes, and these as UTF-8; an invalid `%` stays. */
 export function percentDecode(text: string): string {
   if (!text.includes('%')) return text
   const bytes = utf8Encode(text)

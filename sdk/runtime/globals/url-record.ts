@@ -1,5 +1,5 @@
 /**
- * UrlRecord: what a URL is made of, and how it is written (the URL Standard, sections 4.1 and 4.5).
+ * UrlRecord: the parts of a URL, and how they are written (URL Standard, sections 4.1 and 4.5).
  * @see https://url.spec.whatwg.org/#url-representation
  * @module
  */
@@ -16,7 +16,7 @@ export interface UrlRecord {
   fragment: string | null
 }
 
-/** By scheme; null: it has none. */
+/** The default port by scheme; null: it has none. */
 export const specialPorts: Readonly<Record<string, number | null>> = {
   ftp: 21,
   file: null,

@@ -31,7 +31,7 @@ export class URLSearchParams {
     this.#pairs = pairsOf(init)
   }
 
-  /** Ties a list to the query of its URL; the way of URL only. */
+  /** Binds a list to the query of its URL; only URL calls it. */
   static tie(params: URLSearchParams, changed: (query: string) => void): (query: string) => void {
     params.#changed = changed
     return (query) => {
@@ -77,7 +77,7 @@ export class URLSearchParams {
     this.#update()
   }
 
-  /** By name, in order of UTF-16 code units; pairs of one name keep their order. */
+  /** Sorts by name, in the order of UTF-16 code units; pairs with the same name keep their order. */
   sort(): void {
     this.#pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
     this.#update()

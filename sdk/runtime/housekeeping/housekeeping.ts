@@ -1,10 +1,11 @@
 /**
- * Housekeeping: what is done to state between callbacks: which format it is used in, and at a batch's end the removal of
- * what has expired and the migration of what nobody touches, some chains at a time, each in a commit of its own.
+ * Housekeeping: maintains state between callbacks. It sets which format is used, and at the end of a batch removes
+ * expired entries and migrates entries that nobody has read: some chains at a time, each in a commit of its own.
  *
- *   HK1. Tidying goes in units of one entry that is brought over, or some chains without any. Between two it ends if the host asks: so no
- *        call is longer for it than the host's slice and one `migrate`. If a batch has left it no time, the next one is for it alone.
- *   HK2. How many units there were is written into the outcome log, so that a replay has as many (I6).
+ *   HK1. Tidying proceeds in units: one migrated entry, or some chains without any. It ends between two units if the
+ *        host asks. So a call is longer by at most the host's time slice and one `migrate`. If a batch leaves no time
+ *        for it, the next batch is only for tidying.
+ *   HK2. The number of units is written into the outcome log, so that a replay does as many (I6).
  * Design: docs/design/0007-state-outlives-code.md, 0032-migrate.md
  * @module
  */
@@ -18,16 +19,19 @@ import type { Board } from '../shared/board.ts'
 import { control } from '../shared/layout.ts'
 import { migrationOf } from './migration.ts'
 
-/** How many chains of the index of each partition are looked at for what has expired: ≈ 0.1 ms, and 1 ms if nothing waits. */
+/**
+ * How many chains of each partition's index are checked for expired entries: ≈ 0.1 ms, and 1 ms if nothing else
+ * waits.
+ */
 const chainsSwept = 512
 const chainsSweptIdle = 8192
 /**
- * Of one partition, for what is in an old format (`KeyedState.tidy`): each entry may be a call of the author's. As much as records come,
- * so that tidying ends however large their batches are: an entry for each four that were done, ≈ 1 µs a record; and ≈ 4 ms if nothing
- * waits. The most is what the log has room for (`sweptBytesMax`).
+ * The tidying effort for each partition (`KeyedState.tidy`): each entry may be a call of the author's code. It grows
+ * with the records of the batch, so that tidying ends however large the batches are: an entry for every four records,
+ * ≈ 1 µs a record; ≈ 4 ms if nothing else waits. The most is what the log has room for (`sweptBytesMax`).
  */
 const [effortLeast, effortOfRecord, effortMost, effortIdle] = [1024, 4, 65_536, 16_384]
-/** Of a unit (HK1), which is a commit. */
+/** The effort of a unit (HK1), which is a commit. */
 const effortAtOnce = 16
 
 export interface HousekeepingOptions {
@@ -44,10 +48,10 @@ export class Housekeeping {
   readonly #board: Board
   readonly #migrate: ReturnType<typeof migrationOf>
   #format: StateFormat
-  /** Tidied in this sweep, and how many of those the log has. */
+  /** Units in this sweep, and how many of them are in the log. */
   #units = 0
   #unitsTold = 0
-  /** There was no time for any (HK1). */
+  /** There was no time for any unit (HK1). */
   isOwed = false
 
   constructor({ definition, format, seam, writer, board }: HousekeepingOptions) {
@@ -58,20 +62,20 @@ export class Housekeeping {
     this.#format = format ?? { own: firstFormat, kept: firstFormat }
   }
 
-  /** State that has just been opened. */
+  /** Notes state that has just been opened. */
   take(state: KeyedState): void {
     state.useFormat({ ...this.#format, alone: false, migrate: this.#migrate })
   }
 
-  /** Between two batches: no other version has anything in this state any more, but those that `kept` says. */
+  /** Between two batches: sets which other versions may still have entries in this state. */
   settle(states: readonly (KeyedState | undefined)[], kept: number): void {
     this.#format = { ...this.#format, kept }
     for (const state of states) state?.useFormat({ ...this.#format, alone: true, migrate: this.#migrate })
   }
 
   /**
-   * @param records How many the batch has done; undefined: it is for the sake of this.
-   * @param isAlone Nothing was done before it in this call: it gets on, however late it is.
+   * @param records How many records the batch has finished; undefined: the batch is only for housekeeping.
+   * @param isAlone Nothing was done before in this call, so at least one unit is done, however late it is.
    */
   sweep(states: readonly (KeyedState | undefined)[], records: number | undefined, isAlone: boolean): void {
     const ofRecords = Math.max(effortLeast, Math.min(effortMost, (records ?? 0) * effortOfRecord))

@@ -1,7 +1,7 @@
 /**
- * EntryMigration: what `migrate` is given: one entry in an older format, and what it makes of it.
+ * EntryMigration: the argument of `migrate`: one entry in an older format, and what it becomes.
  *
- *   EM1. Nothing of it reaches the arena but what `made` answers when the call is over.
+ *   EM1. Only the result of `made`, after the call, reaches the arena.
  * Design: docs/design/0032-migrate.md
  * @module
  */
@@ -15,7 +15,7 @@ import { isThenable } from '../realm/thenable.ts'
 import { utf8Read } from '../realm/utf8.ts'
 import { jsonOf } from '../state/typed-state.ts'
 
-/** How an arena migrates its entries; undefined if the function does not. */
+/** How an arena migrates its entries; undefined if the function has no `migrate`. */
 export function migrationOf(definition: FunctionDefinition, seam: Seam): FormatUse['migrate'] {
   if (definition.migrate === undefined) return undefined
   return (entry, from) => {

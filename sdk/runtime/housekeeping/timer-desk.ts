@@ -1,8 +1,8 @@
 /**
- * TimerDesk: what is done with single timers beside callbacks, between two batches, for the host.
+ * TimerDesk: sets, deletes and finds single timers for the host, between two batches.
  *
- *   TD1. It leaves all arenas at rest, and commits by an entry of the outcome log, as whatever the runtime does by itself: a log
- *        that is empty says that there was no room, or nobody to take it.
+ *   TD1. Afterwards all arenas are at rest. A change is committed by an entry of the outcome log, like everything
+ *        that the runtime does by itself: if the log is empty, there was no room, or no such timer.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -19,14 +19,14 @@ export class TimerDesk {
     this.#shop = shop
   }
 
-  /** Says as the timer at hand which one is due first. */
+  /** Writes which timer is due first as the current timer. */
   show(nowMs: number): void {
     const { timers, stateOf } = this.#shop
     const timer = timers.takeDue(nowMs, Number.POSITIVE_INFINITY)
     if (timer !== undefined) stateOf(timer.partition).rollback()
   }
 
-  /** Sets a timer, or takes it out. */
+  /** Sets a timer, or deletes it. */
   change({ partition, key, timeMs }: Timer, isSet: boolean, nowMs: number): void {
     const { timers, stateOf, writer, takesTimers } = this.#shop
     if (isSet && !takesTimers) return

@@ -1,5 +1,5 @@
 /**
- * Totals: what the host is told of state and timers between two batches.
+ * Totals: the figures about state and timers that the host gets between two batches.
  * @module
  */
 
@@ -7,10 +7,10 @@ import type { KeyedState } from '../arena/keyed-state.ts'
 import type { Board } from '../shared/board.ts'
 import { control, controlFloats } from '../shared/layout.ts'
 
-/** A batch for the sake of sweeping alone comes this long after the one before. */
+/** The time between two batches that are only for sweeping. */
 const sweepsApartMs = 20
 
-/** Sums up all partitions, which rest. */
+/** Adds up all partitions, which are at rest. */
 export function tellTotals(states: readonly (KeyedState | undefined)[], board: Board, nowMs: number): void {
   let entries = 0
   let bytes = 0

@@ -1,8 +1,9 @@
 /**
- * OutcomeEntry: the grammar of the outcome log (`entryKind` in layout.ts), for all who read one: what an entry's first word, its
- * head, says; where in the log lies what it holds; and how long it is.
+ * OutcomeEntry: the grammar of the outcome log (`entryKind` in layout.ts), for all who read one: what the first word
+ * of an entry says, where its contents are, and how long it is.
  *
- *   OE1. Nothing is checked here: it is for logs that an OutcomeReader has found well formed, or of one's own making.
+ *   OE1. Nothing is checked here: these functions are for logs that an OutcomeReader has found well formed, or that
+ *        we wrote ourselves.
  * @module
  */
 import { recordBytes, recordHeaderBytes } from '../../wire/frame.ts'
@@ -13,52 +14,52 @@ export function kindOf(head: number): number {
   return head & 0xff
 }
 
-/** Of an output. */
+/** The stream of an output. */
 export function streamOf(head: number): number {
   return (head >>> 8) & 0xff
 }
 
-/** Of an output. */
+/** The partition of an output. */
 export function partitionOf(head: number): number {
   return head >>> 16
 }
 
-/** Of a record or timer that is done: one of `verdict`. */
+/** The verdict on a record or timer that is done: one of `verdict`. */
 export function verdictIn(head: number): number {
   return (head >>> 8) & 0xff
 }
 
-/** Of a record or timer that is done: calls that were not its first. */
+/** For a record or timer that is done: calls after its first one. */
 export function retriesOf(head: number): number {
   return head >>> 16
 }
 
-/** Of a report: an index in `reactions`. */
+/** For a report: an index in `reactions`. */
 export function reactionIn(head: number): number {
   return (head >>> 8) & 0xff
 }
 
-/** Of a report. */
+/** The number of attempts in a report. */
 export function attemptsOf(head: number): number {
   return (head >>> 16) & 0xff
 }
 
-/** Of a report: the kind of entry that will end what it tells of, or 0. */
+/** For a report: the kind of entry that will end its record or timer, or 0. */
 export function subjectIn(head: number): number {
   return head >>> 24
 }
 
-/** Of a metric: its number. */
+/** The number of a metric. */
 export function metricOf(head: number): number {
   return (head >>> 8) & 0xff
 }
 
-/** Of what was swept: units of tidying. */
+/** For sweeping: units of tidying. */
 export function unitsOf(head: number): number {
   return head >>> 8
 }
 
-/** Words of the entry that begins at a word, with its head. */
+/** The words of the entry that starts at a word, including the first one. */
 export function entryWords(words: Int32Array, at: number): number {
   switch (kindOf(words[at]!)) {
     case entryKind.output:
@@ -72,12 +73,12 @@ export function entryWords(words: Int32Array, at: number): number {
   }
 }
 
-/** The same of an output: its record is as in a frame. */
+/** The same for an output, whose record has the form of a frame's. */
 export function outputWords(words: Int32Array, at: number): number {
   return 1 + (recordBytes(words[at + 2]!, words[at + 1]!) >> 2)
 }
 
-/** The bytes of the log that an output's key and value are. */
+/** The bytes of an output's key and value in the log. */
 export function outputBytes(
   words: Int32Array,
   at: number,
@@ -87,7 +88,7 @@ export function outputBytes(
   return { keyAt, valueAt, end: valueAt + words[at + 1]! }
 }
 
-/** When an output happened. */
+/** The event time of an output. */
 export function outputTimeMs(words: Int32Array, at: number): number {
   return (words[at + 3]! >>> 0) + words[at + 4]! * 2 ** 32
 }
@@ -98,7 +99,7 @@ export function reportText(log: Uint8Array, words: Int32Array, at: number): Uint
   return log.subarray(textAt, textAt + words[at + 1]!)
 }
 
-/** Of a report: its text, apart from the timer that stands before it where it tells of one. */
+/** The text of a report, without the timer that may come before it. */
 export function reportParts(head: number, text: string): TimerReport {
   return subjectIn(head) === entryKind.timer ? readTimer(text) : { timer: undefined, rest: text }
 }
@@ -106,7 +107,7 @@ export function reportParts(head: number, text: string): TimerReport {
 const float = new Float64Array(1)
 const floatWords = new Int32Array(float.buffer)
 
-/** What a metric's callback has counted or observed. */
+/** The value that was counted or observed. */
 export function metricValue(words: Int32Array, at: number): number {
   floatWords[0] = words[at + 1]!
   floatWords[1] = words[at + 2]!

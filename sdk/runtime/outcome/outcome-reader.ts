@@ -1,10 +1,10 @@
 /**
- * OutcomeReader: the host's reading of an outcome log, and its regrouping into frames for the bus.
+ * OutcomeReader: reads an outcome log in the host, and regroups its outputs into frames for the bus.
  *
- * The log comes out of memory that an isolate shares, so:
- *   R1. It reads a private copy, so that what was checked cannot change afterwards.
- *   R2. Every kind, length, stream and partition is checked; what does not hold throws, nothing is guessed.
- *   R3. A frame it answers would pass `parseFrame` once stamped.
+ * The isolate can write to the memory of the log, so:
+ *   R1. It reads a private copy, which cannot change after it was checked.
+ *   R2. Every kind, length, stream and partition is checked. A mistake throws; nothing is guessed.
+ *   R3. Every frame that it returns would pass `parseFrame` once it is stamped.
  * @module
  */
 import { CodedError } from '../../errors.ts'
@@ -45,13 +45,13 @@ import {
   verdictIn,
 } from './outcome-entry.ts'
 
-/** An output stream as the reader must know it, in the order of the table given to the runtime. */
+/** An output stream as the reader needs it, in the order of the table that the runtime has. */
 export interface OutputShape {
   readonly name: string
   readonly partitions: number
 }
 
-/** Records of one partition: a body behind 48 bytes of space for the header, in memory that `memory` gave. */
+/** Records of one partition: a body after 48 bytes of room for the header, in memory from `memory`. */
 export interface OutputFrame {
   readonly stream: string
   readonly partition: number
@@ -62,14 +62,14 @@ export interface OutputFrame {
 /** A callback threw. */
 export interface OutcomeReport {
   readonly of: 'record' | 'timer' | 'lifecycle'
-  /** How many records (or timers) this part of the log tells of before it. */
+  /** The number of records (or timers) in this part of the log before it. */
   readonly index: number
   readonly reaction: Reaction
-  /** 0 if it was not told. */
+  /** 0 if it was not reported. */
   readonly attempts: number
-  /** As written in the isolate: not to be believed either. Undefined if the failure was only counted. */
+  /** The text written in the isolate, which is not trusted either. Undefined if the failure was only counted. */
   readonly text: string | undefined
-  /** Of a timer that was told of. */
+  /** The timer of a report about one. */
   readonly timer?: Timer
 }
 
@@ -80,16 +80,19 @@ export interface Outcome {
   deadLettered: number
   /** Calls of callbacks that were not the first for their record or timer. */
   retries: number
-  /** Of `records`: those of another share. */
+  /** How many of `records` belong to another share. */
   elsewhere: number
-  /** Records in `outputs`. */
+  /** The number of records in `outputs`. */
   recordsOut: number
   /** Units of tidying. */
   tidied: number
-  /** Written when it is first called. A function: an accessor would cost a hidden class for each outcome, which outlives it. */
+  /**
+   * Writes the outputs on the first call. A function, because an accessor would give every outcome its own hidden
+   * class, which outlives it.
+   */
   readonly outputs: () => readonly OutputFrame[]
   readonly reports: OutcomeReport[]
-  /** Numbers of metrics (metric-names.ts), each with its value behind it. */
+  /** Pairs of a metric's number (metric-names.ts) and a value. */
   readonly metrics: number[]
 }
 
@@ -115,16 +118,16 @@ function malformed(what: string): CodedError<'ERR_OUTCOME_MALFORMED'> {
   return new CodedError('ERR_OUTCOME_MALFORMED', `Cannot read what an isolate left: ${what}`)
 }
 
-/** A frame in the making; then it is the frame. */
+/** A planned frame, and later the frame. */
 interface Plan extends OutputFrame {
-  /** Of (stream, partition). */
+  /** The key of (stream, partition). */
   readonly slot: number
   bytes: number
   count: number
   frame: Uint8Array<ArrayBuffer>
   words: Int32Array
   at: number
-  /** The next frame of the same target. */
+  /** The next frame with the same target. */
   next: Plan | undefined
 }
 
@@ -144,11 +147,11 @@ const subjects: Readonly<Record<number, OutcomeReport['of']>> = {
 export class OutcomeReader {
   readonly #shapes: readonly OutputShape[]
   readonly #memory: (bytes: number) => Uint8Array<ArrayBuffer>
-  /** For each (stream, partition) the frame at hand. */
+  /** The current frame of each (stream, partition). */
   readonly #slots: (Plan | undefined)[]
   readonly #firstSlots: readonly number[]
 
-  /** @param memory Gives what frames are written into. */
+  /** @param memory Provides the memory for frames. */
   constructor(
     shapes: readonly OutputShape[],
     memory: (bytes: number) => Uint8Array<ArrayBuffer> = (bytes) => new Uint8Array(bytes),
@@ -164,8 +167,8 @@ export class OutcomeReader {
   }
 
   /**
-   * Reads a log, or what has been added to one.
-   * @param log A private copy (R1), of whole words; its memory begins with it.
+   * Reads a log, or what was added to one.
+   * @param log A private copy (R1) of whole words, at the start of its memory.
    * @throws {CodedError} ERR_OUTCOME_MALFORMED
    */
   read(log: Uint8Array<ArrayBuffer>): Outcome {
@@ -175,9 +178,9 @@ export class OutcomeReader {
   }
 
   /**
-   * The same, but the outputs are written when they are first asked for: all else is known a third of the way. Until then the
-   * log stays as it is.
-   * @param onTaken They were written.
+   * The same, but outputs are only written when they are first requested: everything else is known after a third of
+   * the time. Until then the log must not change.
+   * @param onTaken Called when they were written.
    */
   survey(log: Uint8Array<ArrayBuffer>, onTaken: () => void = () => undefined): Outcome {
     const words = new Int32Array(log.buffer, log.byteOffset, log.length >> 2)
@@ -206,7 +209,7 @@ export class OutcomeReader {
     for (const { slot } of plans) this.#slots[slot] = undefined
   }
 
-  /** First walk: checks everything, counts, and plans the frames. */
+  /** First pass: checks everything, counts, and plans the frames. */
   #plan(log: Uint8Array, words: Int32Array, outcome: Outcome, plans: Plan[]): void {
     const end = words.length
     let at = 0
@@ -269,7 +272,7 @@ export class OutcomeReader {
     }
   }
 
-  /** A record or timer is done; what was not processed and not told gets a report without text. */
+  /** A record or timer is done. If it failed and was not reported, adds a report without text. */
   #count(of: 'record' | 'timer', index: number, head: number, outcome: Outcome): void {
     const how = verdictIn(head)
     outcome.retries += retriesOf(head)
@@ -287,7 +290,7 @@ export class OutcomeReader {
     outcome.reports.push({ of, index, reaction, attempts: 0, text: undefined })
   }
 
-  /** @returns Words of the entry. */
+  /** @returns The words of the entry. */
   #planOutput(words: Int32Array, at: number, plans: Plan[]): number {
     const left = words.length - at
     const stream = streamOf(words[at]!)
@@ -326,13 +329,13 @@ export class OutcomeReader {
     return 1 + (bytes >> 2)
   }
 
-  /** Second walk: copies the records of each plan into its frame, in their order. */
+  /** Second pass: copies the records of each plan into its frame, in their order. */
   #fill(words: Int32Array, plans: Plan[]): void {
     for (const plan of plans) {
       plan.frame = this.#memory(headerBytesV1 + plan.bytes)
       plan.words = new Int32Array(plan.frame.buffer, 0, plan.frame.length >> 2)
     }
-    // Each slot holds the last frame of its target: go back to the first.
+    // Each slot has the last frame of its target: go back to the first.
     for (let i = plans.length - 1; i >= 0; i--) {
       const plan = plans[i]!
       this.#slots[plan.slot] = plan
@@ -358,12 +361,12 @@ export class OutcomeReader {
   }
 }
 
-/** This side of the log is never inside an isolate, where V8 has no decoder. */
+/** The host never reads a log inside an isolate, where V8 has no decoder. */
 const utf8 = new TextDecoder()
 const none = new Uint8Array(0)
 const noWords = new Int32Array(0)
 
-/** A record of the log, or what ended one, in the order written. */
+/** A record of the log, or the end of one, in the order of writing. */
 export type OutcomeEntry =
   | {
       readonly kind: 'output'
@@ -380,7 +383,9 @@ export type OutcomeEntry =
   | { readonly kind: 'metric'; readonly id: number; readonly value: number }
   | { readonly kind: 'report'; readonly reaction: Reaction; readonly attempts: number; readonly text: string }
 
-/** Walks a log of one's own making, which needs no checks: for the test kit, where the order of outputs matters. */
+/**
+ * Walks through a log that we wrote ourselves, without checks: for the test kit, which needs the order of outputs.
+ */
 export function* entriesOf(log: Uint8Array<ArrayBuffer>): Generator<OutcomeEntry> {
   const words = new Int32Array(log.buffer, log.byteOffset, log.length >> 2)
   for (let at = 0; at < words.length; at += entryWords(words, at)) {

@@ -1,9 +1,9 @@
 /**
  * OutcomeWriter: appends what callbacks do to the outcome log (layout.ts) and publishes it record by record.
  *
- *   W1. Nothing is published but by `done` and `publish`, and then all of the record at hand at once (LY1, I3).
- *   W2. `rollback` leaves nothing of the record at hand.
- *   W3. No view of the log is reachable from outside (primordials.ts, P1).
+ *   W1. Only `done` and `publish` publish, and they publish everything of the current record at once (LY1, I3).
+ *   W2. `rollback` leaves nothing of the current record.
+ *   W3. No view of the log can be reached from outside (primordials.ts, P1).
  * @module
  */
 
@@ -35,13 +35,13 @@ const two32 = 2 ** 32
 const float = new Float64Array(1)
 const floatWords = new Int32Array(float.buffer)
 
-/** An output stream, and where its records go. */
+/** An output stream, and the partition that its records go to. */
 export class OutputStream {
   readonly name: string
-  /** Its place in the table that the host gave. */
+  /** Its index in the table that the host passed. */
   readonly index: number
   readonly partitions: number
-  /** True: a record goes by the hash of its key. Else a chunk at a time, round robin. */
+  /** True: a record goes to the partition of its key's hash. Else a chunk at a time, round robin. */
   readonly keyed: boolean
   #partition = 0
   #chunkBytes = 0
@@ -60,7 +60,7 @@ export class OutputStream {
     return this.#partition
   }
 
-  /** Moves on to the next partition if this one was given anything. */
+  /** Moves on to the next partition if the current one was used. */
   nextChunk(): void {
     if (this.#chunkBytes === 0) return
     this.#chunkBytes = 0
@@ -74,12 +74,12 @@ export class OutcomeWriter {
   readonly #bytes: Uint8Array
   readonly #outputBytesPerRecord: number
   readonly #metrics: MetricNames
-  /** Where the record at hand begins, and where the next entry goes. */
+  /** Where the current record begins, and where the next entry goes. */
   #mark = 0
   #end = 0
-  /** Calls for the record or timer at hand that were not its first. */
+  /** Calls for the current record or timer after its first one. */
   retries = 0
-  /** Whose callback has ended, since the log is at hand. */
+  /** The number of callbacks that have ended in the current log. */
   records = 0
 
   constructor(memory: ArrayBufferLike, board: Board, outputBytesPerRecord: number, metrics: MetricNames) {
@@ -96,7 +96,7 @@ export class OutcomeWriter {
     this.#board.publish(control.published, 0)
   }
 
-  /** True once the batch should end, so that the host empties the log. */
+  /** True once the batch should end, so that the host can empty the log. */
   get full(): boolean {
     return this.#end >= outcomeBytesAimed
   }
@@ -134,7 +134,7 @@ export class OutcomeWriter {
     this.#end = end
   }
 
-  /** Copies `data` to `at`. What it may have written when it throws lies behind `#end` and is void. */
+  /** Copies `data` to `at`. If it throws, what it has written is after `#end`, and so void. */
   #put(stream: OutputStream, what: 'key' | 'value', data: Data, at: number, limit: number): number {
     const bytes = this.#bytes
     if (typeof data === 'string') {
@@ -195,7 +195,7 @@ export class OutcomeWriter {
     this.#end = (textEnd + 3) & ~3
   }
 
-  /** Says how the record or timer at hand ended, and publishes all that it did (W1). */
+  /** Records how the current record or timer ended, and publishes everything that it did (W1). */
   done(kind: number, how: number): void {
     const at = this.#end
     this.#words[at >> 2] = kind | (how << 8) | (this.retries << 16)
@@ -213,13 +213,13 @@ export class OutcomeWriter {
     this.publish()
   }
 
-  /** Publishes what was appended since, with nothing said about the record at hand. */
+  /** Publishes what was appended, without ending the current record. */
   publish(): void {
     this.#mark = this.#end
     this.#board.publish(control.published, this.#end)
   }
 
-  /** Takes back all of the record at hand (W2). */
+  /** Discards everything of the current record (W2). */
   rollback(): void {
     this.#end = this.#mark
   }

@@ -1,11 +1,14 @@
 /**
- * ReportBudget: how much is told of the callbacks that throw, so that one poisoned record in a hundred costs next to nothing.
+ * ReportBudget: bounds how many errors are reported in full, so that one poisoned record in a hundred costs almost
+ * nothing.
  *
- * A record may be worth 1 µs of work; a stack of ten frames takes 8 µs to capture and spell, of one frame 3, of none 0.5.
- *   RB1. Of each second the first `wholeMax` errors are told with their whole stack, those up to `frameMax` with its innermost
- *        frame, the rest without.
- *   RB2. Of those that nobody needs one by one (`skip`, a retry that helped) the first `toldMax` are told; all are counted.
- *   RB3. V8's limit of frames is ours until the author's code sets it; then it stays as that code wants it.
+ * A record may be 1 µs of work. Capturing and formatting a stack of ten frames takes 8 µs, of one frame 3, of none
+ * 0.5.
+ *   RB1. In each second the first `wholeMax` errors are reported with their whole stack, those up to `frameMax` with
+ *        the innermost frame, and the rest without a stack.
+ *   RB2. Of errors that nobody needs one by one (`skip`, a retry that succeeded) the first `toldMax` are reported;
+ *        all are counted.
+ *   RB3. V8's limit of stack frames is ours until the author's code sets it; then it stays.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -14,7 +17,7 @@ const toldMax = 100
 const frameMax = 1000
 const secondMs = 1000
 
-/** The author's code may put its own `Error` in place of this one. */
+/** Captured, because the author's code may replace `Error`. */
 const V8Error = Error
 
 export class ReportBudget {
@@ -23,7 +26,7 @@ export class ReportBudget {
   readonly #frames = V8Error.stackTraceLimit
   #framesSet = this.#frames
 
-  /** Before a batch: in a new second errors are told whole again. */
+  /** Before a batch: in a new second errors are reported in full again. */
   renew(nowMs: number): void {
     if (nowMs - this.#sinceMs < secondMs && nowMs >= this.#sinceMs) return
     this.#sinceMs = nowMs
@@ -31,7 +34,7 @@ export class ReportBudget {
     if (this.#framesSet !== this.#frames) this.#limit(this.#frames)
   }
 
-  /** Another error. @returns Whether to tell of one that nobody needs for itself. */
+  /** Counts an error. @returns Whether to report one that nobody needs by itself. */
   spend(): boolean {
     this.#errors++
     if (this.#errors === wholeMax) this.#limit(1)
@@ -50,7 +53,7 @@ export class ReportBudget {
       V8Error.stackTraceLimit = frames
       this.#framesSet = frames
     } catch {
-      // Frozen, or a setter that throws: the author's code has made it its own.
+      // The property is frozen, or its setter throws: the author's code has taken it over.
     }
   }
 }

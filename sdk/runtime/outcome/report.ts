@@ -1,10 +1,10 @@
 /**
- * Report: an error made into plain text where it was thrown, and read back by the host.
+ * Report: turns a thrown value into plain text where it was thrown; the host parses the text.
  *
- * A thrown value may be anything: an object whose `message` is a getter that never returns, a Proxy, nothing at all.
- * So it is read here, under the time limit of the callback that threw it, and only capped text goes on: name, message and
- * stack, each behind the length of it in a line (`4,12,30\nname…message…stack…`). It was JSON: spelling and reading that cost
- * as much as throwing the error did. No length for the stack: it was not captured (report-budget.ts).
+ * A thrown value may be anything: an object whose `message` is a getter that never returns, a Proxy, undefined. So it
+ * is read here, under the time limit of the callback that threw it, and only text of bounded length goes on: name,
+ * message and stack, after a line with their lengths (`4,12,30\nname…message…stack…`). JSON would cost as much as
+ * throwing the error. No length for the stack means that it was not captured (report-budget.ts).
  * @module
  */
 
@@ -15,17 +15,17 @@ import type { Timer } from '../shared/timer-at-hand.ts'
 const nameMax = 128
 const messageMax = 2048
 const stackMax = 6144
-/** Caps at which the text fits `reportBytesMax` whatever its characters are. */
+/** Limits with which the text fits into `reportBytesMax`, whatever its characters are. */
 const tightMax = 1024
 
 /**
- * What is known of a thrown value; at most `reportBytesMax` bytes.
- * @param hasStack False: nothing was captured, so the stack is not asked for, which would cost its spelling.
+ * The report of a thrown value, in at most `reportBytesMax` bytes.
+ * @param hasStack False: no stack was captured, so it is not read, which would format it.
  */
 export function reportOf(thrown: unknown, hasStack = true): string {
   try {
     const text = render(thrown, messageMax, hasStack ? stackMax : undefined)
-    if (text.length * 3 <= reportBytesMax) return text // UTF-8 takes at most three bytes a code unit
+    if (text.length * 3 <= reportBytesMax) return text // UTF-8 takes at most three bytes per code unit
     return utf8Length(text) <= reportBytesMax
       ? text
       : render(thrown, tightMax, hasStack ? tightMax : undefined)
@@ -34,12 +34,12 @@ export function reportOf(thrown: unknown, hasStack = true): string {
   }
 }
 
-/** Whether the report is of an error whose stack was not captured: unlike one that had none, it says less than it could. */
+/** Whether the error's stack was not captured. (An error without a stack is something else.) */
 export function isStackless(text: string): boolean {
   return /^\d+,\d+,\n/.test(text)
 }
 
-/** A timer as it stands before the text of its report. */
+/** The text of a timer before the text of its report. */
 export function timerText({ partition, key, timeMs }: Timer): string {
   return `${partition},${timeMs},${key.length}\n${key}`
 }
@@ -49,7 +49,7 @@ export interface TimerReport {
   readonly rest: string
 }
 
-/** Reads what stands before a report of a timer, which may be anything. @returns The timer if it is one, and the rest. */
+/** Parses the text before a report about a timer. @returns The timer, if it is one, and the rest. */
 export function readTimer(text: string): TimerReport {
   const head = /^(\d{1,4}),(-?\d{1,16}),(\d{1,5})\n/.exec(text)
   if (head === null) return { timer: undefined, rest: text }
@@ -59,7 +59,7 @@ export function readTimer(text: string): TimerReport {
   return { timer: Number.isSafeInteger(timer.timeMs) ? timer : undefined, rest: text.slice(keyEnd) }
 }
 
-/** A thrown value in words, for a line of the log. */
+/** A thrown value as text for a line of the log. */
 export function wordsOf(thrown: unknown): string {
   const { name, message, stack } = readFields(reportOf(thrown))
   return stack === '' ? `${name}: ${message}` : stack
@@ -71,7 +71,7 @@ export interface ReportFields {
   readonly stack: string
 }
 
-/** Reads the text of a report, which may be anything; what is not there becomes empty. */
+/** Parses the text of a report, which may be anything; missing parts become empty. */
 export function readFields(text: string): ReportFields {
   const line = text.indexOf('\n')
   const head = line < 0 ? '' : text.slice(0, line)

@@ -1,6 +1,6 @@
 /**
- * Latin-1: bytes as a string of one character each. Fast for the short keys that it is for: V8 makes a string of eight
- * arguments in 20 ns, where applying `fromCharCode` to a view of eight bytes takes 90.
+ * Latin1: bytes as a string with one character each. It is fast for the short keys that it is for: V8 makes a string
+ * of eight arguments in 20 ns; applying `fromCharCode` to a view of eight bytes takes 90.
  * @module
  */
 import { Bytes, fromCharCode, lengthOf, stringOf } from './primordials.ts'
@@ -34,7 +34,7 @@ export function latin1(bytes: Uint8Array): string {
 }
 
 function latin1Long(bytes: Uint8Array, length: number): string {
-  const own = new Bytes(bytes) // whose methods are not the author's
+  const own = new Bytes(bytes) // a copy, whose methods are not the author's
   let text = ''
   for (let at = 0; at < length; at += chunkBytes) text += stringOf(own.subarray(at, at + chunkBytes))
   return text

@@ -1,10 +1,11 @@
 /**
- * Primordials: built-ins as they were before any code of the function's author ran.
+ * Primordials: built-ins, captured before any code of the function's author runs.
  *
- * The author's code shares this realm and may replace every built-in. What that breaks is its own, with one exception:
- * memory shared with the host must not come into its hands. Hence the rule of this folder:
- *   P1. A view of shared memory lives in a `#private` field or in a constant of a module, and is touched by element
- *       access (which asks no prototype) and by the functions below, never by a method looked up at run time.
+ * The author's code shares this realm and may replace every built-in. What breaks by that is its own problem, with
+ * one exception: it must not get hold of memory that is shared with the host. Hence the rule of this folder:
+ *   P1. A view of shared memory is kept in a `#private` field or a module constant, and is used only by element
+ *       access (which consults no prototype) and by the functions below, never by a method that is looked up at run
+ *       time.
  * @module
  */
 const { apply, defineProperty } = Reflect
@@ -23,20 +24,20 @@ const typedArray = Reflect.getPrototypeOf(Uint8Array.prototype)!
 const { get: typedArrayLength } = Reflect.getOwnPropertyDescriptor(typedArray, 'length')!
 
 /**
- * How many elements there are, whatever the array says of itself: the author's code may give its own a `length`.
- * @throws {TypeError} If it only looks like an array of bytes.
+ * The number of elements, whatever the array claims: the author's code may give its own array a `length`.
+ * @throws {TypeError} If it only pretends to be an array of bytes.
  */
 export const lengthOf: (list: Uint8Array | Int32Array) => number = Function.prototype.call.bind(
   typedArrayLength!,
 )
 
-/** Appends without asking Array.prototype, which may have a setter for that index by now. */
+/** Appends an element without Array.prototype, which may have a setter for that index. */
 export function append<T>(list: T[], item: T): void {
   const property = { __proto__: null, value: item, writable: true, enumerable: true, configurable: true }
   defineProperty(list, list.length, property as PropertyDescriptor)
 }
 
-/** Gives an object a property that no loop over it shows, and that stays. */
+/** Defines a property that is not enumerable and cannot be changed. */
 export function defineValue(object: object, name: string, value: unknown): void {
   const property = { __proto__: null, value, writable: false, enumerable: false, configurable: false }
   defineProperty(object, name, property as PropertyDescriptor)
@@ -45,7 +46,7 @@ export function defineValue(object: object, name: string, value: unknown): void 
 export const { fromCharCode } = String
 export const { isFinite: isFiniteNumber } = Number
 
-/** `String.fromCharCode(...codes)`; at most some thousands. */
+/** `String.fromCharCode(...codes)`; at most a few thousand. */
 export function stringOf(codes: ArrayLike<number>): string {
   return apply(fromCharCode, undefined, codes)
 }

@@ -1,5 +1,5 @@
 /**
- * What a callback returns, if its work is not over then.
+ * Thenable: recognizes the result of an asynchronous callback.
  * @module
  */
 export function isThenable(result: unknown): result is PromiseLike<unknown> {

@@ -40,7 +40,7 @@ export function utf8Write(text: string, bytes: Uint8Array, at: number): number {
   return at
 }
 
-/** Bytes that `text` takes. */
+/** The bytes that `text` takes. */
 export function utf8Length(text: string): number {
   let bytes = 0
   for (let i = 0; i < text.length; i++) {
@@ -62,7 +62,7 @@ export function utf8Encode(text: string): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
-/** Code units gathered before they are made a string: the arguments of one call must fit the stack. */
+/** Code units that are collected for one string: the arguments of a call must fit on the stack. */
 const chunkUnits = 2048
 
 /** Decodes a stream of bytes. `fatal`: throw at the first ill-formed part. */
@@ -99,7 +99,7 @@ export class Utf8Decoder {
       if (byte < this.#lower || byte > this.#upper) {
         this.#reset()
         this.#malformed(units)
-        i-- // it may begin a character itself
+        i-- // it may start a character itself
         continue
       }
       this.#lower = 0x80
@@ -118,7 +118,7 @@ export class Utf8Decoder {
     return text + stringOf(units)
   }
 
-  /** @returns Whether `byte` may lead a character. */
+  /** @returns Whether `byte` may be the first of a character. */
   #lead(byte: number): boolean {
     if (byte >= 0xc2 && byte <= 0xdf) {
       this.#needed = 1

@@ -1,16 +1,18 @@
 /**
- * AsideList: what waits to be tried again, for the runner and the test kit.
+ * AsideList: the records that wait to be tried again; used by the runner and the test kit.
  *
- *   AL1. `take` answers what is due, the earliest first; what was taken is given back by `again` or `done`.
- *   AL2. Of what shares a line only the first is ever due; the others follow in the order added.
+ *   AL1. `take` returns what is due, the earliest first. Each must then be returned to the list by `again`, or ended
+ *        by `done`.
+ *   AL2. In a line (the records of one key), only the first record is ever due; the others follow in the order in
+ *        which they were added.
  * @module
  */
 export interface Waiting<T> {
   readonly item: T
-  /** Undefined: it waits for nobody. */
+  /** The line that it waits in; undefined: none. */
   readonly line: string | undefined
   readonly bytes: number
-  /** So far; 0 for what only waits behind another of its line. */
+  /** The attempts so far; 0 if it only waits behind another record of its line. */
   readonly attempts: number
 }
 
@@ -20,15 +22,15 @@ interface Entry<T> extends Waiting<T> {
 }
 
 export class AsideList<T> {
-  /** By attempts: all in one of them have waited, or will wait, for the same time, so they fall due in their order. */
+  /** By attempts. All records with as many attempts wait equally long, so they are due in their order. */
   readonly #queues: Entry<T>[][] = []
-  /** Those that wait behind the first of their line. */
+  /** By line: the records behind the first. */
   readonly #lines = new Map<string, Entry<T>[]>()
   readonly #waitAfter: (attempts: number) => number
   #size = 0
   #bytes = 0
 
-  /** @param waitAfter How long what was tried so often waits. */
+  /** @param waitAfter How long a record waits after so many attempts. */
   constructor(waitAfter: (attempts: number) => number) {
     this.#waitAfter = waitAfter
   }
@@ -41,7 +43,7 @@ export class AsideList<T> {
     return this.#bytes
   }
 
-  /** When the first falls due; infinite if none waits. */
+  /** When the first record is due; infinite if none waits. */
   get nextDueMs(): number {
     return this.#queues.reduce(
       (least, queue) => Math.min(least, queue[0]?.dueMs ?? least),
@@ -63,7 +65,7 @@ export class AsideList<T> {
     this.#enqueue(entry, nowMs)
   }
 
-  /** Takes what is due, or whatever waits if `nowMs` is infinite. */
+  /** Takes what is due; everything if `nowMs` is infinite. */
   take(nowMs: number, most: number): Waiting<T>[] {
     const taken: Entry<T>[] = []
     for (const queue of this.#queues)
@@ -71,14 +73,14 @@ export class AsideList<T> {
     return taken.sort((a, b) => a.dueMs - b.dueMs)
   }
 
-  /** It failed once more. */
+  /** It failed again. */
   again(waiting: Waiting<T>, nowMs: number): void {
     const entry = waiting as Entry<T>
     entry.attempts++
     this.#enqueue(entry, nowMs)
   }
 
-  /** It waits no more; the next of its line is due. */
+  /** It no longer waits; the next record of its line is due. */
   done(waiting: Waiting<T>, nowMs: number): void {
     const { line, bytes } = waiting
     this.#size--
@@ -89,7 +91,7 @@ export class AsideList<T> {
     else this.#enqueue(next, nowMs)
   }
 
-  /** It was taken, and not tried after all: it is due as before, in its place among others, in whatever order several are put back. */
+  /** It was taken but not tried: it is due as before, at its old place among the others. */
   putBack(waiting: Waiting<T>): void {
     const entry = waiting as Entry<T>
     const queue = this.#queues[entry.attempts]!

@@ -1,8 +1,8 @@
 /**
- * Record: what a callback sees of the record at hand, and the cursor that says which one that is.
+ * Record: the current record as a callback sees it, and the cursor that points to it.
  *
- * A frame's records are walked with one cursor over private memory; nothing is made for a record but what the callback
- * asks for. In a synchronous function all records are one RecordView (measured: docs/design/0004-batch-path.md).
+ * One cursor walks through a frame's records in private memory; only what the callback requests is created. In a
+ * synchronous function all records are the same RecordView object (measured: docs/design/0004-batch-path.md).
  * @module
  */
 
@@ -27,7 +27,7 @@ export function inputOf(memory: ArrayBuffer): Input {
   return { memory, words: new Words(memory), bytes: new Bytes(memory) }
 }
 
-/** Makes room for a batch: an instance that gets none, or small ones, holds no memory for large ones. */
+/** Makes room for a batch. An instance with small batches, or none, keeps no memory for large ones. */
 export function makeRoom(input: Input, bytes: number, bytesMax: number): void {
   if (bytes <= lengthOf(input.bytes)) return
   let size = inputBytesMin
@@ -39,34 +39,34 @@ export function makeRoom(input: Input, bytes: number, bytesMax: number): void {
   its.bytes = all
 }
 
-/** Where the record at hand lies. */
+/** The position of the current record. */
 export class Cursor {
   readonly input: Input
-  /** The batch as one latin1 string, if the host gave it: offsets are those of the memory. */
+  /** The batch as one latin1 string, if the host passed it; offsets are the same as in memory. */
   text: string | undefined
-  /** Whether any record was asked for its text. */
+  /** Whether the text of any record was requested. */
   textAsked = false
   stream = ''
   partition = 0
-  /** Of the state that the frame's records meet. */
+  /** The number of the arena that the frame's records use. */
   arena = 0
-  /** Offset of the record at hand, and of the next. */
+  /** The offsets of the current record and of the next. */
   at = 0
   next = 0
   keyAt = 0
   valueAt = 0
   valueEnd = 0
-  /** Views made for the record at hand. */
+  /** The views of the current record. */
   key: Uint8Array<ArrayBuffer> | undefined
   value: Uint8Array<ArrayBuffer> | undefined
-  /** False when the callback is over. */
+  /** False after the end of the callback. */
   live = false
 
   constructor(input: Input) {
     this.input = input
   }
 
-  /** Another one at the same record. */
+  /** Another cursor at the same record. */
   again(): Cursor {
     const other = new Cursor(this.input)
     other.stream = this.stream
@@ -76,7 +76,7 @@ export class Cursor {
     return other
   }
 
-  /** Goes to the record at `at`. */
+  /** Moves to the record at `at`. */
   moveTo(at: number): void {
     const words = this.input.words
     const word = at >> 2
@@ -106,7 +106,7 @@ export class Cursor {
     return this.value
   }
 
-  /** The text of a range of bytes. May be a slice that keeps the batch's string alive. */
+  /** The text of a range of bytes. It may be a slice that keeps the batch's string alive. */
   textOf(from: number, to: number): string {
     this.textAsked = true
     if (this.text !== undefined && isAscii(this.input, from, to)) return this.text.substring(from, to)
@@ -114,7 +114,7 @@ export class Cursor {
   }
 }
 
-/** A quick check by words; a stray byte ≥ 0x80 beside the range only costs the slow way. */
+/** A quick check by words. A byte ≥ 0x80 just outside of the range only leads to the slow path. */
 function isAscii({ words }: Input, from: number, to: number): boolean {
   let seen = 0
   const end = (to + 3) >> 2
@@ -122,10 +122,10 @@ function isAscii({ words }: Input, from: number, to: number): boolean {
   return (seen & 0x80808080) === 0
 }
 
-/** Slices shorter than this are copies in V8 already (SlicedString::kMinLength). */
+/** V8 copies shorter slices anyway (SlicedString::kMinLength). */
 const sliceLengthMin = 13
 
-/** A string of its own: joining makes V8 write the characters out (50 ns; a slice would keep the batch alive). */
+/** A string of its own: concatenation makes V8 copy the characters (50 ns). A slice would keep the batch alive. */
 function owned(text: string): string {
   return text.length < sliceLengthMin ? text : [text, ''].join('')
 }

@@ -1,7 +1,7 @@
 /**
- * Share: which records and timers of a batch are this isolate's, where another version has those of other keys.
+ * Share: which records and timers of a batch belong to this isolate, while another version has those of other keys.
  *
- *   SH1. What is another's counts as done, and nothing is called for it; so both count the records of a batch alike.
+ *   SH1. What belongs to the other version counts as done without a call; so both count the records of a batch alike.
  * Design: docs/design/0026-rollouts.md
  * @module
  */
@@ -12,7 +12,7 @@ export class Share {
   #share: KeyShare | undefined
   #left = Number.POSITIVE_INFINITY
 
-  /** Before a batch. @param share Default: all keys. */
+  /** Called before a batch. @param share Default: all keys. */
   begin(share: KeyShare | undefined): void {
     this.#share = share
     this.#left = share?.records ?? Number.POSITIVE_INFINITY
@@ -26,12 +26,12 @@ export class Share {
     return this.#share?.withoutTimers !== true
   }
 
-  /** The batch ends before the next record. */
+  /** Whether the batch ends before the next record. */
   get isOver(): boolean {
     return this.#left === 0
   }
 
-  /** Takes up the record at hand. @returns Whether it is another's. */
+  /** Takes the current record. @returns Whether it belongs to the other version. */
   passes({ input, keyAt, valueAt }: Cursor): boolean {
     this.#left--
     return this.#share !== undefined && !this.#has(input.bytes, keyAt, valueAt - keyAt)

@@ -1,37 +1,38 @@
 /**
- * Batch: frames as they lie in the input region, behind a table that says where each begins.
+ * Batch: frames in the input region, after a table that says where each begins.
  *
- * The host writes it into shared memory, the runtime copies it whole into private memory before a callback sees it.
+ * The host writes the batch into shared memory; the runtime copies all of it into private memory before a callback
+ * sees it.
  * @module
  */
 import { frameBytesMax } from '../../wire/frame.ts'
 import { asideIsLast, inputRowAside, inputRowWords } from './layout.ts'
 
-/** Fits one frame of any size, or the frames that make a good batch. */
+/** Room for one frame of any size, or for the frames of a good batch. */
 export const inputBytes = frameBytesMax + 4096
 
 /** A frame that `parseFrame` has accepted. */
 export interface BatchFrame {
   readonly bytes: Uint8Array
-  /** Records at its start that are not for the function (any more). */
+  /** Records at the start of the frame to skip. */
   readonly skip: number
-  /** Of a record that was set aside: how often it was tried. */
+  /** For a record that was set aside: its attempts so far. */
   readonly tried?: number | undefined
-  /** It is not to be tried again. */
+  /** It has its last attempt. */
   readonly last?: boolean | undefined
 }
 
 export interface BatchSize {
-  /** How many of the frames fitted. */
+  /** How many of the frames fit. */
   readonly frames: number
-  /** Bytes used, a multiple of 4. */
+  /** The bytes used, a multiple of 4. */
   readonly bytes: number
 }
 
 /**
  * Writes as many of the frames as fit. Frames start at multiples of 4.
- * @param streamOf A frame's input stream: its place in the table of inputs.
- * @param copy Writes a frame to a place; a host has a quicker way into shared memory.
+ * @param streamOf The number of a frame's input stream, in the table of inputs.
+ * @param copy Copies a frame to a position; a host has a faster way into shared memory.
  */
 export function writeBatch<Frame extends BatchFrame>(
   words: Int32Array,

@@ -1,7 +1,8 @@
 /**
- * Board: the control numbers (layout.ts) as the runtime writes them.
+ * Board: the control words (layout.ts), as the runtime writes them.
  *
- * Made before any code of the author's runs; afterwards the shared memory behind it cannot be had (primordials.ts, P1).
+ * It is made before any code of the author's runs; that code cannot reach the shared memory behind it
+ * (primordials.ts, P1).
  * @module
  */
 import { storeWord } from '../realm/primordials.ts'
@@ -23,12 +24,12 @@ export class Board {
     this.#words[index] = value
   }
 
-  /** Sets a word after all that was written before (LY1). */
+  /** Stores a word after everything that was written before (LY1). */
   publish(index: number, value: number): void {
     storeWord(this.#words, index, value)
   }
 
-  /** A word as what decides for arenas (`CommitWord` in arena/journal.ts). */
+  /** A word as the commit word of arenas (`CommitWord` in arena/journal.ts). */
   commitWord(index: number): { readonly words: Int32Array; readonly index: number } {
     return { words: this.#words, index }
   }

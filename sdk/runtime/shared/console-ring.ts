@@ -1,10 +1,10 @@
 /**
- * ConsoleRing: lines of the console on their way to the host, in shared memory. Lines are no effects: those of a callback
- * that threw are kept, they may tell why.
+ * ConsoleRing: lines of the console on their way to the host, in shared memory. Lines are not effects: those of a
+ * callback that threw are kept, because they may explain why.
  *
- *   R1. A second has at most `linesPerSecondMax` lines, and `bytesPerSecondMax` bytes and a line; a call, what the region
- *       holds. A function that logs without end fills no disk.
- *   R2. What is left out is counted, and told before the next line that is not.
+ *   R1. A second has at most `linesPerSecondMax` lines, and `bytesPerSecondMax` bytes and a line; a call has at most
+ *       what the region holds. So a function that logs without end does not fill a disk.
+ *   R2. Lines that are left out are counted, and reported before the next line.
  *
  *   entry: u32 level | bytes << 8, then the line in UTF-8, padded to 4
  * @module
@@ -23,13 +23,13 @@ export class ConsoleRing {
   readonly #board: Board
   readonly #words: Int32Array
   readonly #bytes: Uint8Array
-  /** When the second at hand began, and what it has had so far. */
+  /** When the current second began, and what it has had so far. */
   #secondMs = Number.NEGATIVE_INFINITY
   #lines = 0
   #lineBytes = 0
   #dropped = 0
 
-  /** @param from Where in the memory its region begins. */
+  /** @param from The offset of its region in the memory. */
   constructor(memory: ArrayBufferLike, from: number, board: Board) {
     this.#board = board
     this.#words = new Int32Array(memory, from)
@@ -49,7 +49,7 @@ export class ConsoleRing {
     else this.#dropped++
   }
 
-  /** Asks no built-in, which the author's code may have replaced. */
+  /** Uses no built-in, which the author's code may have replaced. */
   #fits(): boolean {
     return (
       this.#lines < linesPerSecondMax &&
@@ -82,7 +82,7 @@ export interface ConsoleLine {
   readonly line: string
 }
 
-/** Reads lines out of a private copy; stops at the first that is not whole. */
+/** Reads lines from a private copy; stops at the first incomplete one. */
 export function readConsole(copy: Uint8Array<ArrayBuffer>): ConsoleLine[] {
   const words = new Int32Array(copy.buffer, copy.byteOffset, copy.length >> 2)
   const lines: ConsoleLine[] = []

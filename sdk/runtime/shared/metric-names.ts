@@ -1,7 +1,7 @@
 /**
- * MetricNames: the names under which a function counts, in shared memory, so that the outcome log holds a number for each.
+ * MetricNames: the names of a function's metrics, in shared memory, so that the outcome log has only numbers.
  *
- * A name stays when the callback that used it first has thrown; it counts nothing then.
+ * A name stays if the callback that used it first has thrown; it then has no values.
  *
  *   entry of 64 bytes: u8 kind (1 count, 2 observe), u8 length, then the name in ASCII
  * @module
@@ -23,7 +23,7 @@ export class MetricNames {
   readonly #bytes: Uint8Array
   readonly #known = new Map<string, Known>()
 
-  /** @param from Where in the memory its region begins. */
+  /** @param from The offset of its region in the memory. */
   constructor(memory: ArrayBufferLike, from = 0) {
     this.#bytes = new Uint8Array(memory, from, metricNamesBytes)
   }
@@ -64,7 +64,7 @@ export class MetricNames {
   }
 }
 
-/** Reads a name out of memory that an isolate shares. @returns Undefined if none stands there. */
+/** Reads a name from memory that an isolate shares. @returns Undefined if there is none. */
 export function readMetricName(
   region: Uint8Array,
   id: number,

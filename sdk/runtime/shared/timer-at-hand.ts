@@ -1,10 +1,10 @@
 /**
- * TimerAtHand: the timer that the callback at hand is called for, in shared memory, so that the host can say which one it was
- * when the isolate has ended in it.
+ * TimerAtHand: the timer of the current callback, in shared memory. If the isolate ends during the callback, the host
+ * can say which timer it was.
  *
- *     i32 arena, -1: none | i32 bytes of the key | f64 time | the key in UTF-8
+ *   i32 arena, -1: none | i32 bytes of the key | f64 time | the key in UTF-8
  *
- *   TA1. It is written before the callback is called; the host believes nothing of it but that it looks like a timer.
+ *   TA1. It is written before the callback is called; the host only trusts that it has the form of a timer.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -25,7 +25,7 @@ export class TimerAtHand {
   readonly #floats: Float64Array
   readonly #bytes: Uint8Array
 
-  /** @param from Where in the memory its region begins. */
+  /** @param from The offset of its region in the memory. */
   constructor(memory: ArrayBufferLike, from: number) {
     this.#words = new Int32Array(memory, from, 2)
     this.#floats = new Float64Array(memory, from, 2)
@@ -42,7 +42,7 @@ export class TimerAtHand {
     this.#words[0] = -1
   }
 
-  /** Of the host's. @returns Undefined: there is none, or what is there cannot be one. */
+  /** For the host. @returns Undefined if there is none, or it cannot be a timer. */
   read(): Timer | undefined {
     const partition = this.#words[0]!
     const keyBytes = this.#words[1]!

@@ -1,7 +1,7 @@
 /**
- * LookAhead: tells the state of a partition the keys of the next records, a few at a time, before the first of them is at
- * hand: what each would miss in the caches is then fetched for all of them at once. Most functions ask for state by the
- * record's key.
+ * LookAhead: tells the state of a partition the keys of the next records, a few at a time, before the first of them
+ * is processed. The memory that each lookup will need is then fetched into the caches for all of them at once. Most
+ * functions use state under the record's key.
  * @module
  */
 import { recordBytes, recordHeaderBytes } from '../../wire/frame.ts'
@@ -16,14 +16,14 @@ const recordHeaderWords = recordHeaderBytes >> 2
 export class LookAhead {
   readonly #input: Input
   readonly #hashes = new Words(recordsAhead)
-  /** Records until it must look again. */
+  /** The number of records until the next look. */
   #left = 0
 
   constructor(input: Input) {
     this.#input = input
   }
 
-  /** A record is about to be taken up, the first of `records` that lie from `at` on. */
+  /** Called before a record is processed: the first of `records` records from `at` on. */
   look(state: KeyedState | undefined, at: number, records: number): void {
     if (state === undefined || --this.#left > 0) return
     const { words } = this.#input
@@ -39,7 +39,7 @@ export class LookAhead {
     state.expect(hashes, count)
   }
 
-  /** What was looked at is not what comes next. */
+  /** The records that were looked at will not come next. */
   forget(): void {
     this.#left = 0
   }

@@ -1,8 +1,8 @@
 /**
- * StateMemory: the slabs that the host has handed in for the state of each partition, and the arenas over them.
+ * StateMemory: the slabs that the host has given for the state of each partition, and the arenas in them.
  *
- * Nothing can be handed in while a call is under way. An arena that needs a slab then throws, and the control words say
- * what is lacking (engine/verdicts.ts, VD2); unless the limit leaves nothing, which is the author's to know.
+ * No slab can be added during a call. An arena that needs one throws, and the control words say how much is lacking
+ * (engine/verdicts.ts, VD2); unless the limit allows no more, which is reported to the author.
  *   SM1. No view of a slab and no list of slabs can be reached from outside (primordials.ts, P1).
  * Design: docs/design/0007-state-outlives-code.md
  * @module
@@ -31,7 +31,7 @@ export class StateMemory {
   readonly #options: StateMemoryOptions
   readonly #partitions: (GivenSlabs | undefined)[] = []
   readonly #arenas: (Arena | undefined)[] = []
-  /** Those that another isolate works on now. */
+  /** Partitions that another isolate uses now. */
   readonly #closed: (Arena | undefined)[] = []
   #shadow: Shadow | undefined
 
@@ -39,22 +39,25 @@ export class StateMemory {
     this.#options = options
   }
 
-  /** Takes what pages are kept in that a checkpoint under way still needs; before the first cut, and before larger ones. */
+  /**
+   * Takes the memory for pages that a checkpoint under way still needs: before the first cut, and when it is
+   * enlarged.
+   */
   setShadow(memory: SharedArrayBuffer): void {
     this.#shadow = new Shadow(memory)
   }
 
-  /** Takes the next slab of a partition. */
+  /** Adds the next slab of a partition. */
   add(partition: number, slab: SharedArrayBuffer): void {
     this.#slabsOf(partition).add(slab)
   }
 
-  /** Lets a partition without entries and timers use its first slab only. */
+  /** Lets a partition without entries and timers use only its first slab. */
   shrink(partition: number): void {
     this.#arenas[partition]?.shrink()
   }
 
-  /** Gives slabs of a partition back, which its arena does not use: those from `count` on. */
+  /** Gives back the slabs of a partition from `count` on, which its arena does not use. */
   shorten(partition: number, count: number): void {
     this.#partitions[partition]?.shorten(count)
   }
@@ -78,12 +81,12 @@ export class StateMemory {
     return arena
   }
 
-  /** Opens whatever was handed in: undoes what the isolate before this one was at. */
+  /** Opens the arenas in all slabs: undoes the unfinished transaction of the isolate before this one. */
   openAll(): void {
     for (const partition of this.partitions()) this.open(partition)
   }
 
-  /** Those that memory was handed in for. */
+  /** The partitions that have memory. */
   partitions(): number[] {
     const partitions: number[] = []
     for (let partition = 0; partition < this.#partitions.length; partition++)
@@ -91,7 +94,7 @@ export class StateMemory {
     return partitions
   }
 
-  /** Lets go of the memory of all partitions but these. */
+  /** Drops the memory of all other partitions. */
   keep(kept: readonly number[]): void {
     for (let partition = 0; partition < this.#partitions.length; partition++) {
       if (kept.includes(partition)) continue
@@ -101,7 +104,9 @@ export class StateMemory {
     }
   }
 
-  /** Another isolate works on them now: they are opened anew, if ever. The slabs stay, should this one have them again. */
+  /**
+   * Another isolate uses the arenas now: this one will open them again, if at all. It keeps the slabs for that case.
+   */
   close(): void {
     for (let partition = 0; partition < this.#arenas.length; partition++) {
       this.#closed[partition] = this.#arenas[partition] ?? this.#closed[partition]
@@ -123,7 +128,7 @@ export class StateMemory {
       keep: (page, words, at) => this.#shadow?.keep(partition, page, words, at),
     }
     const slabs = new GivenSlabs(partition, board, limitBytes, () => this.#heldBytes, keeper)
-    // Room for every index: one that is skipped would be asked of Array.prototype.
+    // A gap in the array would be looked up on Array.prototype.
     while (this.#partitions.length <= partition) append<GivenSlabs | undefined>(this.#partitions, undefined)
     while (this.#arenas.length <= partition) append<Arena | undefined>(this.#arenas, undefined)
     while (this.#closed.length <= partition) append<Arena | undefined>(this.#closed, undefined)
@@ -140,7 +145,7 @@ class GivenSlabs implements Slabs {
   readonly #held: () => number
   readonly #slabs: SharedArrayBuffer[] = []
   #ownBytes = 0
-  /** Them in view, as they come: what is done here need not be done in the pause of a change-over. */
+  /** Makes views of slabs as they arrive, so that it need not be done during the pause of a change-over. */
   readonly memory: Memory
 
   constructor(partition: number, board: Board, limitBytes: number, held: () => number, keeper: PageKeeper) {
@@ -155,7 +160,7 @@ class GivenSlabs implements Slabs {
     return this.#slabs.length
   }
 
-  /** Of this partition. */
+  /** The number of the partition. */
   get ownBytes(): number {
     return this.#ownBytes
   }
@@ -185,7 +190,7 @@ class GivenSlabs implements Slabs {
     this.memory.detach(count)
   }
 
-  /** Says what is lacking; the host works out the same `nextSlabBytes`. */
+  /** Writes how much is lacking; the host computes the same `nextSlabBytes`. */
   grow(minBytes: number): boolean {
     const others = this.#held() - this.#ownBytes
     if (nextSlabBytes(this.#ownBytes, minBytes, this.slabBytes, this.limitBytes - others) <= 0) return false

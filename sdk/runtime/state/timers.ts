@@ -1,10 +1,12 @@
 /**
- * Timers: which of the timers in the state of all partitions is next.
+ * Timers: which timer is next, over the state of all partitions.
  *
- *   T1. A timer is the pair (key, timeMs) within its partition: setting it twice is setting it once.
- *   T2. `takeDue` answers them by time, and those of one time in the order set. A time that had passed already when it
- *       was set counts as that moment's, so that a function that keeps setting such timers cannot hold up the others.
- *   T3. Taking a timer is part of the transaction of its partition's state: undone, the timer is set again.
+ *   T1. A timer is the pair (key, timeMs) within its partition: setting it twice sets it once.
+ *   T2. `takeDue` returns timers by time, and those of the same time in the order in which they were set. A timer
+ *       that is set in the past counts as set for that moment, so that a function that keeps setting such timers
+ *       cannot delay the others.
+ *   T3. Taking a timer is part of the transaction of its partition's state: if that is undone, the timer is set
+ *       again.
  * @module
  */
 import type { DueTimer, KeyedState } from '../arena/keyed-state.ts'
@@ -17,18 +19,18 @@ export class Timers {
   readonly #atHand: TimerAtHand | undefined
   #orderNext = 0
 
-  /** @param atHand Is told which was taken last. */
+  /** @param atHand Notes the timer that was taken last. */
   constructor(states: readonly (KeyedState | undefined)[], atHand?: TimerAtHand) {
     this.#states = states
     this.#atHand = atHand
   }
 
-  /** Above the order of all that were set: tells those set since. */
+  /** Higher than the order of all timers so far: distinguishes those that are set later. */
   get orderNext(): number {
     return this.#orderNext
   }
 
-  /** The state of another partition is there. */
+  /** The state of another partition has arrived. */
   opened(state: KeyedState): void {
     this.#orderNext = Math.max(this.#orderNext, state.timers.orderNext)
   }
@@ -37,7 +39,10 @@ export class Timers {
     if (state.timers.set(key, timeMs, Math.max(timeMs, nowMs), this.#orderNext)) this.#orderNext++
   }
 
-  /** Takes the earliest timer due at `nowMs` that was set before `orderEnd`, of the share; it is then no longer set. */
+  /**
+   * Takes the earliest timer of the share that is due at `nowMs` and was set before `orderEnd`; it is then no longer
+   * set.
+   */
   takeDue(nowMs: number, orderEnd: number, share?: Share): Timer | undefined {
     const isWhole = share === undefined || share.isWhole
     const timer = isWhole ? this.#takeFirst(nowMs, orderEnd) : this.#takeOf(share, nowMs, orderEnd)

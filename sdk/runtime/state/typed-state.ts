@@ -1,9 +1,9 @@
 /**
- * TypedState: what a callback is given for state of a shape: counter, value, list, windows. Each is a name for entries of
- * the partition at hand and holds nothing of its own, so thousands of them cost what they store.
+ * TypedState: counters, values, lists and windows for a callback. Each object is only a name for entries of the
+ * current partition, so thousands of them cost no more than what they store.
  *
- *   TS1. Entries of counters, lists and windows are parts of their key (arena/entry.ts): no key of the author's and no
- *        other kind ever meets them.
+ *   TS1. Entries of counters, lists and windows are parts of their key (arena/entry.ts), so they never collide with a
+ *        key of the author's or another kind.
  * @module
  */
 import type {
@@ -23,13 +23,13 @@ import { fromJson, toJson } from '../realm/primordials.ts'
 
 const { floor } = Math
 
-/** Where the state is, and what time it is: asked for at each use, since the callback may be over. */
+/** The current state and time. Read at each use, because the callback may be over. */
 export interface Ground {
   state(attempted: string): KeyedState
   readonly nowMs: number
 }
 
-/** When something written now expires. @throws {CodedError} ERR_ARGUMENT */
+/** When an entry written now expires. @throws {CodedError} ERR_ARGUMENT */
 export function expiryOf(ground: Ground, { ttlMs }: StateOptions): number | undefined {
   if (ttlMs === undefined) return undefined
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 1)
@@ -101,7 +101,7 @@ export class StateValue<T> extends Shaped<StateOptions> implements Value<T> {
   }
 }
 
-/** Where a list says from which number to below which its items are. */
+/** Where a list stores the numbers of its first item and of the one after its last. */
 const listHead: Part = { kind: partKind.list, number: -1 }
 const itemAt = (number: number): Part => ({ kind: partKind.list, number })
 
@@ -160,7 +160,7 @@ export class StateList<T> extends Shaped<ListOptions> implements List<T> {
     state.delete(this.key, listHead)
   }
 
-  /** The numbers of its items: from the first that has not expired. */
+  /** The numbers of its items, from the first that has not expired. */
   #range(state: KeyedState): { first: number; next: number } {
     const [from, to] = (state.getText(this.key, listHead) ?? '0 0').split(' ')
     const next = Number(to)
@@ -172,7 +172,10 @@ export class StateList<T> extends Shaped<ListOptions> implements List<T> {
 
 const bucketAt = (number: number): Part => ({ kind: partKind.window, number })
 
-/** A bucket is as wide as windows are apart: what is added lies in one, and a window is the sum of some. */
+/**
+ * The width of a bucket is the distance between two windows: a value belongs to one bucket, and a window is the sum
+ * of some.
+ */
 export class StateWindows extends Shaped<WindowShape> implements Windows {
   readonly #size: number
   readonly #every: number

@@ -1,6 +1,6 @@
 import { defineFunction, groupBy } from 'concord'
 
-/** Asks somebody else for each order, which takes 2 ms, and counts what each customer has ordered. */
+/** Waits 2 ms for each order, as if it asked another service, and counts the orders of each customer. */
 export default defineFunction({
   metadata: { name: 'desk', istreams: { orders: groupBy }, ostreams: ['receipts'] },
 
