@@ -1,7 +1,8 @@
 /**
- * The gateway process: configuration in, one ready line out, an orderly end on SIGTERM with a line that says what it gave up.
+ * Main: the gateway process. It reads the configuration, prints one line when it is ready, and ends in order on SIGTERM,
+ * with a line that says how many records it gave up.
  *
- * Exit codes: 0 ended as asked, 1 failed, 2 wrong configuration or port taken.
+ * Exit codes: 0 ended as asked; after an error, those of infra/ending.ts.
  * @module
  */
 // Must come first: it extends every schema made after it with its way into the OpenAPI document.
@@ -11,6 +12,7 @@ import { openAssets, openBundles } from '../infra/bundles/index.ts'
 import { type BusOptions, connectBus, connectWire, readTls } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import { loadConfig } from '../infra/config/index.ts'
+import { askedToEnd, exitCodeOf } from '../infra/ending.ts'
 import { makeLog } from '../infra/log.ts'
 import { checkKey, openArchive } from '../infra/runner-archive/index.ts'
 import { openStore } from '../infra/store/index.ts'
@@ -24,7 +26,7 @@ async function main(): Promise<void> {
   const token = await readToken(values.gateway.tokenFile)
   const { url, user, password } = values.nats
   const tls = await readTls(values.nats)
-  const ended = asked()
+  const ended = askedToEnd()
   const login = (name: string): BusOptions => ({
     ...{ url, name },
     ...(user === undefined ? {} : { user, password: password ?? '' }),
@@ -41,9 +43,7 @@ async function main(): Promise<void> {
     bytesMax: values.deadLetters.maxMib * 2 ** 20,
     ageMaxMs: values.deadLetters.maxAgeHours * 3_600_000,
   }
-  const store = await openStore(values.store, {
-    log: { info: (text) => log.info(text), warn: (text) => log.warn(text) },
-  })
+  const store = await openStore(values.store, { log })
   const { file, key } = values.runnerArchive
   const runner = file === undefined ? undefined : { archive: await openArchive(file), key: checkKey(key) }
   const gateway = await startGateway({
@@ -88,28 +88,11 @@ async function readToken(file: string): Promise<string> {
   )
 }
 
-/** Resolves on a signal, or at the end of stdin if the parent holds its other end. */
-function asked(): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve)
-  if (process.env['CONCORD_PARENT'] === 'stdin') {
-    process.stdin.on('end', () => resolve('the parent is gone')).resume()
-    process.stdin.on('error', () => resolve('the parent is gone'))
-  }
-  return promise
-}
-
 try {
   await main()
   process.exit(0)
 } catch (error) {
   if (!(error instanceof CodedError)) throw error
   process.stderr.write(`${error.message}\n`)
-  process.exit(
-    /PORT_TAKEN|CONFIG|OTHER_STORE|RUNNER_ARCHIVE|ERR_USAGE|REFUSED|PAYLOAD|NATS_TLS|STORE_(URL|MODULE)/.test(
-      error.code,
-    )
-      ? 2
-      : 1,
-  )
+  process.exit(exitCodeOf(error))
 }

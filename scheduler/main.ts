@@ -5,12 +5,13 @@
  * SIGTERM and SIGINT end only this process. SIGUSR2 first drains and ends everything that runs, once this scheduler
  * leads: the orderly end of a platform.
  *
- * Exit codes: 0 asked to end, 1 failed (start it again), 2 configuration or a port.
+ * Exit codes: 0 ended as asked; after an error, those of infra/ending.ts.
  * @module
  */
 import { connectBus, type NatsTls, readTls } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import { type Config, loadConfig } from '../infra/config/index.ts'
+import { askedToEnd, exitCodeOf } from '../infra/ending.ts'
 import { type Log, makeLog } from '../infra/log.ts'
 import { makeRegistry, startMetricsServer } from '../infra/metrics.ts'
 import { openStore } from '../infra/store/index.ts'
@@ -35,12 +36,6 @@ const emptying = new AbortController()
 /** What has to be ended, in reverse order. */
 const ends: (() => Promise<unknown> | unknown)[] = []
 
-function endOnSignal(): void {
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ending.abort())
-  process.once('SIGUSR2', () => emptying.abort())
-  if (process.env['CONCORD_PARENT'] === 'stdin') process.stdin.resume().once('close', () => ending.abort())
-}
-
 async function main(): Promise<void> {
   const { values } = loadConfig({ env: process.env })
   const log = makeLog({ name: 'scheduler', level: values.log.level })
@@ -49,7 +44,7 @@ async function main(): Promise<void> {
   ends.push(() => metrics.close())
   const tls = await readTls(values.nats)
   const task = await runnerTask(values, tls)
-  const store = await openStore(values.store, { log: plainLog(log) })
+  const store = await openStore(values.store, { log })
   ends.push(() => store.close())
   const { url, user, password } = values.nats
   const nc = await connectBus({ name: 'scheduler', url, ...login(user, password), ...(tls && { tls }) })
@@ -123,15 +118,11 @@ function mesosEngine(values: Config, frameworkId: string | undefined, log: Log):
     failoverTimeoutSeconds,
     clock,
     random: Math.random,
-    log: plainLog(log),
+    log,
     ...(principal === undefined ? {} : { principal }),
     ...(secret === undefined ? {} : { secret }),
     ...(frameworkId === undefined ? {} : { frameworkId }),
   })
-}
-
-function plainLog(log: Log) {
-  return { info: (text: string) => log.info(text), warn: (text: string) => log.warn(text) }
 }
 
 function login(user: string | undefined, password: string | undefined) {
@@ -152,12 +143,8 @@ async function endAll(): Promise<void> {
   clearTimeout(deadline)
 }
 
-function exitCodeOf(error: unknown): number {
-  const code = error instanceof CodedError ? error.code : ''
-  return /PORT_TAKEN|CONFIG|NATS_TLS|MASTERS_URL|RUNNER_ARCHIVE|STORE_(URL|REFUSED|MODULE)/.test(code) ? 2 : 1
-}
-
-endOnSignal()
+void askedToEnd().then(() => ending.abort())
+process.once('SIGUSR2', () => emptying.abort())
 try {
   await main()
 } catch (error) {

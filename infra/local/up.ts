@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import { CodedError } from '../../sdk/errors.ts'
 import { systemClock } from '../clock.ts'
 import { type LoadedConfig, loadConfig } from '../config/index.ts'
+import { askedToEnd } from '../ending.ts'
 import { infraError } from '../errors.ts'
 import { makeLog } from '../log.ts'
 import { processId } from '../process.ts'
@@ -33,6 +34,7 @@ const mastersMax = 3
 async function main(): Promise<void> {
   process.umask(0o077) // the store holds what functions are given, so our files are private
   const asked = askedToEnd()
+  process.on('SIGHUP', () => {}) // the platform outlives its terminal
   process.stdout.on('error', () => {}) // see say
   const flags = readFlags()
   const loaded = loadConfig({
@@ -136,17 +138,6 @@ function clusterOf(flags: {
   }
   const size = { agents: count('agents', agentsMax), schedulers: count('schedulers', schedulersMax), masters }
   return { cluster: { ...size, zookeepers: Number(zookeeper), natsServers: Number(nats) } }
-}
-
-/** Resolves on a signal, or at the end of stdin if the parent holds its other end. */
-function askedToEnd(): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve)
-  process.on('SIGHUP', () => {}) // the platform outlives its terminal
-  if (process.env['CONCORD_PARENT'] === 'stdin') {
-    process.stdin.once('close', () => resolve('the parent is gone')).resume()
-  }
-  return promise
 }
 
 async function lockHome(home: Home): Promise<FileLock> {

@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { CodedError } from '../../sdk/errors.ts'
+import { askedToEnd } from '../ending.ts'
 import { type LogOptions, makeLog } from '../log.ts'
 import { startMinimesos } from './minimesos.ts'
 import type { AgentSpec, MinimesosOptions } from './options.ts'
@@ -21,19 +22,12 @@ const log = makeLog({ name: 'minimesos', level })
 
 try {
   const minimesos = await startMinimesos({ ...readFlags(process.argv.slice(2)), log })
-  let ending = false
-  const end = async (reason: string): Promise<void> => {
-    if (ending) return
-    ending = true
-    log.info({ reason }, 'ending; tasks live on')
-    await minimesos.close()
-    process.exit(0)
-  }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void end(signal))
-  if (process.env['CONCORD_PARENT'] === 'stdin')
-    process.stdin.on('end', () => void end('stdin closed')).resume()
+  const asked = askedToEnd()
   void minimesos.lost.then(() => process.exit(1)) // as a real master does; its keeper starts it again
   console.log(JSON.stringify({ ready: true, url: minimesos.url }))
+  log.info({ reason: await asked }, 'ending; tasks live on')
+  await minimesos.close()
+  process.exit(0)
 } catch (error) {
   if (!(error instanceof CodedError)) throw error
   log.fatal({ code: error.code }, error.message)
