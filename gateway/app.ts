@@ -36,7 +36,7 @@ export function makeApp(parts: GatewayParts, token: string, runner?: RunnerShelf
   const app: App = new OpenAPIHono<{ Bindings: HttpBindings }>({
     defaultHook: (result) => {
       if (result.success) return
-      const { data } = result as { data?: unknown } // what was checked; its type does not say so
+      const { data } = result as { data?: unknown } // the checked value, which the type does not declare
       const { target, error } = result
       throw refuse(
         'ERR_REQUEST_INVALID',
@@ -46,7 +46,7 @@ export function makeApp(parts: GatewayParts, token: string, runner?: RunnerShelf
       )
     },
   })
-  // A request that comes while the gateway stops goes elsewhere, over another connection: on this one it would keep the gateway.
+  // While the gateway stops, a new request should go to another gateway, over another connection: this one must close.
   app.use('*', async (_c, next) => {
     if (!parts.closing.aborted) return await next()
     const answer = problemResponse(problemOf(parts.closing.reason))

@@ -31,19 +31,20 @@ import { Deployer } from './deploy/deploy.ts'
 import { Gatekeeper } from './deploy/gatekeeper.ts'
 import type { BundleSink } from './deploy/version-writer.ts'
 import { refuse } from './errors.ts'
-import { ensureLogs, forgetLogs, untilMade } from './follow/logs.ts'
+import { ensureLogs, forgetLogs } from './follow/logs.ts'
 import { Places, type ReaderKind } from './follow/places.ts'
 import { PlainFollowers } from './follow/plain.ts'
 import { Adopter } from './ingest/adopter.ts'
 import { GoneGateways } from './ingest/gone-gateways.ts'
 import { Ingest } from './ingest/ingest.ts'
-import { Claims, whileLeading } from './ingest/leader.ts'
+import { Successors, whileLeading } from './ingest/leader.ts'
 import { Pulse } from './ingest/pulse.ts'
 import { RawIngest } from './ingest/raw-ingest.ts'
 import { RawRepublish } from './ingest/raw-republish.ts'
 import { SentAccount } from './ingest/sent-account.ts'
 import { CheckpointSweeper } from './kept/checkpoints.ts'
 import { Ownership } from './kept/ownership.ts'
+import { untilMade } from './kept/until-made.ts'
 import { makeMetrics } from './metrics.ts'
 import type { GatewayParts } from './parts.ts'
 import { Prober } from './probe/index.ts'
@@ -139,7 +140,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ingestEpoch: () => ingestEpoch,
   })
   const catalogError = (error: unknown): void => log.error({ err: error }, 'cannot read the store')
-  const claims = new Claims()
+  const successors = new Successors()
   let sweeper: CheckpointSweeper | undefined
   const sweep = (): void => {
     if (ingestEpoch !== undefined && ownership.isOurs) sweeper?.adopt()
@@ -157,7 +158,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   await catalog.refresh()
   const stopHeartbeats = wire.subscribe(subjects.heartbeatSubject(namespace, '*'), (bytes) => {
     const beat = heartbeats.take(bytes)
-    if (beat?.ingestEpoch !== undefined) claims.hear(beat.ingestEpoch)
+    if (beat?.ingestEpoch !== undefined) successors.hear(beat.ingestEpoch)
     if (beat !== undefined && ingestEpoch !== undefined) goneGateways.hear(beat)
   })
   const prober = new Prober(clock)
@@ -205,7 +206,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ...{ ingest, clock, log, isOurs: () => ownership.isOurs },
     outputs: () => [...heartbeats.spoken(5000), ...ingest.ledger()],
   })
-  const leading = whileLeading(store, `ingest-${namespace}`, closing.signal, log, claims, (epoch) => {
+  const leading = whileLeading(store, `ingest-${namespace}`, closing.signal, log, successors, (epoch) => {
     ingestEpoch = epoch
     pulse.beat()
     const stopRawIngest = rawIngest.start()

@@ -1,4 +1,4 @@
-/** Parts: what the routes stand on, made by `startGateway`. */
+/** Parts: the objects that the routes use, made by `startGateway`. */
 import type { Assets } from '../infra/bundles/index.ts'
 import type { NatsConnection, Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'

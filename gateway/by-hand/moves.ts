@@ -8,7 +8,7 @@
 import type { z } from 'zod'
 import { type FunctionDocument, paths, type Store, upsert } from '../../infra/store/index.ts'
 import type { MoveAnswer, moveSchema } from '../../sdk/api/moved.ts'
-import type { CatalogView, LiveFunction } from '../catalog/catalog.ts'
+import { type CatalogView, functionIn, type LiveFunction } from '../catalog/catalog.ts'
 import { type Moved, movedView } from '../catalog/views.ts'
 import { refuse, unknownFunction } from '../errors.ts'
 
@@ -20,8 +20,7 @@ export async function moveAsWished(
   name: string,
   wish: z.output<typeof moveSchema>,
 ): Promise<MoveAnswer> {
-  const live = view.functions.get(name)
-  if (live === undefined) throw unknownFunction(name, view.functions)
+  const live = functionIn(view, name)
   const index = 'to' in wish ? indexOf(live, wish.to) : undefined
   checkPartitions(view, live, wish.partitions ?? [])
   let moved: Moved = {}

@@ -8,7 +8,7 @@ import type { z } from 'zod'
 import { type FunctionDocument, paths, type Store, upsert } from '../../infra/store/index.ts'
 import type { ScaleAnswer, scaleSchema } from '../../sdk/api/index.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
-import type { CatalogView } from '../catalog/catalog.ts'
+import { type CatalogView, functionIn } from '../catalog/catalog.ts'
 import { refuse, unknownFunction } from '../errors.ts'
 
 const scaledKept = 20
@@ -22,8 +22,7 @@ export async function scaleAsWished(
   wish: z.output<typeof scaleSchema>,
   nowMs: number,
 ): Promise<ScaleAnswer> {
-  const live = view.functions.get(name)
-  if (live === undefined) throw unknownFunction(name, view.functions)
+  const live = functionIn(view, name)
   const { manifest } = live.version
   if ('instances' in wish) {
     const hasPolicy = manifest.scale !== undefined

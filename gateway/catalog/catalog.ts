@@ -21,6 +21,7 @@ import {
   type VersionDocument,
 } from '../../infra/store/index.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
+import { unknownFunction } from '../errors.ts'
 
 export interface LiveFunction {
   readonly name: string
@@ -47,6 +48,13 @@ export interface CatalogView {
 }
 
 const nothing: CatalogView = { functions: new Map(), streams: new Map() }
+
+/** @throws {CodedError} ERR_FUNCTION_UNKNOWN */
+export function functionIn({ functions }: CatalogView, name: string): LiveFunction {
+  const found = functions.get(name)
+  if (found === undefined) throw unknownFunction(name, functions)
+  return found
+}
 
 export class Catalog {
   readonly #store: Store

@@ -45,12 +45,12 @@ export function sentBefore(store: Store, namespace: string): SentTo {
   }
 }
 
-const read = async (
+async function read(
   store: Store,
   namespace: string,
   { document, version }: Parameters<SentTo>[0],
   speaks: Parameters<SentTo>[1],
-): Promise<Sent> => {
+): Promise<Sent> {
   const over = new Set<string>()
   const open: string[] = []
   const found: { readonly id: string; readonly stream: string; readonly rows: readonly OutputLedger[] }[] = []

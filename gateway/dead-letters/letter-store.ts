@@ -30,7 +30,7 @@ const answerMs = 5_000
 const pullMessages = 32
 const wrongLastSequence = 10071
 const millisecondNs = 1_000_000
-/** How long a letter that is sent again is recognised: longer than JetStream is away. An id costs it some 150 bytes of memory. */
+/** How long JetStream recognizes a letter that is sent again: longer than an outage. An id takes some 150 bytes there. */
 const repeatedForMs = 3_600_000
 
 export interface LetterStoreOptions {

@@ -17,9 +17,9 @@ import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts
 import type { GateReport } from '../../sdk/versions/gate.ts'
 import { drainReason, refusalReason } from '../../sdk/versions/swap.ts'
 import { idleOf, scaledTo } from '../by-hand/scale.ts'
-import type { Catalog, LiveFunction } from '../catalog/catalog.ts'
+import { type Catalog, functionIn, type LiveFunction } from '../catalog/catalog.ts'
 import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
-import { refuse, unknownFunction } from '../errors.ts'
+import { refuse } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
 import { leave } from '../versions/leaving.ts'
 import { versionToPromote } from '../versions/shadows.ts'
@@ -176,8 +176,7 @@ export class Deployer {
   async #liveNow(name: string): Promise<LiveFunction> {
     const { catalog } = this.#options
     await catalog.refresh()
-    const live = catalog.current.functions.get(name)
-    if (live === undefined) throw unknownFunction(name, catalog.current.functions)
+    const live = functionIn(catalog.current, name)
     if (live.document.deleted) throw deleting(name)
     return live
   }

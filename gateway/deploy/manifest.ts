@@ -8,6 +8,7 @@
 import { z } from 'zod'
 import { documentBytesMax } from '../../infra/store/index.ts'
 import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
+import { isObject } from '../../sdk/manifest/changes.ts'
 import { issuesText } from '../../sdk/manifest/expected.ts'
 import {
   aloneMemMibMin,
@@ -80,18 +81,14 @@ export function makeManifest(metadata: unknown, callbacks: readonly string[], up
   return manifest
 }
 
-/** A manifest may say of an input its grouping alone, as code does, or its back-pressure without the code's grouping. */
-function withGroupings(inputs: Record<string, unknown>, code: Metadata): Record<string, unknown> {
+/** Fills in groupings: a manifest may give an input's grouping as a plain string, or leave it to the code. */
+function withGroupings(inputs: Readonly<Record<string, unknown>>, code: Metadata): Record<string, unknown> {
   const entries = Object.entries(inputs).map(([name, input]) => {
     if (typeof input === 'string') return [name, { grouping: input }]
     const { grouping } = code.istreams[name] ?? {}
     return [name, isObject(input) && grouping !== undefined ? { grouping, ...input } : input]
   })
   return Object.fromEntries(entries)
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function parse<T>(code: GatewayErrorCode, what: string, schema: z.ZodType<T>, value: unknown): T {
@@ -137,7 +134,7 @@ export function refuseTooSmall(manifest: Manifest, saidMib?: number): void {
   )
 }
 
-/** Refuses a heap or a state that could not fill up to its limit: the call that fills it would meet the process's bound first. */
+/** Refuses a limit of heap or state that cannot be reached, because the runner would exceed its memory bound first. */
 function refuseWithoutRoom({ name, resources, limits }: Manifest, saidMib?: number): void {
   const roomMib = resources.memMib - runnerMemMibMin
   const [limit, what, mib] =

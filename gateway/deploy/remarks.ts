@@ -6,6 +6,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { DeployAnswer } from '../../sdk/api/index.ts'
+import { isObject } from '../../sdk/manifest/changes.ts'
 import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { movedView } from '../catalog/views.ts'
@@ -58,8 +59,4 @@ function changesOf(
 
 function textOf(value: unknown): string {
   return value === undefined ? 'nothing' : JSON.stringify(value)
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -22,6 +22,7 @@ import { followerName } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages.ts'
 import { type FollowerDocument, paths, type Store, upsert } from '../../infra/store/index.ts'
 import type { FollowEvent, RecordOutput } from '../../sdk/api/index.ts'
+import { isCode } from '../../sdk/errors.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import { type Heartbeats, reportOf } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
@@ -160,7 +161,7 @@ export class HoldingFollower {
         if (others.length === 0 && !isLeft) return await store.remove(path, found.version)
         return void (await store.update(path, { ...found.value, keptBy: others }, found.version))
       } catch (error) {
-        if (!raced(error)) throw error
+        if (!isCode(error, 'ERR_STORE_CONFLICT', 'ERR_STORE_NOT_FOUND')) throw error
       }
     }
   }
@@ -193,7 +194,7 @@ export class HoldingFollower {
         await store.update(path, kept, found.version)
         return true
       } catch (error) {
-        if (!raced(error)) throw error
+        if (!isCode(error, 'ERR_STORE_CONFLICT', 'ERR_STORE_NOT_FOUND')) throw error
       }
     }
   }
@@ -298,9 +299,3 @@ function* outputsOfAll(stream: string, frames: readonly TakenFrame[]): Generator
  * start.
  */
 const mayProduce: ReadonlySet<string> = new Set(['starting', 'running', 'draining'])
-
-/** Whether an error means that somebody else wrote or removed the document meanwhile. */
-function raced(error: unknown): boolean {
-  const { code } = error as { code?: string }
-  return code === 'ERR_STORE_CONFLICT' || code === 'ERR_STORE_NOT_FOUND'
-}

@@ -2,7 +2,6 @@
  * Logs: the last lines that each function has logged, in a JetStream stream.
  * @module
  */
-import { setTimeout } from 'node:timers/promises'
 import {
   DeliverPolicy,
   DiscardPolicy,
@@ -21,28 +20,8 @@ const streamName = 'concord-logs'
 const linesMax = 10_000
 const dayNs = 24 * 3600 * 1_000_000_000
 const requestTimeoutMs = 5000
-const retryMs = 5000
 /** Messages requested at a time: this many may wait in memory for a slow reader. */
 const pullMessages = 500
-
-/**
- * Creates JetStream streams, or updates their settings; retries until that succeeds or the signal aborts.
- * @param make Returns whether everything is as wanted: false if copies are missing because a server is away.
- */
-export async function untilMade(
-  make: () => Promise<boolean>,
-  signal: AbortSignal,
-  onError: (error: unknown) => void,
-): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      if (await make()) return
-    } catch (error) {
-      if (!signal.aborted) onError(error)
-    }
-    await setTimeout(retryMs, undefined, { signal }).catch(() => undefined)
-  }
-}
 
 /** Creates the stream of logs, or updates its settings. */
 export async function ensureLogs(nc: NatsConnection, replicas?: Replicas): Promise<boolean> {

@@ -10,6 +10,9 @@ import { nameSchema } from '../../sdk/manifest/manifest.ts'
 export type App = OpenAPIHono<{ Bindings: HttpBindings }>
 
 export const nameParam = z.object({ name: nameSchema })
+export const instanceParam = z.object({
+  id: z.string().regex(/^[a-z][a-z0-9-]{0,79}$/, 'expected FUNCTION-INDEX'),
+})
 
 /** `?flag` and `?flag=true` are true. */
 export const flagQuery = z

@@ -14,7 +14,7 @@ import { type CatalogView, descriptorOf } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 import { Batch, type Turn } from './batch.ts'
 
-/** For each piece of a body anew: one that is taken at the pace of the consumers may take as long as its client waits. */
+/** The wait for each chunk of a body. A body that is accepted at the pace of the consumers may take any time in total. */
 export const roomWaitMs = 2000
 
 export interface IngestOptions {

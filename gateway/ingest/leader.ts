@@ -9,8 +9,11 @@ import type { Store } from '../../infra/store/index.ts'
 
 const retryMs = 1000
 
-/** Epochs of leaders as announced over NATS: a leader that has lost the store learns there about its successor. */
-export class Claims {
+/**
+ * Successors: the epochs that leaders announce over NATS. A leader that cannot reach the store learns in this way that
+ * another one leads.
+ */
+export class Successors {
   readonly #waiting = new Map<AbortController, number>()
   #highest = 0
 
@@ -38,14 +41,14 @@ export async function whileLeading(
   name: string,
   signal: AbortSignal,
   log: Log,
-  claims: Claims,
+  successors: Successors,
   begin: (epoch: number) => () => void,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
       const leadership = await store.lead(name, signal)
       const { epoch, lost } = leadership
-      const successor = claims.above(epoch)
+      const successor = successors.above(epoch)
       const end = begin(epoch)
       log.info({ epoch }, `leads ${name}`)
       const over = AbortSignal.any([lost, successor.signal, signal])

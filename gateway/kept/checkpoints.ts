@@ -1,6 +1,6 @@
 /**
- * Checkpoints: creates the stream of checkpoints, and deletes those of removed functions. Their contents are the
- * runners' business.
+ * CheckpointSweeper: deletes the checkpoints of removed functions. Runners write and read checkpoints (infra/checkpoints);
+ * ownership.ts creates their stream.
  * @module
  */
 import type { NatsConnection } from '../../infra/bus/index.ts'

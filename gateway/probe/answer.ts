@@ -1,6 +1,6 @@
 /**
- * Answer: what a child says of an upload, read by its prober, which trusts nothing of it: lengths are capped, and the head is parsed
- * as unknown. The child itself uses the types alone, and so starts without zod.
+ * Answer: parses a child's answer about an upload. The prober trusts nothing of it: lengths are bounded, and the head is
+ * parsed as unknown. The child uses only the types of this file, so it starts without zod.
  * @module
  */
 import { z } from 'zod'

@@ -64,7 +64,7 @@ function text(bytes: Uint8Array): string {
 }
 
 const evaluator = new Evaluator(await isolateScript('probe-globals.js'))
-flushCompileCache() // it is written at an exit else, and ours is SIGKILL
+flushCompileCache() // otherwise Node writes it at an orderly exit, and this process ends by SIGKILL
 process.stdout.write(Buffer.of(readyByte))
 // throws if the gateway was killed before it sent everything, and so ends
 const upload = decodeUpload(await buffer(process.stdin))

@@ -28,7 +28,7 @@ export const importMessage = /^Cannot import '(.*)'$/s
 
 /** @throws {CodedError} ERR_SOURCE_INVALID with the place. */
 export async function compile(source: string, file: string): Promise<Compiled> {
-  const { transform } = await import('esbuild') // a bundle, which is what the command line sends, is loaded without
+  const { transform } = await import('esbuild') // only for source: the command line sends bundles, which do not need it
   try {
     const { code, map } = await transform(source, {
       loader: /\.[cm]?jsx?$/.test(file) ? 'js' : 'ts',

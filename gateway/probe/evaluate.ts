@@ -38,7 +38,7 @@ export class Evaluator {
     this.#inspect = this.#context.evalSync(inspectScript, { reference: true }) as Inspect
   }
 
-  /** @throws {CodedError} Whatever is wrong with the bundle, with its place in the author's source where a map is given. */
+  /** @throws {CodedError} What is wrong with the bundle, and where in the author's source, if there is a source map. */
   async evaluate(code: string, sourceMap: string): Promise<Evaluated> {
     const map = sourceMap === '' ? undefined : readMap(sourceMap)
     try {

@@ -1,8 +1,8 @@
 /**
  * ProbeProcess: one child that loads one upload, and its end.
  *
- *   P1. The child's environment says where compiled code is kept, and nothing else. It has no files of ours but its stdin and
- *       stdout, and a process group of its own.
+ *   P1. The child's environment contains only the folder of compiled code. It has no open files of ours except its stdin
+ *       and stdout, and it has a process group of its own.
  *   P2. Its whole group is killed when its time or memory is used up, when it has written too much, or on request.
  *   P3. `answer` settles, whatever the child does.
  * @module

@@ -7,9 +7,10 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { assetListSchema, assetPatchSchema, assetRefSchema, sha256Schema } from '../../sdk/api/assets.ts'
 import { deployAnswerSchema } from '../../sdk/api/index.ts'
 import { assetBytesMax } from '../../sdk/manifest/assets.ts'
+import { functionIn } from '../catalog/catalog.ts'
 import { unknownContent } from '../deploy/assets.ts'
 import { stored } from '../deploy/store-trouble.ts'
-import { refuse, unknownFunction } from '../errors.ts'
+import { refuse } from '../errors.ts'
 import { bodyChunks, type HttpContext, paced, refuseDeclaredLength, tooLarge } from '../http/body.ts'
 import { readDocument } from '../http/document.ts'
 import {
@@ -105,8 +106,7 @@ export function assetRoutes(app: App, parts: GatewayParts): void {
   app.openapi(list, async (c) => {
     const { name } = c.req.valid('param')
     await catalog.refresh()
-    const live = catalog.current.functions.get(name)
-    if (live === undefined) throw unknownFunction(name, catalog.current.functions)
+    const live = functionIn(catalog.current, name)
     const { version, assets: named = {} } = live.version
     return c.json({ name, version, assets: named }, 200)
   })

@@ -17,17 +17,18 @@ import { resourcesPatchSchema } from '../../sdk/api/resources.ts'
 import { deleteFunction, killInstance } from '../by-hand/functions.ts'
 import { moveAsWished } from '../by-hand/moves.ts'
 import { scaleAsWished } from '../by-hand/scale.ts'
+import { functionIn } from '../catalog/catalog.ts'
 import { allOutputs, outputsOfClients } from '../catalog/ledger.ts'
 import { shadowNow } from '../catalog/shadow-view.ts'
 import { functionDetail, functionSummary, scalingView, tasksAtWork, topology } from '../catalog/views.ts'
 import { functionWhy } from '../catalog/why.ts'
-import { unknownFunction } from '../errors.ts'
 import { type LogQuery, readLogs } from '../follow/logs.ts'
 import { readDocument } from '../http/document.ts'
 import {
   type App,
   bodySchema,
   flagQuery,
+  instanceParam,
   jsonAnswer,
   nameParam,
   problemAnswer,
@@ -136,7 +137,7 @@ const kill = createRoute({
   summary: 'Drain and end one instance; the number of instances falls by one unless `restart` replaces it',
   security,
   request: {
-    params: z.object({ id: z.string().regex(/^[a-z][a-z0-9-]{0,79}$/, 'expected FUNCTION-INDEX') }),
+    params: instanceParam,
     query: z.object({ restart: flagQuery }),
   },
   responses: { 204: { description: 'it will be' }, default: problemAnswer },
@@ -180,8 +181,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
   app.openapi(inspect, async (c) => {
     await heard()
     const { name } = c.req.valid('param')
-    const live = catalog.current.functions.get(name)
-    if (live === undefined) throw unknownFunction(name, catalog.current.functions)
+    const live = functionIn(catalog.current, name)
     const clients = heartbeats.ofClients()
     const sent = await parts.sentTo(live, (id) => id === gatewayId || clients.some((beat) => beat.id === id))
     const ofClients = outputsOfClients(clients, { id: gatewayId, rows: ingest.ledger() }, sent)
@@ -198,8 +198,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
   app.openapi(why, async (c) => {
     await heard()
     const { name } = c.req.valid('param')
-    const live = catalog.current.functions.get(name)
-    if (live === undefined) throw unknownFunction(name, catalog.current.functions)
+    const live = functionIn(catalog.current, name)
     return c.json(functionWhy(live, heartbeats), 200)
   })
   app.openapi(remove, async (c) => {
@@ -231,8 +230,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
   })
   app.openapi(scaling, async (c) => {
     const { name } = c.req.valid('param')
-    const live = catalog.current.functions.get(name)
-    if (live === undefined) throw unknownFunction(name, catalog.current.functions)
+    const live = functionIn(catalog.current, name)
     const kept = await store.get<ScalingDocument>(paths.scaling(namespace, name))
     return c.json(scalingView(live, heartbeats, kept?.value), 200)
   })
@@ -243,8 +241,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
   })
   app.openapi(logs, async (c) => {
     const functionName = c.req.valid('param').name
-    if (!catalog.current.functions.has(functionName))
-      throw unknownFunction(functionName, catalog.current.functions)
+    functionIn(catalog.current, functionName) // refuses an unknown one
     const query = { namespace, functionName, signal: untilClosed(c, closing), ...c.req.valid('query') }
     // The framework's types treat x-ndjson as JSON.
     return (await streamResponse(c, 'application/x-ndjson', logLines(parts, query))) as never

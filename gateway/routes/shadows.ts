@@ -3,8 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { deployAnswerSchema } from '../../sdk/api/index.ts'
 import { promoteSchema, shadowDifferencesSchema } from '../../sdk/api/shadow.ts'
 import { shadowViewSchema } from '../../sdk/versions/shadow-schema.ts'
-import type { LiveFunction } from '../catalog/catalog.ts'
-import { unknownFunction } from '../errors.ts'
+import { functionIn, type LiveFunction } from '../catalog/catalog.ts'
 import { readDocument } from '../http/document.ts'
 import { type App, bodySchema, jsonAnswer, nameParam, problemAnswer, security } from '../http/routes.ts'
 import type { GatewayParts } from '../parts.ts'
@@ -59,9 +58,7 @@ export function shadowRoutes(app: App, parts: GatewayParts): void {
   const { catalog, deployer, differences, log } = parts
   const live = async (name: string): Promise<LiveFunction> => {
     await catalog.refresh()
-    const found = catalog.current.functions.get(name)
-    if (found === undefined) throw unknownFunction(name, catalog.current.functions)
-    return found
+    return functionIn(catalog.current, name)
   }
   const found = async (name: string, version: number | undefined) =>
     await shadowOf({ ...parts, nowMs: parts.clock.nowMs() }, await live(name), version)

@@ -4,7 +4,7 @@ import { gunzip } from 'node:zlib'
 import { createRoute, z } from '@hono/zod-openapi'
 import { subjects } from '../../infra/bus/index.ts'
 import { refuse } from '../errors.ts'
-import { type App, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
+import { type App, instanceParam, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
 import type { GatewayParts } from '../parts.ts'
 
 const answerMs = 5_000
@@ -17,9 +17,7 @@ const tap = createRoute({
   path: '/v1/instances/{id}/tap',
   summary: 'Read the tap of an instance: its recent records, times, random seeds and state, for a replay',
   security,
-  request: {
-    params: z.object({ id: z.string().regex(/^[a-z][a-z0-9-]{0,79}$/, 'expected FUNCTION-INDEX') }),
-  },
+  request: { params: instanceParam },
   responses: {
     200: jsonAnswer(z.looseObject({ schema: z.literal(1) }), 'a tap (docs/design/0019-tap.md)'),
     default: problemAnswer,

@@ -8,8 +8,7 @@ import {
   versionSummarySchema,
 } from '../../sdk/api/index.ts'
 import { sourcesKindSchema, versionSourcesSchema } from '../../sdk/api/sources.ts'
-import type { LiveFunction } from '../catalog/catalog.ts'
-import { unknownFunction } from '../errors.ts'
+import { functionIn } from '../catalog/catalog.ts'
 import { readDocument } from '../http/document.ts'
 import { type App, bodySchema, jsonAnswer, nameParam, problemAnswer, security } from '../http/routes.ts'
 import type { GatewayParts } from '../parts.ts'
@@ -80,11 +79,7 @@ const rollback = createRoute({
 
 export function versionRoutes(app: App, parts: GatewayParts): void {
   const { catalog, store, namespace, deployer, log } = parts
-  const live = (name: string): LiveFunction => {
-    const found = catalog.current.functions.get(name)
-    if (found === undefined) throw unknownFunction(name, catalog.current.functions)
-    return found
-  }
+  const live = (name: string) => functionIn(catalog.current, name)
   app.openapi(list, async (c) => {
     await catalog.refresh()
     const versions = await listVersions(store, namespace, live(c.req.valid('param').name))
