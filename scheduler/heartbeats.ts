@@ -1,5 +1,5 @@
 /**
- * Heartbeats: parses runners' heartbeats from the bus, and checks the fields that the scheduler relies on.
+ * Heartbeats: parses heartbeats and allowance notices from the bus, and checks the fields that the scheduler relies on.
  * @module
  */
 import { z } from 'zod'
@@ -78,19 +78,19 @@ const noticeSchema = z.looseObject({
   ),
 })
 
-/** Undefined if the message is not ours. */
+/** @returns Undefined if the message is not an allowance notice. */
 export function parseNotice(bytes: Uint8Array): AllowanceNotice | undefined {
-  try {
-    return noticeSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')))
-  } catch {
-    return undefined
-  }
+  return parse(noticeSchema, bytes)
 }
 
-/** Undefined if the message is not a heartbeat of ours. */
+/** @returns Undefined if the message is not a heartbeat. */
 export function parseHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
+  return parse(heartbeatSchema, bytes) as unknown as Heartbeat | undefined
+}
+
+function parse<T>(schema: z.ZodType<T>, bytes: Uint8Array): T | undefined {
   try {
-    return heartbeatSchema.parse(JSON.parse(Buffer.from(bytes).toString('utf8'))) as unknown as Heartbeat
+    return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')))
   } catch {
     return undefined
   }

@@ -237,7 +237,7 @@ export class Performer {
         await this.#options.store.update(path, changed, found!.version)
         return
       } catch (error) {
-        if (!isCode(error, 'ERR_STORE_CONFLICT') && !isCode(error, 'ERR_STORE_NOT_FOUND')) throw error
+        if (!isCode(error, 'ERR_STORE_CONFLICT', 'ERR_STORE_NOT_FOUND')) throw error
       }
     }
   }
@@ -286,7 +286,7 @@ export class Performer {
     if (found !== undefined) await this.#removeQuietly(path, found.version)
   }
 
-  async #removeFollower({ stream, follower, renewedAtMs }: Extract<Action, { kind: 'removeFollower' }>) {
+  async #removeFollower({ stream, follower, renewedAtMs }: ActionOf<'removeFollower'>): Promise<void> {
     const path = paths.follower(this.#options.namespace, stream, follower)
     const found = await this.#options.store.get<FollowerDocument>(path)
     if (found?.value.renewedAtMs === renewedAtMs) await this.#removeQuietly(path, found.version)
@@ -296,7 +296,7 @@ export class Performer {
     try {
       await this.#options.store.remove(path, version)
     } catch (error) {
-      if (!isCode(error, 'ERR_STORE_NOT_FOUND') && !isCode(error, 'ERR_STORE_CONFLICT')) throw error
+      if (!isCode(error, 'ERR_STORE_NOT_FOUND', 'ERR_STORE_CONFLICT')) throw error
     }
   }
 

@@ -26,7 +26,7 @@ export class Writer {
         this.#versions.set(path, await this.#store.update(path, found.value, found.version))
         return found.value
       } catch (error) {
-        if (!isCode(error, 'ERR_STORE_CONFLICT') && !isCode(error, 'ERR_STORE_NOT_FOUND')) throw error
+        if (!isCode(error, 'ERR_STORE_CONFLICT', 'ERR_STORE_NOT_FOUND')) throw error
       }
     }
   }
@@ -66,8 +66,7 @@ export class Writer {
   }
 
   #raced(error: unknown, path: string): unknown {
-    const codes = ['ERR_STORE_CONFLICT', 'ERR_STORE_EXISTS', 'ERR_STORE_NOT_FOUND']
-    if (!codes.some((code) => isCode(error, code))) return error
+    if (!isCode(error, 'ERR_STORE_CONFLICT', 'ERR_STORE_EXISTS', 'ERR_STORE_NOT_FOUND')) return error
     const message = `Cannot write ${path}: another scheduler has written there, so it leads now`
     return new CodedError<SchedulerErrorCode>('ERR_LEADERSHIP_LOST', message, { cause: error })
   }

@@ -35,8 +35,8 @@ import { watch } from './watching.ts'
 
 /**
  * @param isAll Look at everything.
- * @param settled Functions that this step has settled already. Settled again, after instances have begun to drain, they could come to
- *   something else than a plan that has looked at everything from the beginning.
+ * @param settled Functions that this step has settled already. If they were settled again, after instances have begun to
+ *   drain, the result could differ from that of a plan that looked at everything from the start.
  */
 export function plan(draft: Draft, isAll: boolean, settled: ReadonlySet<string> = new Set()): void {
   const all = isAll || draft.nowMs >= draft.state.commonAtMs

@@ -1,8 +1,8 @@
 /**
- * Removal: what a plan leaves behind of a function: its status, or, once it is deleted and nothing of it runs, nothing.
+ * Removal: ends the plan of a function: writes its status, or, once it is deleted and no instance runs, removes it.
  *
- *   RV1. A function is forgotten only when the store shows that its documents are gone; before they are removed, what it
- *        had sent goes to its readers (former.ts).
+ *   RV1. A function is forgotten only when the store shows that its documents are gone. Before they are removed, the
+ *        account of what it had sent is added to its readers (former.ts).
  * @module
  */
 import { bequeath, isAwaited } from './former.ts'

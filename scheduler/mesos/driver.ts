@@ -68,6 +68,8 @@ export class MesosEngine implements Engine {
   #connection: Connection | undefined
   #reconciler: Reconciler | undefined
   #registered = false
+  /** Why the engine cannot go on, once the subscription has ended. */
+  #fatal: Error | undefined
   #closed = false
   #wake: () => void = () => {}
   #running: Promise<void> = Promise.resolve()
@@ -158,8 +160,6 @@ export class MesosEngine implements Engine {
     if (this.#fatal !== undefined) throw this.#fatal
     return this.#registered
   }
-
-  #fatal: Error | undefined
 
   #take(event: MesosEvent): void {
     switch (event.type) {

@@ -1,8 +1,8 @@
 /**
  * Stopping: how an instance or a runner is ended. Whatever decides it, it is done here.
  *
- *   SP1. Who is to end is asked to drain first: a runner of its own by the cluster's kill, a packed instance by being
- *        left out of its runner's next assignment.
+ *   SP1. An instance is asked to drain first: in a runner of its own by the cluster's kill, in a shared runner by being
+ *        left out of the next assignment.
  *   SP2. A kill is repeated each `killAgainMs` until the end is known (watching.ts).
  * @module
  */
@@ -37,7 +37,7 @@ export function blame(draft: Draft, task: Task, fault: string): void {
   kill(draft, task)
 }
 
-/** Kills a task; asked again, it is killed again (SP2). */
+/** Kills a task. May be repeated (SP2). */
 export function kill(draft: Draft, task: Task): void {
   task.killedAtMs = draft.nowMs
   draft.wakeAt(ownerOf(task), draft.nowMs + timings.killAgainMs)
