@@ -79,4 +79,10 @@ test('a gateway does not mark a namespace again whose mark is gone, until it is 
   assert.deepEqual(await marks(), [])
   await platform.another({ replacesStore: id })
   assert.deepEqual(await marks(), [namespace])
+
+  await (await jetstreamManager(platform.nc)).streams.purge('concord-checkpoints')
+  await platform.another({ replacesStore: id }) // the setting was left: it gives up nothing again (MK4)
+  assert.deepEqual(await marks(), [])
+  await platform.another({ replacesStore: `${id}.2` })
+  assert.deepEqual(await marks(), [namespace])
 })

@@ -8,7 +8,7 @@
  */
 import type { NatsConnection } from '../../infra/bus/index.ts'
 import { claimState, ensureCheckpointStream, namespacesOfOthers } from '../../infra/checkpoints/index.ts'
-import { hasMarked, noteMarked, type Store, storeIdOf } from '../../infra/store/index.ts'
+import { marksOf, noteMarked, type Store, storeIdOf } from '../../infra/store/index.ts'
 import type { Replicas } from '../../infra/streams.ts'
 import { isCode } from '../../sdk/errors.ts'
 
@@ -40,9 +40,9 @@ export class Ownership {
   async claim(timeoutMs?: number): Promise<boolean> {
     const { nc, store, namespace, replaces, replicas } = this.#options
     const isMade = await ensureCheckpointStream(nc, replicas, timeoutMs)
-    const [id, wasThere] = [await storeIdOf(store), await hasMarked(store, namespace)]
-    await claimState(nc, namespace, { id, replaces, wasThere }, timeoutMs)
-    await noteMarked(store, namespace)
+    const claimant = { id: await storeIdOf(store), replaces, ...(await marksOf(store, namespace)) }
+    await claimState(nc, namespace, claimant, timeoutMs)
+    await noteMarked(store, namespace, replaces)
     this.#isOurs = true
     return isMade
   }

@@ -6,6 +6,8 @@
  *   MK2. A namespace passes from one store to another only if the claim names the former one.
  *   MK3. A mark that is gone is written again only if the claim names its own store as the one that it replaces: the checkpoints
  *        are gone with it, or an empty copy leads for a while.
+ *   MK4. A claim that names a store does so once: a setting that is left gives up nothing again. The next time the name is another
+ *        one (`wordFor`).
  * Design: docs/design/0003-processes-and-store.md
  * @module
  */
@@ -31,10 +33,19 @@ const markSchema = z.object({ schema: z.literal(1), store: z.string() })
 export interface Claimant {
   /** Of the store. */
   readonly id: string
-  /** The id of the store that it replaces; the checkpoints of that one are given up. */
+  /** Names the store that it replaces (`wordFor`); the checkpoints of that one are given up. */
   readonly replaces?: string | undefined
   /** Whether this store has marked the namespace before. */
-  readonly wasThere?: boolean
+  readonly isMarked?: boolean
+  /** Names with which it has replaced a store before (MK4). */
+  readonly replaced?: readonly string[]
+}
+
+/** The name by which a store can be replaced now: its id, then `ID.2`, `ID.3` and so on. */
+function wordFor(store: string, replaced: readonly string[]): string {
+  let word = store
+  for (let time = 2; replaced.includes(word); time++) word = `${store}.${time}`
+  return word
 }
 
 /**
@@ -44,7 +55,7 @@ export interface Claimant {
 export async function claimState(
   nc: NatsConnection,
   namespace: string,
-  { id, replaces, wasThere = false }: Claimant,
+  { id, replaces, isMarked = false, replaced = [] }: Claimant,
   timeoutMs = patienceMs,
 ): Promise<void> {
   const subject = checkpointMarkSubject(namespace)
@@ -53,9 +64,12 @@ export async function claimState(
     const manager = await js.jetstreamManager(false)
     for (;;) {
       const found = await markOf(manager, subject)
-      if (found !== undefined && (found.store === id || found.store !== replaces)) return found.store
-      if (found === undefined && wasThere && replaces !== id)
-        throw new LostError(`${lostText(namespace)}. To give up its state, set CONCORD_STORE_REPLACES=${id}`)
+      const word = wordFor(found?.store ?? id, replaced)
+      if (found !== undefined && (found.store === id || replaces !== word)) return found.store
+      if (found === undefined && isMarked && replaces !== word)
+        throw new LostError(
+          `${lostText(namespace)}. To give up its state, set CONCORD_STORE_REPLACES=${word}`,
+        )
       const expect = { lastSubjectSequence: found?.sequence ?? 0 }
       try {
         await js.publish(subject, JSON.stringify({ schema: 1, store: id }), { expect })
@@ -70,7 +84,7 @@ export async function claimState(
       cause,
     })
   const owner = await patiently({ call: attempt, timeoutMs, failed })
-  if (owner !== id) throw otherStoreError(namespace, owner, id)
+  if (owner !== id) throw otherStoreError(namespace, owner, id, wordFor(owner, replaced))
 }
 
 /** The namespaces whose checkpoints belong to other stores. */
@@ -96,10 +110,10 @@ async function markOf(
   return { store, sequence: message.seq }
 }
 
-function otherStoreError(namespace: string, owner: string, id: string): Error {
+function otherStoreError(namespace: string, owner: string, id: string, word: string): Error {
   return infraError(
     'ERR_OTHER_STORE',
     `Cannot serve namespace '${namespace}': the state that NATS keeps of its functions belongs to the store ${owner}, and this is the store ${id}. ` +
-      `Nothing was changed. Use that store (store.url), another namespace, or another NATS; if that store is gone for good, give its state up with CONCORD_STORE_REPLACES=${owner}`,
+      `Nothing was changed. Use that store (store.url), another namespace, or another NATS; if that store is gone for good, give its state up with CONCORD_STORE_REPLACES=${word}`,
   )
 }

@@ -68,7 +68,7 @@ test('a mark that was there is not made anew, unless its store is named as given
   const { nc, store } = await setUp(t)
   await empty(nc)
   const claim = (replaces?: string) =>
-    claimState(nc, 'default', { id: 'a store', wasThere: true, replaces }, 300)
+    claimState(nc, 'default', { id: 'a store', isMarked: true, replaces }, 300)
   await assert.rejects(claim(), {
     code: 'ERR_CHECKPOINT_STORE',
     message: /NATS has nothing.*CONCORD_STORE_REPLACES=a store$/,

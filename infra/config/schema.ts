@@ -85,7 +85,7 @@ const configSchema = z.object({
     replaces: text
       .optional()
       .describe(
-        'id of a store that is gone for good: this store replaces it, and the state of its functions in NATS is given up. Its own id: NATS has lost that state for good',
+        'id of a store that is gone for good: this store replaces it, and the state of its functions in NATS is given up. Its own id: NATS has lost that state for good. It has its effect once',
       ),
     sessionTimeoutMs: z
       .int()
