@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { ManualClock } from '../clock.ts'
 import { Keeper, type Kept } from './keeper.ts'
-
-const log = pino({ enabled: false })
+import { refusalOf } from './room.ts'
 
 /** A process of the test's own, whose life is in its hands. */
 class Process implements Kept {
@@ -23,17 +25,23 @@ class Process implements Kept {
 }
 
 /** A keeper on a manual clock, and what it has started. */
-async function setUp(start: () => Promise<Process> = async () => new Process()) {
+async function setUp(
+  start: () => Promise<Process> = async () => new Process(),
+  hindered?: () => Promise<string | undefined>,
+) {
   const clock = new ManualClock()
   const started: Process[] = []
+  const said: string[] = []
+  const log = pino({ level: 'error' }, { write: (line: string) => void said.push(JSON.parse(line).msg) })
   const keeper = await Keeper.start({
     name: 'x',
     start,
     started: (process) => started.push(process),
+    ...(hindered && { hindered }),
     clock,
     log,
   })
-  return { clock, started, keeper }
+  return { clock, started, said, keeper }
 }
 
 /** Lets everything run that waits for no clock. */
@@ -134,6 +142,38 @@ test('Keeper keeps trying when a restart fails, but not when the first start doe
     }),
     /not even once/,
   )
+})
+
+test('Keeper starts nothing that could not write, says so once, and starts it when it can (K3)', async () => {
+  let why: string | undefined
+  const { clock, started, said, keeper } = await setUp(undefined, async () => why)
+  const advance = async (ms: number) => {
+    clock.advance(ms)
+    for (let turn = 0; turn < 3; turn++) await settle()
+  }
+  why = 'the disk is full'
+  started[0]!.die()
+  await settle()
+  for (let second = 0; second < 60; second++) await advance(1_000)
+  assert.equal(started.length, 1)
+  assert.deepEqual(said, ['the disk is full: x is started again once it is not'])
+  why = undefined
+  await advance(1_000)
+  assert.equal(started.length, 2)
+  why = 'the disk is full'
+  started[1]!.die()
+  await settle()
+  await advance(1_000)
+  await keeper.stop()
+  assert.equal(started.length, 2)
+})
+
+test('refusalOf says why a folder takes nothing, and leaves nothing behind', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'concord-room-'))
+  t.after(() => rm(dir, { recursive: true }))
+  assert.equal(await refusalOf(dir), undefined)
+  assert.deepEqual(await readdir(dir), [])
+  assert.match((await refusalOf(join(dir, 'missing')))!, /no such file/)
 })
 
 test('Keeper.stop leaves no process running, whatever Keeper was about to do (K2)', async () => {

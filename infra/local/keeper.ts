@@ -7,6 +7,7 @@
  * Invariants:
  *   K1. At most one process of a keeper runs.
  *   K2. After `stop` has returned none runs, and none will.
+ *   K3. A process that could not write is not started again before it can: it would only end once more.
  * @module
  */
 import type { Clock } from '../clock.ts'
@@ -23,12 +24,16 @@ export interface KeeperOptions<Process extends Kept> {
   readonly start: (before: Process | undefined) => Promise<Process>
   /** Called after each start. */
   readonly started: (process: Process) => void
+  /** Why it cannot be started again now, as on a full disk; undefined: it can. Default: it always can. */
+  readonly hindered?: () => Promise<string | undefined>
   readonly clock: Clock
   readonly log: Log
 }
 
 const delayMinMs = 200
 const delayMaxMs = 10_000
+/** How often to look whether it can be started. */
+const lookMs = 1_000
 /** Each millisecond of work shortens a back-off by this many. */
 const workedCounts = 4
 
@@ -94,6 +99,7 @@ export class Keeper<Process extends Kept> {
       leftMs = delayMs = Math.min(delayMs * 2, delayMaxMs)
     ) {
       if (leftMs > 0) await this.#wait(leftMs)
+      await this.#untilUnhindered()
       if (this.#stopped) return delayMs
       try {
         this.#process = await start(this.#process)
@@ -102,6 +108,17 @@ export class Keeper<Process extends Kept> {
       } catch (error) {
         log.error({ child: name, delayMs }, (error as Error).message)
       }
+    }
+  }
+
+  /** K3. */
+  async #untilUnhindered(): Promise<void> {
+    const { name, hindered, log } = this.#options
+    for (let said: string | undefined; !this.#stopped; await this.#wait(lookMs)) {
+      const why = await hindered?.()
+      if (why === undefined) return
+      if (why !== said) log.error({ child: name }, `${why}: ${name} is started again once it is not`)
+      said = why
     }
   }
 

@@ -5,7 +5,7 @@
  * the store would refer to bundles that do not exist.
  * @module
  */
-import { existsSync } from 'node:fs'
+import { existsSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isCode } from '../../sdk/errors.ts'
@@ -16,6 +16,7 @@ import { processId } from '../process.ts'
 import type { Home } from './home.ts'
 import { Keeper } from './keeper.ts'
 import type { PlatformOptions } from './platform-options.ts'
+import { refusalOf } from './room.ts'
 
 export interface NatsServers {
   /** All servers, separated by commas. */
@@ -34,6 +35,8 @@ export interface NatsServers {
 
 const singleName = 'nats-server'
 const memberName = (index: number): string => `nats-${index + 1}`
+/** Enough for what the streams reserve, also on a small disk. */
+const storeBytesMin = 1024 * 1024 * 1024
 /** Servers elect a JetStream leader, which takes 4 to 9 s. */
 const quorumMs = 60_000
 
@@ -105,17 +108,27 @@ async function startCluster(options: PlatformOptions, servers: number): Promise<
   }
 }
 
-function common({ config, credentials }: PlatformOptions) {
-  return { users: credentials.nats, command: config.nats.serverCommand }
+function common({ home, config, credentials }: PlatformOptions) {
+  const storeBytesMax = storeBytesOf(home.root)
+  return { users: credentials.nats, command: config.nats.serverCommand, storeBytesMax }
+}
+
+/**
+ * What JetStream may store: a share of the disk, whatever is free. By itself a server takes a share of what is free when it
+ * starts: started anew on a disk with little room, it refuses streams that it has stored, and all that is new.
+ */
+function storeBytesOf(dir: string): number {
+  const { blocks, bsize } = statfsSync(dir)
+  return Math.max(storeBytesMin, Math.floor((blocks * bsize * 3) / 4))
 }
 
 function keep(
-  { started, clock, log }: PlatformOptions,
+  { home, started, clock, log }: PlatformOptions,
   name: string,
   start: (before: NatsServer | undefined) => Promise<NatsServer>,
 ): Promise<Keeper<NatsServer>> {
   return Keeper.start({
-    ...{ name, start, clock, log },
+    ...{ name, start, clock, log, hindered: () => refusalOf(home.root) },
     started({ pid }) {
       const id = processId(pid)
       if (id !== undefined) started(name, id)

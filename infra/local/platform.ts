@@ -27,6 +27,7 @@ import { Keeper } from './keeper.ts'
 import { type NatsServers, startNatsServers } from './nats-servers.ts'
 import type { PlatformOptions } from './platform-options.ts'
 import { usablePort } from './ports.ts'
+import { refusalOf } from './room.ts'
 import type { PortName } from './up-file.ts'
 import { refuseAnotherStore, startZooKeepers, type ZooKeepers } from './zookeepers.ts'
 
@@ -332,6 +333,7 @@ function startNodeChild(
       })
     },
     started: (child) => started(name, child.id),
+    hindered: () => refusalOf(home.root),
     clock,
     log,
   })

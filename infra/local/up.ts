@@ -24,6 +24,7 @@ import { endOrphans } from './leftovers.ts'
 import { type Platform, startPlatform } from './platform.ts'
 import type { ClusterSize } from './platform-options.ts'
 import type { PortChoice } from './ports.ts'
+import { refusalOf } from './room.ts'
 import { type PortName, readUpFile, type UpFile, UpRecord, upRunning } from './up-file.ts'
 
 /** More are useless on one machine. */
@@ -49,6 +50,9 @@ async function main(): Promise<void> {
   const { values: config } = loaded
   const log = makeLog({ name: 'up', level: config.log.level })
   const home = await makeHome(config.home)
+  const refusal = await refusalOf(home.root)
+  if (refusal !== undefined)
+    throw infraError('ERR_USAGE', `Cannot start: nothing can be written to the home: ${refusal}`)
   const lock = await lockHome(home)
   const before = await readUpFile(home)
   await endOrphans(before)

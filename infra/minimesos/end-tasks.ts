@@ -2,7 +2,7 @@
  * EndTasks: ends every task in a state folder, whether or not a minimesos runs on it.
  *
  *   E1. Each task is first marked as told to end, so that the agent, now or later, reports TASK_KILLED and no
- *       failure.
+ *       failure. It ends all the same where that cannot be written, as on a full disk.
  *   E2. A task whose shim has not started yet never will.
  * @module
  */
@@ -24,7 +24,9 @@ export async function endTasks(stateDir: string, graceMs: number): Promise<numbe
     .flatMap(TaskFolder.all)
     .filter((folder) => {
       if (folder.exit !== undefined) return false
-      folder.killDeadlineMs = deadlineMs
+      try {
+        folder.killDeadlineMs = deadlineMs
+      } catch {} // E1
       return !folder.claim() && processesOf(folder).length > 0
     })
   await Promise.all(living.map((folder) => endTask(folder, graceMs)))
