@@ -6,6 +6,8 @@
  *   SP1. A chunk is stored once: one that was sent without an answer is looked for before it is sent again.
  *   SP2. A chunk that was taken is deleted, so nobody else gets it.
  *   SP3. Calls are repeated until JetStream answers, or this store is closed.
+ *   SP4. A chunk is known by its id. Sequences are only where it lies: when the stream is made anew, JetStream gives them to other
+ *        chunks, which are neither returned nor deleted.
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
@@ -15,7 +17,7 @@ import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io
 import { spillSubject } from '../bus/messages/subjects.ts'
 import type { Spill, SpillPlace } from '../bus/sending/lane.ts'
 import type { NatsConnection } from '../bus/wire/connect.ts'
-import { apiCode, apiCodes, findSent, isSilence, readMessage } from '../jetstream.ts'
+import { apiCode, apiCodes, findSent, isSilence, readLatest, readMessage } from '../jetstream.ts'
 
 export const spillStream = 'concord-spill'
 
@@ -32,6 +34,12 @@ export interface SpillStoreOptions {
   readonly onTrouble: (message: string) => void
 }
 
+/** A chunk that was stored. */
+interface Stored {
+  readonly msgID: string
+  readonly sequence: number
+}
+
 interface Opened {
   readonly js: JetStreamClient
   readonly manager: JetStreamManager
@@ -43,8 +51,10 @@ export class SpillStore implements Spill {
   readonly #closing = new AbortController()
   #connection: Promise<NatsConnection> | undefined
   #puts = 0
-  /** The highest sequence of a stored chunk. */
-  #last = 0
+  /** By number: chunks that were not taken yet. */
+  readonly #stored = new Map<number, Stored>()
+  /** Of the last answer. */
+  #newest: Stored | undefined
   #troubled = false
 
   constructor(options: SpillStoreOptions) {
@@ -54,11 +64,13 @@ export class SpillStore implements Spill {
   async put(place: SpillPlace, chunk: Uint8Array): Promise<number | undefined> {
     const { stream, partition, producer } = place
     const subject = spillSubject(this.#options.namespace, place.function, stream, partition, producer)
-    const msgID = `${this.#id}-${this.#puts++}`
-    const after = this.#last
+    const number = ++this.#puts
+    const msgID = `${this.#id}-${number}`
+    const before = this.#newest
     let wasSent = false
     const sequence = await this.#untilAnswered(async ({ js, manager }) => {
-      const stored = wasSent ? await findSent(manager, spillStream, { subject, msgID, after }) : undefined
+      const sent = { subject, msgID, after: wasSent ? await sequenceOf(manager, before) : 0 }
+      const stored = wasSent ? await findSent(manager, spillStream, sent) : undefined
       if (stored !== undefined) return stored
       wasSent = true
       try {
@@ -68,20 +80,19 @@ export class SpillStore implements Spill {
         throw error
       }
     })
-    this.#last = Math.max(this.#last, sequence ?? 0)
-    return sequence
+    if (sequence === undefined) return undefined
+    this.#newest = { msgID, sequence }
+    this.#stored.set(number, this.#newest)
+    return number
   }
 
-  async take(sequence: number): Promise<Uint8Array | undefined> {
-    const chunk = await this.#untilAnswered(
-      async ({ manager }) => (await readMessage(manager, spillStream, { seq: sequence }))?.data,
-    )
-    if (chunk !== undefined) await this.remove(sequence)
+  async take(number: number): Promise<Uint8Array | undefined> {
+    const stored = this.#stored.get(number)
+    if (stored === undefined) return undefined
+    const chunk = await this.#untilAnswered(({ manager }) => readChunk(manager, stored))
+    if (chunk !== undefined) await this.#untilAnswered(({ manager }) => removeChunk(manager, stored.sequence))
+    this.#stored.delete(number)
     return chunk
-  }
-
-  async remove(sequence: number): Promise<void> {
-    await this.#untilAnswered(({ manager }) => removeChunk(manager, sequence))
   }
 
   async close(): Promise<void> {
@@ -122,6 +133,20 @@ export class SpillStore implements Spill {
       throw error
     }
   }
+}
+
+/** Undefined if it is gone, whatever lies there now (SP4). */
+async function readChunk(manager: JetStreamManager, chunk: Stored): Promise<Uint8Array | undefined> {
+  for (const read of [readMessage, readLatest]) {
+    const found = await read(manager, spillStream, { seq: chunk.sequence })
+    if (found?.header.get('Nats-Msg-Id') === chunk.msgID) return found.data
+  }
+  return undefined
+}
+
+/** Behind which sequence something lies that was sent after this chunk; 0 unless it is still where it was. */
+async function sequenceOf(manager: JetStreamManager, chunk: Stored | undefined): Promise<number> {
+  return chunk !== undefined && (await readChunk(manager, chunk)) !== undefined ? chunk.sequence : 0
 }
 
 /** Deletes a chunk, if it still exists. */

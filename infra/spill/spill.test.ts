@@ -69,7 +69,6 @@ test('SpillStore returns each stored chunk once, with the permissions of a runne
     assert.deepEqual(Buffer.from((await store.take(sequence!))!), chunks[i])
   assert.equal(await stored(), 0)
   assert.equal(await store.take(sequences[0]!), undefined)
-  await store.remove(sequences[0]!)
 })
 
 test('SpillStore stores each chunk once through restarts of nats-server, and reports chunks that wait', async (t) => {
@@ -109,7 +108,27 @@ test('SpillStore stores a chunk once though its answer is lost for longer than J
   loseAnswer(runner!)
   assert.equal(await store.put(place, Buffer.from('second')), 2)
   assert.equal(await stored(), 4)
-  assert.equal(await store.put(place, Buffer.from('third')), 5)
+  assert.equal(await store.put(place, Buffer.from('third')), 3)
+})
+
+test('SpillStore takes nothing of others from a stream that was made anew, and stores once there too (SP4 of spill-store.ts)', async (t) => {
+  let runner: NatsConnection | undefined
+  const { nc, store, stored } = await setUp(t, {}, (connected) => {
+    runner = connected
+  })
+  const { streams } = await jetstreamManager(nc)
+  const gone = [1, 2, 3, 4, 5].map((i) => store.put(place, Buffer.from(`gone ${i}`)))
+  const numbers = await Promise.all(gone)
+  await streams.delete(spillStream)
+  await ensureSpillStream(nc)
+  await streams.update(spillStream, { duplicate_window: 100_000_000 })
+  loseAnswer(runner!)
+  const number = await store.put(place, Buffer.from('kept'))
+  assert.equal(await stored(), 4, 'three of the test')
+  for (const before of numbers) assert.equal(await store.take(before!), undefined)
+  assert.equal(await stored(), 4)
+  assert.deepEqual(Buffer.from((await store.take(number!))!), Buffer.from('kept'))
+  assert.equal(await stored(), 3)
 })
 
 test('SpillStore reports a full store, and continues when there is room', async (t) => {

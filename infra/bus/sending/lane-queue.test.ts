@@ -61,8 +61,8 @@ class Model {
   readBack(partition: number, isLost: boolean): void {
     const chunk = this.queue.wanted(partition)
     if (chunk === undefined) return
-    const frames = this.disk.get(chunk.sequence!)!
-    this.disk.delete(chunk.sequence!)
+    const frames = this.disk.get(chunk.number!)!
+    this.disk.delete(chunk.number!)
     if (isLost) this.queue.lose(chunk, 'spillLost')
     else this.queue.readBack(chunk, frames)
   }

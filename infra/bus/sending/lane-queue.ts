@@ -41,8 +41,8 @@ export interface Chunk {
   readonly sinceMs: number
   /** In memory until they are stored. */
   frames: readonly WaitingFrame[] | undefined
-  /** Its sequence in the store, once stored. */
-  sequence: number | undefined
+  /** Its number in the store, once stored. */
+  number: number | undefined
   /** True while it is being read back or deleted. */
   busy: boolean
 }
@@ -132,7 +132,7 @@ export class LaneQueue {
     const records = cut.reduce((sum, { count }) => sum + count, 0)
     const chunk: Chunk = {
       ...{ partition, records, bytes, sinceMs: nowMs },
-      ...{ frames: cut, sequence: undefined, busy: false },
+      ...{ frames: cut, number: undefined, busy: false },
     }
     chunks.push(chunk)
     this.#tailBytes -= bytes
@@ -141,19 +141,19 @@ export class LaneQueue {
     return chunk
   }
 
-  /** @param sequence Undefined: the store is full, and the chunk is gone. */
-  stored(chunk: Chunk, sequence: number | undefined): void {
+  /** @param number Undefined: the store is full, and the chunk is gone. */
+  stored(chunk: Chunk, number: number | undefined): void {
     for (const { buffer } of chunk.frames ?? []) this.#forget(buffer)
     chunk.frames = undefined
-    chunk.sequence = sequence
-    if (sequence === undefined) this.lose(chunk, 'storeFull')
+    chunk.number = number
+    if (number === undefined) this.lose(chunk, 'storeFull')
   }
 
   /** The chunk to read back next, if nothing of its partition is in memory before it and it is not busy. */
   wanted(partition: number): Chunk | undefined {
     const { front, chunks } = this.#part(partition)
     const [first] = chunks
-    return front.length === 0 && first?.sequence !== undefined && !first.busy ? first : undefined
+    return front.length === 0 && first?.number !== undefined && !first.busy ? first : undefined
   }
 
   /** The frames of the first chunk of a partition, which is no longer on disk. */
@@ -167,7 +167,7 @@ export class LaneQueue {
   /** First chunks that have waited too long. */
   overdue(nowMs: number): Chunk[] {
     return this.#parts.flatMap(({ chunks: [first] }) =>
-      first?.sequence !== undefined && !first.busy && nowMs - first.sinceMs > this.policy.ageMaxMs
+      first?.number !== undefined && !first.busy && nowMs - first.sinceMs > this.policy.ageMaxMs
         ? [first]
         : [],
     )
@@ -190,7 +190,7 @@ export class LaneQueue {
       )
       part.front = []
       part.tail = []
-      for (const chunk of part.chunks.filter(({ sequence, busy }) => sequence === undefined || busy))
+      for (const chunk of part.chunks.filter(({ number, busy }) => number === undefined || busy))
         this.lose(chunk, reason)
     }
     this.#tailBytes = 0
@@ -240,15 +240,15 @@ export class LaneQueue {
     const { front, chunks, tail } = this.#part(partition)
     let memory = [...front, ...tail].reduce((sum, { count }) => sum + count, 0)
     let disk = 0
-    for (const { records, sequence } of chunks) {
-      if (sequence === undefined) memory += records
+    for (const { records, number } of chunks) {
+      if (number === undefined) memory += records
       else disk += records
     }
     return { memory, disk }
   }
 
   diskBytes(partition: number): number {
-    return this.#part(partition).chunks.reduce((sum, c) => sum + (c.sequence === undefined ? 0 : c.bytes), 0)
+    return this.#part(partition).chunks.reduce((sum, c) => sum + (c.number === undefined ? 0 : c.bytes), 0)
   }
 
   dropped(partition: number): Readonly<Record<string, number>> {

@@ -10,28 +10,23 @@ import type { Spill } from './lane.ts'
 class SimSpill implements Spill {
   readonly #chunks = new Map<number, Uint8Array>()
   #waiting: (() => void)[] = []
-  #sequence = 0
+  #puts = 0
   isFull = false
   isPaused = false
 
   async put(_place: unknown, chunk: Uint8Array): Promise<number | undefined> {
     await this.#turn()
     if (this.isFull) return undefined
-    this.#chunks.set(++this.#sequence, chunk)
-    return this.#sequence
+    this.#chunks.set(++this.#puts, chunk)
+    return this.#puts
   }
 
-  async take(sequence: number): Promise<Uint8Array | undefined> {
+  async take(number: number): Promise<Uint8Array | undefined> {
     await this.#turn()
-    const chunk = this.#chunks.get(sequence)
-    assert.ok(chunk, `chunk ${sequence} is read once, and while it is there`)
-    this.#chunks.delete(sequence)
+    const chunk = this.#chunks.get(number)
+    assert.ok(chunk, `chunk ${number} is read once, and while it is there`)
+    this.#chunks.delete(number)
     return chunk
-  }
-
-  async remove(sequence: number): Promise<void> {
-    await this.#turn()
-    assert.ok(this.#chunks.delete(sequence))
   }
 
   resume(): void {

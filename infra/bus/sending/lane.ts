@@ -15,11 +15,10 @@ import type { OutPartition } from './out-partition.ts'
 
 /** The store of chunks. Calls wait as long as necessary, unless the process ends. */
 export interface Spill {
-  /** Stores a chunk once. @returns Its sequence; undefined if the store is full. */
+  /** Stores a chunk once. @returns Its number in this store; undefined if the store is full. */
   put(place: SpillPlace, chunk: Uint8Array): Promise<number | undefined>
   /** Reads a chunk and deletes it. @returns Undefined if it does not exist. */
-  take(sequence: number): Promise<Uint8Array | undefined>
-  remove(sequence: number): Promise<void>
+  take(number: number): Promise<Uint8Array | undefined>
 }
 
 export interface SpillPlace {
@@ -135,10 +134,10 @@ export class Lane {
     const { stream, consumer, stamp } = this.#options
     const place = { function: consumer, stream, partition: chunk.partition, producer: stamp.id }
     this.#storing += 1
-    const sequence = await spill.put(place, this.#bytesOf(chunk))
+    const number = await spill.put(place, this.#bytesOf(chunk))
     this.#storing -= 1
     if (this.#closed) return // given up already; it is adopted, if it was stored
-    this.queue.stored(chunk, sequence)
+    this.queue.stored(chunk, number)
     this.#look(chunk.partition)
     this.#options.onMoved(this.partition(chunk.partition))
   }
@@ -152,7 +151,7 @@ export class Lane {
   }
 
   async #take(spill: Spill, chunk: Chunk): Promise<void> {
-    const bytes = await spill.take(chunk.sequence!)
+    const bytes = await spill.take(chunk.number!)
     if (this.#closed) return
     if (bytes === undefined) this.queue.lose(chunk, 'spillLost')
     else this.queue.readBack(chunk, framesOf(bytes))
@@ -161,7 +160,7 @@ export class Lane {
 
   async #expire(spill: Spill, chunk: Chunk): Promise<void> {
     chunk.busy = true
-    await spill.remove(chunk.sequence!)
+    await spill.take(chunk.number!)
     if (this.#closed) return
     this.queue.lose(chunk, 'expired')
     this.#options.onMoved(this.partition(chunk.partition))

@@ -56,7 +56,6 @@ test('a record that waits to be stored is safe once it is stored, whatever came 
     spill: {
       put: () => new Promise((resolve) => stored.push(resolve)),
       take: () => new Promise(() => undefined),
-      remove: async () => undefined,
     },
   })
   producer.setStream({ ...stream, consumers: [{ name: 'f', backPressure: 'enqueue' }] })
