@@ -387,6 +387,29 @@ test('Split goes on with the version before when the new one has ended between t
   assert.deepEqual([ended.length, done.results[0]!.gone], [1, { own: 1, kept: 1 }])
 })
 
+test('Split takes over a share when the new version has ended between two batches: the instance goes on', async (t) => {
+  const { split, old, canary, ended } = await rigOf(t)
+  const his = keys.find(isCanarys)!
+  const { instance: giver } = await start(counting(1))
+  await giver.run([frame([record('', his)], 5)], nowMs)
+  await giver.destroy()
+  await runAll(split, [keyed([[his, '']])])
+  await canary.takeOver(old) // as it has the state where it has done nothing of a batch, since it lacked memory
+  canary.kill()
+  await split.adopt(5, giver.state.slabsOf(5))
+  const done = await runAll(split, [frame([record('', his)], 5), keyed([[his, '']])])
+  assert.deepEqual(
+    [done.outs.map(({ version, count }) => [version, count]), ended.length],
+    [
+      [
+        [1, 2],
+        [1, 2],
+      ],
+      1,
+    ],
+  )
+})
+
 test('Split calls a timer in the version that has its key, and if that throws in the version before', async (t) => {
   const { split, regressions } = await rigOf(t)
   const names = [...keys, ...keys.map((key) => `bad-${key}`)]

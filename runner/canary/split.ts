@@ -198,6 +198,8 @@ export class Split implements Isolate {
 
   async adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
     this.#step.witness?.beforeAdopted()
+    const lost = this.canary.isEnded ? await this.#give(this.old) : undefined // SP2; the next batch tells of it
+    if (lost !== undefined) throw lost
     await this.holder.adopt(partition, slabs)
     this.#step.witness?.moved()
   }
