@@ -24,6 +24,7 @@ import {
   type StatusDocument,
   type Store,
   upsert,
+  withoutRollout,
 } from '../infra/store/index.ts'
 import type { LogLine } from '../sdk/api/index.ts'
 import { assertNever, isCode } from '../sdk/errors.ts'
@@ -245,12 +246,10 @@ export class Performer {
   /** Writes the outcome first: whoever sees that the function was rolled back can then read why. */
   async #settleVersion({ function: name, good, outcome }: ActionOf<'settleVersion'>): Promise<void> {
     await this.#saveOutcome(name, outcome)
-    await this.#change(
-      name,
-      ({ drain: _, atOnce: __, canary: ___, shadow: ____, rolling: _____, ...document }) =>
-        document.version === outcome.version && (document.good !== good || document.version !== good)
-          ? { ...document, version: good, good }
-          : undefined,
+    await this.#change(name, (document) =>
+      document.version === outcome.version && (document.good !== good || document.version !== good)
+        ? { ...withoutRollout(document), version: good, good }
+        : undefined,
     )
   }
 

@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Assets } from '../../infra/bundles/index.ts'
 import type { InstanceReport } from '../../infra/control/messages.ts'
-import { type FunctionDocument, paths, upsert } from '../../infra/store/index.ts'
+import { type FunctionDocument, paths, upsert, withoutRollout } from '../../infra/store/index.ts'
 import type { DeployAnswer } from '../../sdk/api/index.ts'
 import type { AssetRefs } from '../../sdk/manifest/assets.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
@@ -389,14 +389,7 @@ export class Deployer {
       const scaled = before && scaledTo(before, instances, clock.nowMs(), `deployed so, with v${version}`)
       // Scaling a version that is being rolled out does not start its rollout again.
       if (before?.version === version) return { ...before, instances, ...scaled, ...how }
-      const {
-        drain: _,
-        atOnce: __,
-        canary: ___,
-        shadow: ____,
-        rolling: _____,
-        ...kept
-      } = before ?? { createdAtMs: clock.nowMs() }
+      const kept = before === undefined ? { createdAtMs: clock.nowMs() } : withoutRollout(before)
       return { ...kept, schema: 1, version, instances, ...scaled, ...how }
     })
     return await leave(store, namespace, name, { document: replaced, to: version, atMs: clock.nowMs(), back })

@@ -82,6 +82,6 @@ export const shape = {
   key: 0x8f00ffff | 0,
   /** The same, whatever their formats are. */
   keyOfAny: 0x8000ffff | 0,
-  /** The entry has an expiry, a format or a deletion mark, so it needs a closer look. */
+  /** The entry may not be there for a reader: its key is deleted, or it expires. */
   conditional: (1 << 28) | (1 << 30),
 } as const
