@@ -3,8 +3,9 @@
  * @module
  */
 import type { Resources } from '../../engine.ts'
+import type { Place } from '../state/state.ts'
 import { noResources, plus } from './resources.ts'
-import type { Place, Want } from './want.ts'
+import type { Want } from './want.ts'
 
 /** A runner and its agent. */
 export interface Resident extends Place {

@@ -17,9 +17,10 @@
 import type { Constraint } from '../../../sdk/manifest/constraint.ts'
 import { isLike } from '../../../sdk/manifest/constraint.ts'
 import type { Offer, Resources } from '../../engine.ts'
+import type { Place } from '../state/state.ts'
 import { attributeOf, Census, type Resident } from './census.ts'
 import { fits, minus, noResources, plus, sum } from './resources.ts'
-import type { Place, Want } from './want.ts'
+import type { Want } from './want.ts'
 
 export interface Request {
   /** Unique among the requests. */

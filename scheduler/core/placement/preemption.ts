@@ -9,10 +9,10 @@
  * @module
  */
 import type { Resources } from '../../engine.ts'
+import type { Place } from '../state/state.ts'
 import type { Census } from './census.ts'
 import { forbidden, type Request } from './placement.ts'
 import { fits, minus, plus } from './resources.ts'
-import type { Place } from './want.ts'
 
 /** An agent, with the resources that it last had free. */
 export interface Ground extends Place {

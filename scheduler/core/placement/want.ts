@@ -4,13 +4,6 @@
  */
 import type { Constraint } from '../../../sdk/manifest/constraint.ts'
 
-/** An agent, as far as placement needs to know it. */
-export interface Place {
-  readonly agentId: string
-  readonly hostname: string
-  readonly attributes: Readonly<Record<string, string>>
-}
-
 /** Instances of one function in a request. */
 export interface Want {
   readonly function: string

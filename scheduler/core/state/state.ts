@@ -39,7 +39,6 @@ import type {
   VersionDocument,
 } from '../../../infra/store/index.ts'
 import type { Offer, Resources } from '../../engine.ts'
-import type { Place } from '../placement/want.ts'
 import { Shelves } from './shelves.ts'
 
 export type Phase = InstanceStatus['state']
@@ -200,6 +199,13 @@ export interface FunctionState {
   }
   /** Its documents are being removed. */
   removing: boolean
+}
+
+/** An agent, as far as placement needs to know it. */
+export interface Place {
+  readonly agentId: string
+  readonly hostname: string
+  readonly attributes: Readonly<Record<string, string>>
 }
 
 export interface AgentSeen extends Place {
