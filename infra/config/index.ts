@@ -1,3 +1,3 @@
 /** The front door of config. */
-export { homeIn, type LoadedConfig, loadConfig, type Origin } from './load.ts'
+export { describeOrigin, homeIn, type LoadedConfig, loadConfig, type Origin } from './load.ts'
 export { type Config, type Setting, settings } from './schema.ts'

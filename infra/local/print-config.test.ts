@@ -4,13 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { homeOf } from '../local/home.ts'
+import { loadConfig } from '../config/index.ts'
 import { type ProcessId, processId } from '../process.ts'
-import { loadConfig } from './load.ts'
-import { formatSettings, reportSettings, type SettingReport } from './print.ts'
+import { homeOf } from './home.ts'
+import { formatSettings, reportSettings, type SettingReport } from './print-config.ts'
 
 const env = { CONCORD_HOME: '/nowhere', CONCORD_NATS_PASSWORD: 'hunter2', CONCORD_GATEWAY_PORT: '9000' }
-const script = join(import.meta.dirname, 'print.ts')
+const script = join(import.meta.dirname, 'print-config.ts')
 
 test('reportSettings shows value, origin and meaning, and masks a secret that is set', () => {
   const reports = reportSettings(loadConfig({ env }))

@@ -1,17 +1,16 @@
 /**
- * Prints every setting with its value and origin, for `concord config`. For settings that `concord up` overrides for
+ * PrintConfig: prints every setting with its value and origin, for `concord config`. For settings that `concord up` overrides for
  * its processes, it prints what they were told.
  *
- *     node infra/config/print.ts [--json] [--file FILE]
+ *     node infra/local/print-config.ts [--json] [--file FILE]
  * @module
  */
 import { parseArgs } from 'node:util'
 import { CodedError } from '../../sdk/errors.ts'
-import { homeOf } from '../local/home.ts'
-import { readUpFile } from '../local/up-file.ts'
+import { describeOrigin, type LoadedConfig, loadConfig, settings } from '../config/index.ts'
 import { isAlive } from '../process.ts'
-import { describeOrigin, loadConfig } from './load.ts'
-import { settings } from './schema.ts'
+import { homeOf } from './home.ts'
+import { readUpFile } from './up-file.ts'
 
 export interface SettingReport {
   readonly key: string
@@ -24,7 +23,7 @@ export interface SettingReport {
 
 /** Every setting, ready to print. @param told What `up` has told its processes, and the name of that origin. */
 export function reportSettings(
-  loaded: ReturnType<typeof loadConfig>,
+  loaded: LoadedConfig,
   told: Told = { by: '', settings: {} },
 ): readonly SettingReport[] {
   return settings.map(({ key, env, description, secret }) => {
@@ -47,7 +46,7 @@ interface Told {
  * What the `up` of this home has told its processes. If it no longer runs, only what the next one reuses: the place
  * of the store, and freely chosen ports that no setting overrides.
  */
-async function toldIn({ values, origins }: ReturnType<typeof loadConfig>): Promise<Told | undefined> {
+async function toldIn({ values, origins }: LoadedConfig): Promise<Told | undefined> {
   const file = await readUpFile(homeOf(values.home))
   if (file?.settings === undefined) return undefined
   if (isAlive(file.up)) return { by: `concord up (pid ${file.up.pid})`, settings: file.settings }

@@ -1,5 +1,5 @@
 /**
- * concord config: every setting of the platform, its value and its origin. infra/config/print.ts prints it.
+ * concord config: every setting of the platform, its value and its origin. infra/local/print-config.ts prints it.
  * @module
  */
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
@@ -22,7 +22,11 @@ export function addConfig(program: CliCommand, installation: Installation): void
     .action(async (options: ConfigOptions) => {
       const env = options.home === undefined ? {} : { CONCORD_HOME: homeFolder(options) }
       const args = options.json ? ['--json'] : []
-      const child = spawnPlatform(installation, 'infra/config/print.ts', { args, stdio: 'inherit', env })
+      const child = spawnPlatform(installation, 'infra/local/print-config.ts', {
+        args,
+        stdio: 'inherit',
+        env,
+      })
       process.exitCode = await exitOf(child)
     })
 }
