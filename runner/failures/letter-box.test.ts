@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { DiscardPolicy, jetstreamManager } from '@nats-io/jetstream'
-import { connectBus } from '../../infra/bus/index.ts'
+import { connectBus, type NatsConnection } from '../../infra/bus/index.ts'
 import { type Clock, ManualClock, systemClock } from '../../infra/clock.ts'
 import { decodeLetters, type Letter } from '../../infra/dead-letters/index.ts'
 import { startNatsServer } from '../../infra/nats/index.ts'
@@ -163,4 +163,40 @@ test('LetterBox gathers letters that follow others closely until they are due, n
   const late = post([letter(300)])
   await box.close()
   assert.deepEqual(await late, [false], 'nobody is left waiting')
+})
+
+/** A server that gives these answers, in turn: that there is no JetStream, a code, or that it is stored. */
+function answering(answers: (503 | number | 'stored')[]): NatsConnection {
+  let answered: (error: null, message: unknown) => void
+  const nc = {
+    subscribe: (_: string, { callback }: { callback: typeof answered }) => {
+      answered = callback
+    },
+    publish(_: string, __: Uint8Array, { reply }: { reply: string }) {
+      const answer = answers.shift()
+      const error = { err_code: answer, description: 'refused' }
+      const json = () => (answer === 'stored' ? { seq: 1, duplicate: true } : { error })
+      const headers = answer === 503 ? { code: 503 } : undefined
+      setImmediate(() => answered(null, { subject: reply, headers, json }))
+    },
+    closed: () => new Promise(() => undefined),
+    close: () => Promise.resolve(),
+  }
+  return nc as unknown as NatsConnection
+}
+
+test('LetterBox believes only the stream that a letter is refused which may be stored already (LB1)', async (t) => {
+  const said = async (answers: (503 | number | 'stored')[]): Promise<readonly boolean[]> => {
+    const box = new LetterBox({
+      ...{ namespace: 'test', clock: systemClock, heard: () => Promise.resolve() },
+      ...{ connect: () => Promise.resolve(answering(answers)), onTrouble: () => undefined },
+    })
+    t.after(() => box.close())
+    const stored = await box.post({ function: 'f', version: 1, letters: [letter(1)] })
+    assert.deepEqual(answers, [])
+    return stored
+  }
+  assert.deepEqual(await said([10023]), [false])
+  assert.deepEqual(await said([503, 10023, 10047, 'stored']), [true])
+  assert.deepEqual(await said([503, 10077]), [false])
 })

@@ -4,7 +4,8 @@
  * It has a separate connection, opened with the first letter: JetStream on a full disk freezes each connection that asks it
  * for something, and records must not wait for that.
  *   LB1. A letter is answered once: stored, or refused because the stream is full. Until then it is sent repeatedly; the
- *        server recognises its id and stores it once, for an hour (gateway/dead-letters/letter-store.ts).
+ *        server recognises its id and stores it once, for an hour (gateway/dead-letters/letter-store.ts). If an answer was lost,
+ *        only the stream may refuse it: one of several servers without room says so before it looks whether it has the id.
  *   LB2. `openBytes` counts letters without an answer; callers respect `openBytesMax`, so memory stays bounded.
  *   LB3. A letter is sent at once, unless others were sent less than `gatherMs` ago: then it waits for the rest of that time, until
  *        somebody needs it safe (`flush`), or until its message is full. A message costs as much with one letter as with many.
@@ -31,8 +32,9 @@ const answerMs = 5_000
 const retryFirstMs = 100
 const retryLastMs = 2_000
 
-/** JetStream's codes for a stream that has reached its bytes or messages, and for a full store. */
-const fullCodes: ReadonlySet<number> = new Set([10047, 10023, 10077])
+/** JetStream's codes for a stream that has reached its bytes or messages, and for a store without room. */
+const streamFull = 10077
+const storeFull: ReadonlySet<number> = new Set([10047, 10023])
 
 export interface LetterBoxOptions {
   readonly namespace: string
@@ -160,9 +162,10 @@ export class LetterBox {
     const msgID = `${this.#id}-${this.#posted++}`
     try {
       await told
-      for (let waitMs = retryFirstMs; ; waitMs = Math.min(retryLastMs, waitMs * 2)) {
+      for (let waitMs = retryFirstMs, mayBeStored = false; ; waitMs = Math.min(retryLastMs, waitMs * 2)) {
         this.#closing.signal.throwIfAborted()
-        const stored = await this.#attempt(subject, bytes, msgID)
+        const stored = await this.#attempt(subject, bytes, msgID, mayBeStored)
+        mayBeStored = true
         if (stored !== undefined) return new Array<boolean>(count).fill(stored)
         await delay(waitMs, undefined, { signal: this.#closing.signal })
       }
@@ -172,7 +175,12 @@ export class LetterBox {
   }
 
   /** @returns Whether it was stored; undefined if unknown. */
-  async #attempt(subject: string, bytes: Uint8Array, msgID: string): Promise<boolean | undefined> {
+  async #attempt(
+    subject: string,
+    bytes: Uint8Array,
+    msgID: string,
+    mayBeStored: boolean,
+  ): Promise<boolean | undefined> {
     try {
       const post = await this.#open()
       await post.send(subject, bytes, msgID, answerMs)
@@ -180,7 +188,8 @@ export class LetterBox {
       this.#troubled = false
       return true
     } catch (error) {
-      if (fullCodes.has((error as { code?: number }).code ?? 0)) return false
+      const { code = 0 } = error as { code?: number }
+      if (code === streamFull || (storeFull.has(code) && !mayBeStored)) return false
       if (!this.#troubled && !this.#closing.signal.aborted) {
         const { message } = error as Error
         this.#options.onTrouble(
