@@ -71,18 +71,21 @@ export class IsolateCalls {
     return await promise.finally(cancel)
   }
 
-  /** Counts a call into the isolate until it has returned. */
-  async inside<T>(call: () => Promise<T>): Promise<T> {
+  /**
+   * Waits within its limits for a call that has begun. It was begun by the caller, not here: isolated-vm describes ten frames of the
+   * stack that calls it, each time.
+   */
+  run<T>(call: Promise<T>, limits: CallLimits): Promise<T> {
     this.#inside++
-    try {
-      return await call()
-    } finally {
+    const returned = (): void => {
       if (--this.#inside === 0) for (const none of this.#whenNone.splice(0)) none()
     }
+    call.then(returned, returned)
+    return this.within(call, limits)
   }
 
-  /** Waits for `call` within its limits. */
-  run<T>(call: () => Promise<T>, { limitMs, slowMs, slow }: CallLimits): Promise<T> {
+  /** Waits within limits, outside the isolate. */
+  within<T>(wait: Promise<T>, { limitMs, slowMs, slow }: CallLimits): Promise<T> {
     return new Promise((resolve, reject) => {
       const late = (): void => {
         settle()
@@ -103,7 +106,7 @@ export class IsolateCalls {
         settle()
         reject(failure)
       }
-      call().then(
+      wait.then(
         (value) => {
           settle()
           resolve(value)

@@ -174,7 +174,7 @@ export class Guest implements IsolateHolder {
         throw new CallFailure('lost', 'the state cannot be opened: see its log')
     }
     try {
-      await boots.take(() => this.#calls.run(() => this.#calls.inside(boot), { limitMs: bootMs }))
+      await boots.take(() => this.#calls.run(boot(), { limitMs: bootMs }))
     } catch (error) {
       throw this.#meaningOf(error, 'loading the runtime', bootMs)
     }
@@ -196,7 +196,7 @@ export class Guest implements IsolateHolder {
     }
     let refused: string
     try {
-      refused = await this.#calls.run(() => this.#calls.inside(load), { limitMs })
+      refused = await this.#calls.run(load(), { limitMs })
     } catch (error) {
       const ours = failureOf(error, this.#isolate.isDisposed) !== undefined
       throw ours ? this.#meaningOf(error, 'loading the bundle', limitMs) : this.#meaning.ofLoad(error)
@@ -213,7 +213,9 @@ export class Guest implements IsolateHolder {
     let broke: unknown
     const { limitMs, here } = limits
     try {
-      broke = await this.#calls.run(() => this.#apply(entry, args, limitMs, here), limits)
+      broke = here
+        ? this.#applyHere(entry, args, limitMs)
+        : await this.#calls.run(this.#apply(entry, args, limitMs), limits)
     } catch (error) {
       const stray = this.#ended === undefined && failureOf(error, this.#isolate.isDisposed) === undefined
       throw stray ? this.#meaning.ofStray(error, doing()) : this.#meaningOf(error, doing(), limitMs)
@@ -253,9 +255,7 @@ export class Guest implements IsolateHolder {
       return this.#collecting
     }
     try {
-      await this.#calls.run(() => this.#calls.inside(run), {
-        limitMs,
-      })
+      await this.#calls.run(run(), { limitMs })
     } catch (error) {
       throw this.#meaningOf(error, 'collecting what its start has left over', limitMs)
     }
@@ -269,7 +269,7 @@ export class Guest implements IsolateHolder {
         cancel = this.#options.clock.after(ms, resolve)
       })
     try {
-      await this.#calls.run(passed, { limitMs: ms })
+      await this.#calls.within(passed(), { limitMs: ms })
     } catch (error) {
       throw this.#meaningOf(error, 'waiting', ms)
     } finally {
@@ -300,14 +300,18 @@ export class Guest implements IsolateHolder {
     return !this.#lost && (await this.#calls.noneWithin(ms)) && !this.#lost
   }
 
-  #apply(entry: Entry, args: readonly unknown[], timeout: number, here = false): Promise<unknown> {
-    const reference = this.#entries.get(entry)!
+  #apply(entry: Entry, args: readonly unknown[], timeout: number): Promise<unknown> {
+    return this.#entry(entry, args).apply(undefined, args as never, { timeout })
+  }
+
+  /** On this thread. */
+  #applyHere(entry: Entry, args: readonly unknown[], timeout: number): unknown {
+    return this.#entry(entry, args).applySync(undefined, args as never, { timeout })
+  }
+
+  #entry(entry: Entry, args: readonly unknown[]): ivm.Reference {
     for (const arg of args) if (typeof arg === 'string') this.#outside.add(arg.length)
-    return this.#calls.inside(async () =>
-      here
-        ? reference.applySync(undefined, args as never, { timeout })
-        : await reference.apply(undefined, args as never, { timeout }),
-    )
+    return this.#entries.get(entry)!
   }
 
   /** Handles V8's report that it has lost the isolate. */
