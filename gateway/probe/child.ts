@@ -45,10 +45,7 @@ function failure(code: (typeof childCodes)[number], message: string, detail: obj
   return { outcome: { ok: false, code, message, ...detail, bytes: [0, 0] }, code: none, sourceMap: none }
 }
 
-/**
- * Bounds work that the isolate's own limit misses: the host's handling of a thrown error, and a top level that never
- * settles.
- */
+/** Bounds work that the isolate's own limit misses: the host's handling of a thrown error. */
 function withDeadline<T>(work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {

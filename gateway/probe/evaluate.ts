@@ -10,7 +10,7 @@ import { originalPositionFor, TraceMap } from '@jridgewell/trace-mapping'
 import ivm from 'isolated-vm'
 import { type GatewayErrorCode, type Location, refuse } from '../errors.ts'
 import { importMessage } from './compile.ts'
-import { inspectAnswers, inspectScript } from './inspect.ts'
+import { inspectAnswers, inspectedModule, inspectScript } from './inspect.ts'
 import { type callbackNames, metadataCharsMax } from './protocol.ts'
 
 const memoryMib = 64
@@ -48,8 +48,10 @@ export class Evaluator {
       await module.instantiate(this.#context, (name) => {
         throw importRefused(name)
       })
-      await module.evaluate({ timeout: timeoutMs })
-      const answer = await this.#inspect.apply(undefined, [module.namespace.derefInto()], {
+      const inspected = await this.#isolate.compileModule(inspectedModule)
+      await inspected.instantiate(this.#context, () => module)
+      await inspected.evaluate({ timeout: timeoutMs })
+      const answer = await this.#inspect.apply(undefined, [inspected.namespace.derefInto()], {
         timeout: timeoutMs,
       })
       return readAnswer(String(answer))
@@ -72,6 +74,11 @@ function readMap(text: string): TraceMap {
 
 function readAnswer(answer: string): Evaluated {
   switch (answer) {
+    case inspectAnswers.unfinished:
+      throw refuse(
+        'ERR_LOAD_DEADLINE',
+        'Cannot load the function: its top level never finishes. It awaits a promise that nothing settles while the function is loaded: await it in `init` or a callback.',
+      )
     case inspectAnswers.noDefault:
       throw refuse(
         'ERR_NO_DEFAULT_EXPORT',

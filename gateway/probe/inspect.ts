@@ -7,16 +7,29 @@
  */
 import { callbackNames, metadataCharsMax } from './protocol.ts'
 
+/**
+ * What the script is given: the bundle as a module of its own, which is evaluated when the bundle's top level has finished. Until then
+ * its default export cannot be read.
+ */
+export const inspectedModule = "import * as bundle from 'bundle'\nexport default bundle"
+
 /** The script's answers: what is wrong; or `ok`, the callbacks, and the metadata as JSON, each on a line. */
 export const inspectAnswers = {
+  unfinished: 'unfinished',
   noDefault: 'noDefault',
   noMetadata: 'noMetadata',
   tooLarge: 'tooLarge',
 } as const
 
 export const inspectScript = `'use strict';
-((stringify, names, lengthMax) => (namespace) => {
-  const definition = namespace.default
+((stringify, names, lengthMax) => (inspected) => {
+  let bundle
+  try {
+    bundle = inspected.default
+  } catch {
+    return '${inspectAnswers.unfinished}'
+  }
+  const definition = bundle.default
   if (definition === null || typeof definition !== 'object') return '${inspectAnswers.noDefault}'
   const metadata = definition.metadata
   if (metadata === null || typeof metadata !== 'object') return '${inspectAnswers.noMetadata}'

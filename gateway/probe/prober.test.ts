@@ -169,8 +169,12 @@ const hostile: Readonly<Record<string, [code: RegExp, bundle: string]>> = {
   'a top level that throws an object': [/^ERR_LOAD_THREW$/, 'throw { a: 1 }'],
   'a top level that rejects': [/^ERR_LOAD_THREW$/, "await Promise.reject(new Error('nope'))"],
   'a top level that never settles': [
-    /^ERR_LOAD_THREW$/,
+    /^ERR_LOAD_DEADLINE$/,
     "await new Promise(() => {})\nexport default { metadata: { name: 'a' } }",
+  ],
+  'a top level that never settles, in the form of esbuild': [
+    /^ERR_LOAD_DEADLINE$/,
+    "await new Promise(() => {})\nvar a = { metadata: { name: 'a' } }\nexport { a as default }",
   ],
   'no default export': [/^ERR_NO_DEFAULT_EXPORT$/, 'export const a = 1'],
   'a default export that is a function': [/^ERR_NO_DEFAULT_EXPORT$/, 'export default () => 1'],
