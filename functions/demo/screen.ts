@@ -3,7 +3,7 @@
  * @module
  */
 import type { Look } from './scale/day.ts'
-import { count } from './text.ts'
+import { count, counted } from './text.ts'
 import type { Progress } from './traffic-run.ts'
 
 const eraseLine = '\r\u001b[K'
@@ -42,7 +42,7 @@ export class Screen {
     ]
     const speed = `${count(Math.round(tally.verdicts / seconds))}/s`
     this.move(
-      `${steps.join(' → ')} · ${speed} · ${tally.offenders.size} clients flagged · ${seconds.toFixed(1)} s`,
+      `${steps.join(' → ')} · ${speed} · ${counted(tally.offenders.size, 'client')} flagged · ${seconds.toFixed(1)} s`,
     )
   }
 

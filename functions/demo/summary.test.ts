@@ -104,9 +104,7 @@ test('complaints tells of a refusal, and of fraud without an alert', () => {
   const run = goodRun()
   run.tally.addVerdict(record(verdict('c', 1, 0.8)))
   const accounts = { ...run.accounts, score: account(5), alert: account(5) }
-  assert.deepEqual(complaints({ ...run, accounts }), [
-    'Missing on alerts: 1 clicks that were called fraudulent',
-  ])
+  assert.deepEqual(complaints({ ...run, accounts }), ['Missing on alerts: 1 click called fraudulent'])
   const refusal = new CodedError('ERR_RECORD_TOO_LARGE', 'too large')
   assert.deepEqual(complaints({ ...goodRun(), refusal }), ['The gateway took 5 lines and no more: too large'])
 })
@@ -124,7 +122,7 @@ test('describe shows functions, top offenders, and quality where labels exist', 
   assert.match(text, /parse +5 +4 +1/)
   assert.match(
     text,
-    /precision 100\.0 %: of 1 clients called fraudulent, 1 are\nrecall 50\.0 %: of the 2 that are, 1 were called so/,
+    /precision 100\.0 %: of 1 client called fraudulent, 1 rightly\nrecall 50\.0 %: of 2 frauds, 1 found/,
   )
   assert.match(text, /b +2 +0\.90 +rate: 2 pages in a minute/)
   assert.doesNotMatch(describe(goodRun(), { name: 'test', lines: [] }), /precision/)

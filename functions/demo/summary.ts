@@ -5,7 +5,7 @@
 import { type Accounts, type FunctionName, functionNames, type Hop, hopsOf } from './accounts.ts'
 import { qualityOf } from './quality.ts'
 import type { Source } from './source.ts'
-import { count, percent, table } from './text.ts'
+import { count, counted, percent, table } from './text.ts'
 import type { Progress } from './traffic-run.ts'
 
 /** What `--json` prints. */
@@ -64,7 +64,7 @@ export function describe(run: Run, { labels }: Source): string {
     '',
     table([['function', 'in', 'out', 'errors'], ...rows]),
     '',
-    `${count(Object.keys(clients).length)} clients, ${count(tally.offenders.size)} called fraudulent, ${count(tally.alerts)} alerts`,
+    `${counted(Object.keys(clients).length, 'client')}, ${count(tally.offenders.size)} called fraudulent, ${counted(tally.alerts, 'alert')}`,
     ...(labels === undefined ? [] : [quality(run, labels)]),
     ...offenders(run),
   ].join('\n')
@@ -79,12 +79,12 @@ export function complaints({ accepted, accounts, tally, refusal }: Run): string[
       ? []
       : [`The gateway took ${count(accepted)} lines and no more: ${refusal.message}`]),
     ...missing.map(complaint),
-    ...(silent > 0 ? [`Missing on alerts: ${count(silent)} clicks that were called fraudulent`] : []),
+    ...(silent > 0 ? [`Missing on alerts: ${counted(silent, 'click')} called fraudulent`] : []),
   ]
 }
 
 function complaint({ name, lost, inFlight, unaccounted }: Hop): string {
-  return `Missing between ${name}: ${count(lost)} records (${count(inFlight)} in flight, ${count(unaccounted)} unaccounted)`
+  return `Missing between ${name}: ${counted(lost, 'record')} (${count(inFlight)} in flight, ${count(unaccounted)} unaccounted)`
 }
 
 function quality({ tally }: Run, labels: ReadonlyMap<string, boolean>): string {
@@ -92,8 +92,8 @@ function quality({ tally }: Run, labels: ReadonlyMap<string, boolean>): string {
     tally.offenders.has(client),
   )
   return [
-    `precision ${percent(precision)}: of ${count(found)} clients called fraudulent, ${count(right)} are`,
-    `recall ${percent(recall)}: of the ${count(frauds)} that are, ${count(right)} were called so`,
+    `precision ${percent(precision)}: of ${counted(found, 'client')} called fraudulent, ${count(right)} rightly`,
+    `recall ${percent(recall)}: of ${counted(frauds, 'fraud')}, ${count(right)} found`,
   ].join('\n')
 }
 

@@ -7,6 +7,11 @@ export function count(value: number): string {
   return value.toLocaleString('en')
 }
 
+/** `1 client`, `3 clients`. */
+export function counted(value: number, what: string): string {
+  return `${count(value)} ${what}${value === 1 ? '' : 's'}`
+}
+
 export function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`
 }
