@@ -12,6 +12,7 @@ import { isObject } from '../../sdk/manifest/changes.ts'
 import { issuesText } from '../../sdk/manifest/expected.ts'
 import {
   aloneMemMibMin,
+  byStream,
   errorPolicySchema,
   inputSchema,
   instancesPerRunnerOf,
@@ -27,15 +28,12 @@ const manifestBytesMax = documentBytesMax - 8192
 
 const metadataSchema = z.strictObject({
   name: nameSchema,
-  istreams: z
-    .record(
-      nameSchema,
-      z.union([
-        inputSchema.shape.grouping.transform((grouping) => ({ grouping })),
-        inputSchema.partial({ backPressure: true }),
-      ]),
-    )
-    .default({}),
+  istreams: byStream(
+    z.union([
+      inputSchema.shape.grouping.transform((grouping) => ({ grouping })),
+      inputSchema.partial({ backPressure: true }),
+    ]),
+  ).default({}),
   ostreams: z.array(nameSchema).default([]),
   onError: errorPolicySchema.optional(),
 })
@@ -151,7 +149,7 @@ function refuseWithoutRoom({ name, resources, limits }: Manifest, saidMib?: numb
 }
 
 function refuseScale(manifest: Manifest): void {
-  const { name, scale, istreams } = manifest
+  const { name, scale, istreams, instances } = manifest
   if (scale === undefined) return
   if (Object.keys(istreams).length === 0) {
     throw refuse(
@@ -163,6 +161,12 @@ function refuseScale(manifest: Manifest): void {
     throw refuse(
       'ERR_MANIFEST_INVALID',
       `Cannot deploy '${name}': 'scale' would find more to do with each instance more, since all of its inputs are broadcast. Leave 'scale' out, and say 'instances'.`,
+    )
+  }
+  if (instances > scale.max) {
+    throw refuse(
+      'ERR_MANIFEST_INVALID',
+      `Cannot deploy '${name}': 'instances' is ${instances}, and 'scale.max' allows ${scale.max} at most. Lower 'instances', where it begins, or raise 'scale.max'.`,
     )
   }
   if (scale.idle?.warm === true && instancesPerRunnerOf(manifest) === undefined) {

@@ -420,6 +420,10 @@ test('Deploy refuses a policy that makes no sense, and says what to write instea
   assert.match(await refusal({ max: 2, idle: {} }), /'idle' goes with 'min: 0'/)
   assert.match(await refusal({ max: 2 }, []), /'scale' follows the load of its inputs, and it has none/)
   assert.match(
+    await refusal({ max: 2 }, ['words'], { instances: 3 }),
+    /'instances' is 3, and 'scale\.max' allows 2 at most/,
+  )
+  assert.match(
     await refusal({ min: 0, max: 2, idle: { warm: true } }),
     /Add 'instancesPerRunner' \(2 or more\) or 'pack'/,
   )

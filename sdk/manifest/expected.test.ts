@@ -32,6 +32,11 @@ test('wrongOf names the position, what was expected and what was found', () => {
     with_({ logLevel: 'loud' }),
     `'logLevel': expected one of "debug", "info", "warn", "error", found "loud"`,
   )
+  assert.equal(
+    with_({ istreams: ['w', 'x'] }),
+    `'istreams': expected streams with their groupings, as in { "w": "groupBy" }, found ["w","x"]`,
+  )
+  assert.match(with_({ istreams: 3 })!, /as in { "words": "groupBy" }, found 3$/)
   assert.equal(with_({ instnaces: 1 }), "unknown key 'instnaces'")
   assert.match(
     with_({ istreams: { 'Bad Name': { grouping: 'groupBy' } } })!,

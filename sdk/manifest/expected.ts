@@ -79,6 +79,7 @@ function firstsOf({ errors }: Union): Issue[] {
 }
 
 function expectedOf(issue: Issue): string {
+  if (issue.message.startsWith('expected ')) return issue.message // the schema knows better
   switch (issue.code) {
     case 'invalid_type':
       return `expected ${typeNames[issue.expected] ?? issue.expected}`

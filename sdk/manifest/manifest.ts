@@ -34,6 +34,17 @@ export const inputSchema = z.strictObject({
   queueAgeMs: z.int().min(1000).max(2592000000).optional(),
 })
 
+/** Something of each input stream, by name. */
+export function byStream<Of extends z.ZodType>(of: Of) {
+  return z.record(nameSchema, of, {
+    error: ({ code, input }) => {
+      if (code !== 'invalid_type') return undefined
+      const [name] = [input].flat().filter((one) => typeof one === 'string')
+      return `expected streams with their groupings, as in { "${name ?? 'words'}": "groupBy" }`
+    },
+  })
+}
+
 const finalReaction = z.enum(['fail', 'skip', 'deadLetter'])
 export const errorPolicySchema = z.union([
   finalReaction,
@@ -254,7 +265,7 @@ export const logLevelSchema = z.enum(['debug', 'info', 'warn', 'error'])
 export const manifestSchema = z.strictObject({
   schema: z.literal(1).default(1),
   name: nameSchema,
-  istreams: z.record(nameSchema, inputSchema).default({}),
+  istreams: byStream(inputSchema).default({}),
   ostreams: z.array(nameSchema).max(64).default([]),
   onError: errorPolicySchema.default('fail'),
   instances: instancesSchema.default(1),

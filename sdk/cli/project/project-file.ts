@@ -21,7 +21,7 @@ import { z } from 'zod'
 import { CodedError } from '../../errors.ts'
 import { assetsFolder } from '../../manifest/assets.ts'
 import { plainOf, type Wrong, wrongOf, wrongText } from '../../manifest/expected.ts'
-import { groupingSchema, inputSchema, manifestSchema, nameSchema } from '../../manifest/manifest.ts'
+import { byStream, groupingSchema, inputSchema, manifestSchema } from '../../manifest/manifest.ts'
 import { nearest } from '../../nearest.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { classicKeys, fromClassicKeys } from './classic-keys.ts'
@@ -54,7 +54,7 @@ const descriptions: Readonly<Record<string, string>> = {
 
 const { schema: _schema, ...manifestShape } = manifestSchema
   .extend({
-    istreams: z.record(nameSchema, z.union([groupingSchema, inputSchema.partial({ grouping: true })])),
+    istreams: byStream(z.union([groupingSchema, inputSchema.partial({ grouping: true })])),
   })
   .partial().shape
 const described = Object.entries(manifestShape).map(([key, type]) => [
