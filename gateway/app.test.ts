@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import type { Problem } from '../sdk/api/index.ts'
 import { makeApp } from './app.ts'
@@ -64,6 +66,29 @@ test('App refuses a query parameter that the route does not know (A3)', async ()
   assert.match((await said('POST', '/v1/functions/f/rollback?to=1'))[1] ?? '', /unknown key 'to'/)
   assert.equal((await platform.call('GET', '/v1/dead-letters?state=all')).status, 200)
   assert.equal((await platform.call('GET', '/healthz?probe=1')).status, 200)
+})
+
+test('App ends a JSON answer with a line break (A4), and answers in JSON what is no HTTP', async () => {
+  const { gateway } = platform
+  assert.equal(await (await fetch(`${gateway.url}/healthz`)).text(), '{"ok":true}\n')
+  assert.match(await (await fetch(`${gateway.url}/v1/functions`)).text(), /}\n$/)
+  const said = async (request: string) => {
+    const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1')
+    socket.end(request)
+    const [head = '', body = ''] = (await text(socket)).split('\r\n\r\n')
+    assert.match(head, new RegExp(`content-length: ${body.length}$`))
+    const { status, code, detail } = JSON.parse(body) as Problem
+    assert.ok(head.startsWith(`HTTP/1.1 ${status} `))
+    return `${status} ${code} ${detail}`
+  }
+  assert.match(
+    await said('HELLO\r\n\r\n'),
+    /^400 ERR_REQUEST_INVALID Cannot read the request: it is not HTTP: /,
+  )
+  assert.match(
+    await said(`GET / HTTP/1.1\r\nhost: a\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`),
+    /^431 .* its header is larger than 16 KiB\.$/,
+  )
 })
 
 interface OpenApi {

@@ -5,6 +5,7 @@
  *       runner's archive, whose path carries a signature.
  *   A2. Every error leaves as problem+json.
  *   A3. A query parameter that a route does not know is refused.
+ *   A4. A JSON answer ends with a line break, for those who read it in a terminal.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -45,6 +46,11 @@ export function makeApp(parts: GatewayParts, token: string, runner?: RunnerShelf
           : `Cannot read the request's ${target}: ${issuesText(error, data)}.`,
       )
     },
+  })
+  app.use('*', async (c, next) => {
+    await next()
+    const isJson = /^application\/(problem\+)?json\b/.test(c.res.headers.get('content-type') ?? '')
+    if (isJson) c.res = new Response(`${await c.res.text()}\n`, c.res) // A4
   })
   // While the gateway stops, a new request should go to another gateway, over another connection: this one must close.
   app.use('*', async (_c, next) => {

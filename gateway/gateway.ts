@@ -34,6 +34,7 @@ import { refuse } from './errors.ts'
 import { ensureLogs, forgetLogs } from './follow/logs.ts'
 import { Places, type ReaderKind } from './follow/places.ts'
 import { PlainFollowers } from './follow/plain.ts'
+import { answerUnreadable } from './http/unreadable.ts'
 import { Adopter } from './ingest/adopter.ts'
 import { GoneGateways } from './ingest/gone-gateways.ts'
 import { Ingest } from './ingest/ingest.ts'
@@ -273,6 +274,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     closing: closing.signal,
   }
   const server = createAdaptorServer({ fetch: makeApp(parts, options.token, options.runner).fetch }) as Server
+  server.on('clientError', answerUnreadable)
   server.requestTimeout = 0 // a publish may last as long as its client wants
 
   async function close(): Promise<number> {
