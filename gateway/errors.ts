@@ -19,6 +19,8 @@ export const gatewayErrors = {
   ERR_TOO_LARGE: 'caller',
   /** No function has that name. */
   ERR_FUNCTION_UNKNOWN: 'caller',
+  /** Records that were accepted would be given up with their function. */
+  ERR_RECORDS_IN_FLIGHT: 'caller',
   /** The function has no such version, or no longer has it. */
   ERR_VERSION_UNKNOWN: 'caller',
   /** This version was no shadow, or the function never had one. */

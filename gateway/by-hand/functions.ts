@@ -1,8 +1,11 @@
 /**
  * Functions: deletes a function, and ends an instance.
+ *
+ *   FN1. What was accepted is not given up unless that is meant: a function with records in flight is deleted only if its caller says so.
  * @module
  */
 import { randomUUID } from 'node:crypto'
+import { type Clock, sleep } from '../../infra/clock.ts'
 import {
   type CommandDocument,
   type FunctionDocument,
@@ -10,8 +13,34 @@ import {
   type Store,
   upsert,
 } from '../../infra/store/index.ts'
+import type { Ledger } from '../../sdk/api/index.ts'
 import type { CatalogView } from '../catalog/catalog.ts'
 import { refuse, unknownFunction } from '../errors.ts'
+
+/** Counters are reported every second, so a record that has been processed may be shown as in flight for this long. */
+const reportedWithinMs = 3_000
+const pollMs = 50
+
+/** FN1. @throws {CodedError} ERR_RECORDS_IN_FLIGHT */
+export async function refuseInFlight(
+  name: string,
+  ledgerNow: () => Promise<readonly Ledger[]>,
+  clock: Clock,
+): Promise<void> {
+  const untilMs = clock.monotonicMs() + reportedWithinMs
+  for (;;) {
+    const rows = (await ledgerNow()).filter(({ inFlight }) => inFlight > 0)
+    if (rows.length === 0) return
+    if (clock.monotonicMs() > untilMs) {
+      const of = rows.map(({ stream, inFlight }) => `${inFlight} of '${stream}'`).join(', ')
+      throw refuse(
+        'ERR_RECORDS_IN_FLIGHT',
+        `Cannot remove '${name}': records are in flight (${of}) and would be given up. Let it process them first, with nobody who sends more, or say --drop (over HTTP: ?drop=true).`,
+      )
+    }
+    await sleep(clock, pollMs)
+  }
+}
 
 /** Marks a function as deleted: the scheduler drains its instances and then removes it. */
 export async function deleteFunction(store: Store, ns: string, name: string): Promise<void> {

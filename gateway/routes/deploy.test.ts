@@ -440,3 +440,14 @@ test('Delete marks a function, and a deploy of that name is refused until it has
   assert.deepEqual([status, body.code], [409, 'ERR_FUNCTION_DELETING'])
   assert.equal((await platform.call('DELETE', '/v1/functions/never')).status, 404)
 })
+
+test('Delete gives records in flight up only if its caller says so', async () => {
+  await deploySource(sourceOf('busy', ['letters'], []))
+  const produced = await platform.call('POST', '/v1/streams/letters/records', { body: '{"value":"a"}\n' })
+  assert.equal(produced.status, 200)
+  const refused = await platform.call('DELETE', '/v1/functions/busy')
+  const { code, detail } = (await refused.json()) as Problem
+  assert.deepEqual([refused.status, code], [409, 'ERR_RECORDS_IN_FLIGHT'])
+  assert.match(detail, /in flight \(1 of 'letters'\) and would be given up\..*\?drop=true/)
+  assert.equal((await platform.call('DELETE', '/v1/functions/busy?drop=true')).status, 204)
+})

@@ -14,11 +14,11 @@ import {
 } from '../../sdk/api/index.ts'
 import { moveAnswerSchema, moveSchema } from '../../sdk/api/moved.ts'
 import { resourcesPatchSchema } from '../../sdk/api/resources.ts'
-import { deleteFunction, killInstance } from '../by-hand/functions.ts'
+import { deleteFunction, killInstance, refuseInFlight } from '../by-hand/functions.ts'
 import { moveAsWished } from '../by-hand/moves.ts'
 import { scaleAsWished } from '../by-hand/scale.ts'
-import { functionIn } from '../catalog/catalog.ts'
-import { allOutputs, outputsOfClients } from '../catalog/ledger.ts'
+import { functionIn, type LiveFunction } from '../catalog/catalog.ts'
+import { allOutputs, ledgerOf, outputsOfClients } from '../catalog/ledger.ts'
 import { shadowNow } from '../catalog/shadow-view.ts'
 import { functionDetail, functionSummary, scalingView, tasksAtWork, topology } from '../catalog/views.ts'
 import { functionWhy } from '../catalog/why.ts'
@@ -70,10 +70,9 @@ const remove = createRoute({
   method: 'delete',
   path: '/v1/functions/{name}',
   summary: 'Remove a function: drain its instances, then delete it and its state',
-  description:
-    'Records that are still in flight to it are lost: look at its ledger first, as `concord fn rm` does.',
+  description: 'While records are in flight to it, it is removed, and they are lost, only with `drop`.',
   security,
-  request: { params: nameParam },
+  request: { params: nameParam, query: z.object({ drop: flagQuery }) },
   responses: { 204: { description: 'it will be' }, default: problemAnswer },
 })
 
@@ -173,6 +172,13 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
   const { catalog, heartbeats, store, namespace, ingest, gatewayId, closing, clock } = parts
   /** A gateway that has just started listens to heartbeats before it reports on instances. */
   const heard = () => heartbeats.firstBeats(tasksAtWork(catalog.current.functions.values()))
+  /** What all producers have told of so far, and what gateways had sent. */
+  const accountsOf = async (live: LiveFunction) => {
+    const clients = heartbeats.ofClients()
+    const sent = await parts.sentTo(live, (id) => id === gatewayId || clients.some((beat) => beat.id === id))
+    const ofClients = outputsOfClients(clients, { id: gatewayId, rows: ingest.ledger() }, sent)
+    return { sent, outputs: allOutputs(catalog.current, heartbeats, ofClients) }
+  }
   app.openapi(list, async (c) => {
     await heard()
     const functions = [...catalog.current.functions.values()].map((live) => functionSummary(live, heartbeats))
@@ -182,10 +188,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     await heard()
     const { name } = c.req.valid('param')
     const live = functionIn(catalog.current, name)
-    const clients = heartbeats.ofClients()
-    const sent = await parts.sentTo(live, (id) => id === gatewayId || clients.some((beat) => beat.id === id))
-    const ofClients = outputsOfClients(clients, { id: gatewayId, rows: ingest.ledger() }, sent)
-    const outputs = allOutputs(catalog.current, heartbeats, ofClients)
+    const { sent, outputs } = await accountsOf(live)
     const deadLetters = await parts.deadLetters.counts(name)
     const shadow = shadowNow(live, heartbeats, clock.nowMs())
     const settling = sent.open.filter((id) => id !== gatewayId && heartbeats.isSilent(id))
@@ -202,7 +205,16 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     return c.json(functionWhy(live, heartbeats), 200)
   })
   app.openapi(remove, async (c) => {
-    await deleteFunction(store, namespace, c.req.valid('param').name)
+    const { name } = c.req.valid('param')
+    await catalog.refresh()
+    const live = functionIn(catalog.current, name)
+    if (!live.document.deleted && !c.req.valid('query').drop) {
+      await heard()
+      const inputs = Object.keys(live.version.manifest.istreams)
+      const ledgerNow = async () => ledgerOf(name, inputs, (await accountsOf(live)).outputs)
+      await refuseInFlight(name, ledgerNow, clock)
+    }
+    await deleteFunction(store, namespace, name)
     await catalog.refresh()
     return c.body(null, 204)
   })

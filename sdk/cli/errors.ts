@@ -17,7 +17,6 @@ export const cliErrors = {
   ERR_FUNCTION_FAILED: 'function', // deployed, but its own code keeps it from running
   ERR_GATE_HOLDS: 'function', // the gate stops the version, by its results on recent records
   ERR_FUNCTION_NOT_RUNNING: 'platform', // deployed, but it ends for a reason outside its code
-  ERR_RECORDS_IN_FLIGHT: 'caller', // records that were accepted would be given up with their function
   ERR_SUPERSEDED: 'caller', // a newer version was deployed while this one was waited for
   ERR_WAIT_TIMED_OUT: 'transient', // what was waited for did not happen in time
   ERR_TAP_FILE: 'caller', // a file is not a tap, or lacks what a replay needs
@@ -68,7 +67,6 @@ const exitByCode: Readonly<Record<CliErrorCode | ClientErrorCode, ExitCode>> = {
   ERR_FUNCTION_FAILED: exitCodes.rejected,
   ERR_GATE_HOLDS: exitCodes.rejected,
   ERR_FUNCTION_NOT_RUNNING: exitCodes.failed,
-  ERR_RECORDS_IN_FLIGHT: exitCodes.conflict,
   ERR_SUPERSEDED: exitCodes.conflict,
   ERR_WAIT_TIMED_OUT: exitCodes.timedOut,
   ERR_STREAM_ENDED: exitCodes.failed,

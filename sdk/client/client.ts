@@ -277,8 +277,13 @@ export class ConcordClient {
     return this.#json({ what, method: 'PUT', path, body: bytes, type, timeoutMs: uploadTimeoutMs, signal })
   }
 
-  async remove(name: string): Promise<void> {
-    await this.#json({ what: `Cannot remove function '${name}'`, method: 'DELETE', path: functionPath(name) })
+  /**
+   * Removes a function once its instances have drained.
+   * @param options `drop`: also if records are in flight to it, which are lost then; without it, that is refused (409).
+   */
+  async remove(name: string, { drop }: { readonly drop?: boolean } = {}): Promise<void> {
+    const what = `Cannot remove function '${name}'`
+    await this.#json({ what, method: 'DELETE', path: functionPath(name), query: { drop: drop || undefined } })
   }
 
   /** Sets how many instances a function should have; partitions are handed over, nothing is restarted. */

@@ -110,7 +110,7 @@ async function measureStep(client: ConcordClient, name: string, deploy: Deploy):
   while ((await wanted()) > 1 && performance.now() - lowMs < waitMs) await sleep(100)
   const toOne = (performance.now() - lowMs) / 1000
   await steps.end()
-  await client.remove(name)
+  await client.remove(name, { drop: true })
   return {
     values: { step: (behindAtMs - fromMs) / 1000, changes, instances, toOne },
     checks: { lost: steps.sent - steps.outputs, repeated: 0, reordered: steps.faults.length },

@@ -201,7 +201,7 @@ export class Platform {
 
   /** The same until the test ends: it leaves room for the other tests of the platform. */
   async deployIn(t: TestContext, name: string, source: string, flags: readonly string[] = []): Promise<void> {
-    t.after(() => this.client.remove(name))
+    t.after(() => this.client.remove(name, { drop: true }))
     await this.deploy(name, source, flags)
   }
 

@@ -51,10 +51,6 @@ interface LogsOptions extends ServerOptions {
 }
 
 const pollMs = 50
-/**
- * Counters are reported every second, so a record that has been processed may be shown as in flight for this long.
- */
-const reportedWithinMs = 3_000
 
 export function addFunctions(program: CliCommand, installation: Installation): void {
   const fn = program
@@ -203,27 +199,10 @@ async function inspect(name: string, options: ServerOptions): Promise<void> {
 async function remove(name: string, options: RemoveOptions): Promise<void> {
   const { drop, wait, timeout, json } = options
   const client = connect(options)
-  if (drop !== true) await refuseInFlight(client, name)
-  await client.remove(name)
+  await client.remove(name, { drop: drop === true })
   if (wait) await untilGone(client, name, timeout * 1000)
   const state = wait ? 'is removed' : 'is being removed'
   await (json ? printJson({ name, removed: wait }) : print(`${name} ${state}.`))
-}
-
-/** Refuses to remove a function while accepted records wait for it, unless the caller insists. */
-async function refuseInFlight(client: ConcordClient, name: string): Promise<void> {
-  const deadlineMs = performance.now() + reportedWithinMs
-  for (;;) {
-    const rows = (await client.inspect(name)).ledger.filter(({ inFlight }) => inFlight > 0)
-    if (rows.length === 0) return
-    if (performance.now() > deadlineMs) {
-      const of = rows.map(({ stream, inFlight }) => `${inFlight} of '${stream}'`).join(', ')
-      const what = `records are in flight (${of}) and would be given up`
-      const how = 'Let it process them first, with nobody who sends more, or say --drop'
-      throw new CodedError<CliErrorCode>('ERR_RECORDS_IN_FLIGHT', `Cannot remove '${name}': ${what}. ${how}`)
-    }
-    await sleep(pollMs)
-  }
 }
 
 async function untilGone(client: ConcordClient, name: string, timeoutMs: number): Promise<void> {

@@ -58,8 +58,8 @@ export async function measureSleep(
   const channel = await first(() => client.produce(passed, [{ key: 'k', value: 'first' }]))
   const nats = await first(() => nc.publish(`concord.default.in.${input}`, 'first', { headers: key }))
   await lines.return(undefined)
-  await client.remove(`${name}-passes`)
-  await client.remove(name)
+  await client.remove(`${name}-passes`, { drop: true })
+  await client.remove(name, { drop: true })
   return { http, channel, nats }
 }
 
