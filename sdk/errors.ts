@@ -38,6 +38,8 @@ export const sdkErrors = {
   ERR_FRAME_VERSION: 'platform',
   /** A record's key or value is larger than a frame can carry. */
   ERR_RECORD_TOO_LARGE: 'caller',
+  /** A folder that was named cannot be made. */
+  ERR_FOLDER: 'caller',
 } as const satisfies Record<string, Blame>
 
 /** Whether an error is a CodedError with one of these codes. */

@@ -75,7 +75,8 @@ function readText(path: string, optional: boolean): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
-    if (optional && (cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    const { code = '' } = cause as NodeJS.ErrnoException
+    if (optional && ['ENOENT', 'ENOTDIR'].includes(code)) return undefined
     throw fileError(`Cannot read the configuration file ${path}: ${(cause as Error).message}`, cause)
   }
 }

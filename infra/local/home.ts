@@ -2,8 +2,9 @@
  * Home: the files in the state folder of one machine, private to their owner.
  * @module
  */
-import { chmod, mkdir, rename, stat, writeFile } from 'node:fs/promises'
+import { chmod, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../../sdk/folder.ts'
 import { infraError } from '../errors.ts'
 
 /** Set on shared folders like /tmp, whose mode must not be changed. */
@@ -31,12 +32,12 @@ export interface Home {
 
 /**
  * Creates the home folder, or makes an existing one private.
- * @throws {CodedError} ERR_USAGE if it cannot be private
+ * @throws {CodedError} ERR_USAGE if it cannot be private, ERR_FOLDER
  */
 export async function makeHome(root: string): Promise<Home> {
-  await mkdir(root, { recursive: true, mode: 0o700 })
+  makeFolder(root, 0o700)
   await closeToOthers(root)
-  await mkdir(join(root, 'logs'), { recursive: true, mode: 0o700 })
+  makeFolder(join(root, 'logs'), 0o700)
   return homeOf(root)
 }
 

@@ -224,18 +224,19 @@ test('an invalid function or configuration is exit code 6, and is not uploaded',
 
 test('fn rm waits until the function is gone', async (t) => {
   const lists = [[detail], [detail], []]
-  const ledger = { stream: 'words', sent: 9, processed: 9, dropped: {}, inFlight: 0, unaccounted: 0 }
-  const inFlight = [3, 0]
-  const { env, received } = await gatewayOf(t, ({ method, path }) => {
-    if (path === '/v1/functions') return { status: 200, json: { functions: lists.shift() } }
-    const rows = [{ ...ledger, inFlight: inFlight.shift() ?? 0 }]
-    return { status: 200, json: method === 'DELETE' ? {} : { ...detail, ledger: rows } }
-  })
+  const { env, received } = await gatewayOf(t, ({ path }) =>
+    path === '/v1/functions'
+      ? { status: 200, json: { functions: lists.shift() } }
+      : { status: 200, json: {} },
+  )
   assert.deepEqual(lastJson(await concord(['fn', 'rm', 'shout', '--json'], { env })), {
     name: 'shout',
     removed: true,
   })
-  assert.equal(received.length, 6, 'what was in flight was told late')
+  assert.deepEqual(
+    received.map(({ method, path }) => `${method} ${path}`),
+    ['DELETE /v1/functions/shout', ...new Array(3).fill('GET /v1/functions')],
+  )
   lists.push([detail], [detail], [detail], [detail])
   assertFails(
     await concord(['fn', 'rm', 'shout', '--timeout', '0.05'], { env }),
@@ -243,25 +244,10 @@ test('fn rm waits until the function is gone', async (t) => {
     /still there after 0.05 s/,
   )
   assert.equal(
-    (await concord(['fn', 'rm', 'shout', '--no-wait'], { env })).stdout,
+    (await concord(['fn', 'rm', 'shout', '--drop', '--no-wait'], { env })).stdout,
     'shout is being removed.\n',
   )
-})
-
-test('fn rm refuses to give up records in flight, unless told to', async (t) => {
-  const row = { stream: 'words', sent: 9, processed: 2, dropped: {}, inFlight: 7, unaccounted: 0 }
-  const { env, received } = await gatewayOf(t, ({ method }) => ({
-    status: 200,
-    json: method === 'DELETE' ? {} : { ...detail, ledger: [row] },
-  }))
-  assertFails(
-    await concord(['fn', 'rm', 'shout'], { env }),
-    5,
-    /records are in flight \(7 of 'words'\) and would be given up\. Let it process them .* or say --drop/,
-  )
-  assert.ok(received.every(({ method }) => method === 'GET'))
-  assert.equal((await concord(['fn', 'rm', 'shout', '--drop', '--no-wait'], { env })).code, 0)
-  assert.equal(received.at(-1)!.method, 'DELETE')
+  assert.equal(received.at(-1)!.path, '/v1/functions/shout?drop=true')
 })
 
 test('kill -id stops an instance', async (t) => {
@@ -419,6 +405,25 @@ test('fn logs says that it follows, and that a log is empty', async (t) => {
   assert.equal((await run('shout', '--tail', '0')).stderr, '', 'none were asked for')
   assert.equal((await run('shout', '-f')).stderr, 'following logs of shout…\n')
   assert.doesNotMatch((await run('other', '-f')).stderr, /following/)
+})
+
+test('init says why there can be no such folder, and the next step as a shell takes it', async (t) => {
+  const cwd = temporaryFolder(t)
+  writeFileSync(join(cwd, 'file'), '')
+  assertFails(
+    await concord(['init', '/proc/x'], { cwd }),
+    1,
+    /Cannot make the folder \/proc\/x: no folder can be made/,
+  )
+  assertFails(await concord(['init', 'file'], { cwd }), 1, /a file has that name; name another one/)
+  assertFails(await concord(['init', 'file/x'], { cwd }), 1, /a file is in its way/)
+  const nextOf = async (path: string, from = cwd) =>
+    /Next: .*/.exec((await concord(['init', path], { cwd: from })).stderr)?.[0]
+  const step = 'npm test && npm run deploy'
+  assert.equal(await nextOf('a b/shout'), `Next: cd 'a b/shout' && ${step}`)
+  mkdirSync(join(cwd, 'here'))
+  assert.equal(await nextOf('.', join(cwd, 'here')), `Next: ${step}`)
+  assert.equal(await nextOf('../there', join(cwd, 'here')), `Next: cd ${join(cwd, 'there')} && ${step}`)
 })
 
 test('init makes a project whose test runs as it is, and overwrites nothing', async (t) => {

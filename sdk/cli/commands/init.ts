@@ -6,10 +6,11 @@
  *        completion, tests and type checks work before anything is installed.
  * @module
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { CodedError } from '../../errors.ts'
+import { makeFolder } from '../../folder.ts'
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { green, note, print, printJson } from '../terminal.ts'
@@ -37,7 +38,8 @@ async function init({ root }: Installation, path: string, { json }: CommonOption
     const text = `Cannot name a function '${name}': expected a lower-case letter, then letters, digits or dashes, at most 63 in all`
     throw new CodedError<CliErrorCode>('ERR_USAGE', text)
   }
-  if (existsSync(folder) && readdirSync(folder).length > 0) {
+  makeFolder(folder)
+  if (readdirSync(folder).length > 0) {
     throw new CodedError<CliErrorCode>(
       'ERR_FILE_EXISTS',
       `Cannot make a project in ${folder}: it is not empty; choose another name`,
@@ -45,7 +47,6 @@ async function init({ root }: Installation, path: string, { json }: CommonOption
   }
   const template = join(root, 'sdk', 'cli', 'template')
   const files = readdirSync(template).map((file) => file.replace(suffix, ''))
-  mkdirSync(folder, { recursive: true })
   for (const file of files) {
     const text = readFileSync(join(template, file + suffix), 'utf8')
     writeFileSync(join(folder, file), text.replaceAll('{{name}}', name).replaceAll('{{root}}', root))
@@ -57,7 +58,9 @@ async function init({ root }: Installation, path: string, { json }: CommonOption
       '\n',
     ),
   )
-  note(`Next: cd ${shorter(relative(process.cwd(), folder) || '.', folder)} && npm test && npm run deploy`)
+  const inside = relative(process.cwd(), folder)
+  const go = inside === '' ? '' : `cd ${quoted(inside.startsWith('..') ? folder : inside)} && `
+  note(`Next: ${go}npm test && npm run deploy`)
 }
 
 /** The files that a new user reads first; the others configure npm and TypeScript. */
@@ -68,8 +71,9 @@ const roles = [
   ['README.md', 'what to do with it'],
 ] as const
 
-function shorter(one: string, other: string): string {
-  return one.length <= other.length ? one : other
+/** As a shell takes it. */
+function quoted(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }
 
 function linkInstallation(root: string, folder: string): void {
