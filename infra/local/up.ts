@@ -174,7 +174,19 @@ function choosePorts(
     if (chosen !== undefined) return { port: chosen, free: true, flag }
     return allFree || set ? { port: 0, free: true, flag } : { port: wanted, free: false, flag }
   }
-  return { gateway: choose('gateway'), nats: choose('nats'), mesos: choose('mesos') }
+  const ports = { gateway: choose('gateway'), nats: choose('nats'), mesos: choose('mesos') }
+  refuseSamePort(ports)
+  return ports
+}
+
+function refuseSamePort(ports: Readonly<Record<PortName, PortChoice>>): void {
+  const given = Object.values(ports).filter(({ port }) => port !== 0)
+  for (const { port } of given) {
+    const [one, other] = given.filter((choice) => choice.port === port)
+    if (one === undefined || other === undefined) continue
+    const text = `Cannot start: ${one.flag} and ${other.flag} are both ${port}: give each a port of its own, or say --ports free`
+    throw infraError('ERR_USAGE', text)
+  }
 }
 
 function freeOnes(platform: Platform, ports: Readonly<Record<PortName, PortChoice>>): UpFile['freePorts'] {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -90,6 +90,20 @@ test('up and cluster refuse what they cannot do, with the exit code for the reas
   assert.deepEqual([ports, /--ports.*'foo'.*free/.test(choices)], [2, true], choices)
   const [masters, takes] = await refused('cluster', 'up', '--masters', '2')
   assert.deepEqual([masters, /--masters 2 takes --zookeeper too/.test(takes)], [2, true], takes)
+  const [same, both] = await refused('up', '--detach', '--gateway-port', '7001', '--nats-port', '7001')
+  assert.deepEqual([same, /--gateway-port and --nats-port are both 7001/.test(both)], [2, true], both)
+  const file = join(home, 'file')
+  writeFileSync(file, '')
+  for (const [where, why] of [
+    ['/proc/x', /Cannot make the folder \/proc\/x.*: no folder can be made there; name another one\n/],
+    [file, /Cannot make the folder .*file.*: a file .*; name another one\n/],
+  ] as const)
+    for (const detach of [[], ['--detach']]) {
+      const { code, stderr } = await concord(['up', ...detach, '--home', where])
+      assert.match(stderr, why)
+      assert.equal(code, 1)
+    }
+  assert.equal((await concord(['down', '--home', file])).stdout, `Nothing was running with ${file}.\n`)
   const [nothing, isUp] = await refused('cluster', 'kill', 'agent-1')
   assert.deepEqual([nothing, /Nothing is up in .*concord cluster up/.test(isUp)], [8, true], isUp)
 })
@@ -108,6 +122,9 @@ test('up in the foreground stops the platform when it is interrupted, and when i
     assert.deepEqual(await exited, signal === 'SIGINT' ? [0, null] : [null, 'SIGKILL'])
     await untilGone(JSON.parse(readFileSync(join(home, 'client.json'), 'utf8')).url)
     if (signal === 'SIGINT')
-      assert.match(await complaints, /\nConcord is down\. What you deployed is kept: [^\n]*\n$/)
+      assert.match(
+        await complaints,
+        /^Ctrl-C stops it\.[^\n]*\nConcord is down\. What you deployed is kept: [^\n]*\n$/,
+      )
   }
 })

@@ -7,12 +7,13 @@
  * @module
  */
 import type { ChildProcess } from 'node:child_process'
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Option } from 'commander'
 import { linesOf } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
+import { makeFolder } from '../../folder.ts'
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
@@ -82,9 +83,12 @@ async function foreground(installation: Installation, options: UpOptions): Promi
   const child = spawnPlatform(installation, script, {
     args: supervisorArgs(options),
     purpose: purposeOf(options),
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { CONCORD_PARENT: 'stdin' },
   })
+  const waiting = new Progress()
+  waiting.update(() => 'Starting the platform …')
+  const told = tell(child, waiting)
   let stopping = false
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
@@ -94,8 +98,9 @@ async function foreground(installation: Installation, options: UpOptions): Promi
   }
   const exited = exitOf(child)
   const ready = await readyLine(child)
+  waiting.clear()
   if (ready !== undefined) await report(ready, startedMs, options)
-  const [code, givenUpRecords] = await Promise.all([exited, stoppedLine(child)])
+  const [code, givenUpRecords] = await Promise.all([exited, stoppedLine(child), told])
   if (code !== 0 && !stopping) {
     const what = ready === undefined ? 'The platform was not started' : 'The platform ended'
     throw platformError(`${what}; it says why above`, code)
@@ -108,7 +113,7 @@ async function foreground(installation: Installation, options: UpOptions): Promi
 async function detached(installation: Installation, options: UpOptions): Promise<void> {
   const startedMs = performance.now()
   const logs = join(homeFolder(options), 'logs')
-  mkdirSync(logs, { recursive: true, mode: 0o700 })
+  makeFolder(logs, 0o700)
   const logPath = join(logs, 'up.log')
   const log = openSync(logPath, 'a', 0o600)
   const logStart = fstatSync(log).size
@@ -165,6 +170,22 @@ async function stoppedLine(child: ChildProcess): Promise<number | undefined> {
       return (JSON.parse(line) as { givenUpRecords?: number }).givenUpRecords
   }
   return undefined
+}
+
+/** Tells what the supervisor says, as text: of its log what went wrong. */
+async function tell(child: ChildProcess, waiting: Progress): Promise<void> {
+  for await (const line of linesOf(keptOpen(child.stderr!))) {
+    const said = line.startsWith('{"level":') ? wrongIn(line) : line
+    if (said === undefined) continue
+    waiting.clear()
+    note(said)
+  }
+}
+
+function wrongIn(logged: string): string | undefined {
+  const { level, time: _, pid: _pid, hostname: _host, name: _name, msg, ...more } = JSON.parse(logged)
+  if (level === 'info') return undefined
+  return `${level}: ${msg}${Object.keys(more).length === 0 ? '' : ` ${JSON.stringify(more)}`}`
 }
 
 /** Yields the chunks of a stream, and leaves it open when the reader stops: the supervisor may still write. */
