@@ -11,6 +11,7 @@
  *   P3. If nothing is accepted for `stallMs`, produce ends with the last refusal as its error.
  *   P4. After a request with an unknown outcome nothing is sent until a gateway answers again, so an outage costs one
  *       such request.
+ *   P5. No records are sent too: only the answer says whether there is such a stream.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -75,12 +76,14 @@ export async function produceAll(
   let unknownEnd = 0
   const done = () => accepted + (whenUnknown === 'skip' ? unknown : 0)
   const retry = new Retry(stallMs)
-  while (done() < records.length) {
+  let isAnswered = records.length > 0 // P5
+  while (!isAnswered || done() < records.length) {
     const start = done()
     const chunk = chunkFrom(records, start)
     const { url } = server
     try {
       accepted += await sendChunk(server, stream, chunk, signal)
+      isAnswered = true
       retry.moved()
     } catch (error) {
       if (!(error instanceof CodedError)) throw error

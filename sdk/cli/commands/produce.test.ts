@@ -22,6 +22,17 @@ test('produce sends the lines of standard input once, and says once that it slow
   assert.deepEqual(bodies, ['\u0001\0\0\0\u0001\0\0\0kd\u0001\0\0\0\u0001\0\0\0ke'])
 })
 
+test('produce of nothing still says that there is no such stream', async (t) => {
+  const { env } = await gatewayOf(t, ({ path }) =>
+    path.includes('/words/')
+      ? { status: 200, json: { accepted: 0 } }
+      : problem(404, 'ERR_STREAM_UNKNOWN', "There is no stream 'wrods'"),
+  )
+  assertFails(await concord(['produce', 'wrods'], { env }), 4, /no stream 'wrods'/)
+  const { code, stdout } = await concord(['produce', 'words'], { env })
+  assert.deepEqual([code, stdout], [0, '0 records accepted.\n'])
+})
+
 test('produce --key-tab sends again what consume has printed', async (t) => {
   const records = [
     { key: 'anna', value: 'a\tb' },

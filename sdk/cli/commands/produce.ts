@@ -201,6 +201,7 @@ async function sendAll(
         return `${share}${shortNumber(sent.accepted)} records, ${rate}`
       })
     }
+    if (sent.accepted + sent.unknown === 0) await client.produce(stream, [], { onWait, stallMs: patienceMs })
   } catch (error) {
     if (error instanceof ProduceError) add(error)
     if (!(error instanceof CodedError)) throw error
