@@ -189,6 +189,15 @@ test('fn deploy --until-output ends with the first output record', async (t) => 
   assert.ok(lastJson(ran).stepsMs.output >= 0)
 })
 
+test('fn deploy says if a policy decides about the number of instances, and not --instances', async (t) => {
+  const { env } = await gatewayOf(t, ({ method }) => {
+    if (method === 'POST') return deployed
+    return { status: 200, json: { ...detail, manifest: { scale: { max: 2 } }, instances: [instance] } }
+  })
+  const ran = await concord(['fn', 'deploy', sourceFile(t), '--instances', '5'], { env })
+  assert.match(ran.stderr, /instances stay at 1, instead of 5: 'concord fn scale shout 5' changes that/)
+})
+
 test('deploy accepts the config.json of the original design', async (t) => {
   const { env, received } = await gatewayOf(t, () => deployed)
   const file = sourceFile(t)

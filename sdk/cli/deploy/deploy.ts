@@ -92,7 +92,7 @@ export async function deployProject(
   else if (shadow !== undefined) steps.done('shadow', shadow)
   else if (detail) steps.done('start', `${instancesRunning} of ${detail.instancesWanted} instances running`)
   if (detail && percent === undefined && shadow === undefined) tellOfUntried(detail, answer.version)
-  if (said.instances === undefined && detail) tellOfCount(detail)
+  if (detail) tellOfCount(detail, said.instances)
   if (output) {
     const streams = detail?.ostreams.join(', ') || 'any stream'
     note(dim(`waiting for the first record on ${streams}, at most ${timeoutMs / 1000} s`))
@@ -200,15 +200,13 @@ function tellOfResources({ name, byHand = [] }: DeployAnswer): void {
   }
 }
 
-/** Says that a number of instances set by hand is kept, although the project's file has another one. */
-function tellOfCount({ name, instancesWanted, manifest }: FunctionDetail): void {
-  if (manifest.scale !== undefined || instancesWanted === manifest.instances) return
-  const change = `'concord fn scale ${name} ${manifest.instances}' changes that`
-  note(
-    dim(
-      `        instances stay at ${instancesWanted}, instead of ${manifest.instances} in the manifest: ${change}`,
-    ),
-  )
+/** Says that the number of instances is not the one that was asked for: one set by hand, or a policy, decides. */
+function tellOfCount({ name, instancesWanted, manifest }: FunctionDetail, said?: number): void {
+  const asked = said ?? (manifest.scale === undefined ? manifest.instances : instancesWanted)
+  if (asked === instancesWanted) return
+  const where = said === undefined ? ' in the manifest' : ''
+  const change = `'concord fn scale ${name} ${asked}' changes that`
+  note(dim(`        instances stay at ${instancesWanted}, instead of ${asked}${where}: ${change}`))
 }
 
 class Steps {
