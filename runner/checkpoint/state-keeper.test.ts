@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
-import { type Consumer, unlessAborted } from '../../infra/bus/index.ts'
-import { ManualClock } from '../../infra/clock.ts'
+import { type Consumer, unlessAborted, type Wire } from '../../infra/bus/index.ts'
+import { ManualClock, systemClock } from '../../infra/clock.ts'
 import type { InstanceAssignment } from '../../infra/control/messages.ts'
 import type { Isolate } from '../isolate/index.ts'
 import type { Checkpointer } from './checkpointer.ts'
@@ -43,4 +44,17 @@ test('StateKeeper gives way to a stop: whoever stores all comes back, what waits
   assert.deepEqual(await Promise.all(waits), [false, undefined])
   await keeper.cut(consumer)
   await assert.rejects(settled!, /has not heard what goes ahead of it, its instance ends/)
+})
+
+test('StateKeeper: a stop without NATS ends in time while a cut is being shipped, and no rejection is left over', async () => {
+  const never = new Promise<never>(() => undefined)
+  const checkpointer = { last: () => never, end: () => undefined } as unknown as Checkpointer
+  const wire = { connected: false, flush: () => never, onReconnect: () => () => undefined } as unknown as Wire
+  const keeper = new StateKeeper(checkpointer, {} as Isolate, new Map(), {
+    ...{ clock: systemClock, wire },
+    letters: { answered: () => never },
+  })
+  await keeper.last({} as Consumer, 1, 1)
+  await once(AbortSignal.timeout(20), 'abort') // after those of the wait, which began before
+  await new Promise(setImmediate)
 })

@@ -212,6 +212,7 @@ export class StateKeeper {
     const isolate = this.#isolate
     const letters = this.#options.letters.answered(lettersDeadline).catch(() => undefined)
     const settled = Promise.all([heard(this.#options.wire, deadline), letters]).then(() => undefined)
+    settled.catch(() => undefined) // nobody waits for it while another cut is being shipped
     await this.#checkpointer.last(async () => {
       const source = await this.#wholeSource(consumer, settled)
       if (!isolate.isEnded) return source
