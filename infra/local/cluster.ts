@@ -12,7 +12,7 @@ import { type AgentOrder, type AgentSeen, agentOrders } from '../minimesos/index
 import { isAlive } from '../process.ts'
 import { runCommand, type Words } from './command.ts'
 import type { Home } from './home.ts'
-import { readUpFile, type UpFile } from './up-file.ts'
+import { readUpFile, refuseCopy, type UpFile } from './up-file.ts'
 
 interface Member {
   readonly name: string
@@ -28,6 +28,7 @@ async function cluster({ home, words: [verb = '', name = ''] }: Words): Promise<
   const file = await readUpFile(home)
   if (file === undefined || !isAlive(file.up))
     throw infraError('ERR_NOTHING_UP', `Nothing is up in ${home.root}: start it with 'concord cluster up'`)
+  await refuseCopy(home, file)
   if (verb === 'ls') return await list(home, file)
   const order = agentOrders.find((each) => each === verb)
   if (order === undefined) throw infraError('ERR_USAGE', `Cannot '${verb}': expected ls, kill, cut or start`)

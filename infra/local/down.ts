@@ -10,7 +10,7 @@ import { tryLock } from '../store/index.ts'
 import { runCommand, type Words } from './command.ts'
 import { endLeftovers } from './leftovers.ts'
 import { childGraceMs, emptyMs, taskGraceMs } from './platform.ts'
-import { readUpFile } from './up-file.ts'
+import { readUpFile, refuseCopy } from './up-file.ts'
 
 /** The longest stop of a platform: the gateway, the schedulers, the tasks that they left, then minimesos; with a margin. */
 const stopTimeoutMs = childGraceMs * 2 + emptyMs + taskGraceMs + 10_000
@@ -18,6 +18,7 @@ const stopTimeoutMs = childGraceMs * 2 + emptyMs + taskGraceMs + 10_000
 async function down({ home }: Words): Promise<object> {
   if (!existsSync(home.up)) return { stopped: true, up: false, tasks: 0, natsServer: false }
   const file = await readUpFile(home)
+  await refuseCopy(home, file)
   const up = file !== undefined && (await endProcess(file.up, stopTimeoutMs))
   const lock = tryLock(home.lock)
   if (lock === undefined) {

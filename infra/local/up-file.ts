@@ -3,12 +3,14 @@
  * freely chosen ports (running tasks know them) and ends what a killed one left; `down` ends what runs.
  * @module
  */
-import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readFile, realpath } from 'node:fs/promises'
 import { z } from 'zod'
 import type { CodedError } from '../../sdk/errors.ts'
 import { homeIn } from '../config/index.ts'
 import { infraError } from '../errors.ts'
-import { type Home, writePrivate } from './home.ts'
+import { isAlive } from '../process.ts'
+import { type Home, homeOf, writePrivate } from './home.ts'
 
 const processSchema = z.object({ pid: z.int(), started: z.string() })
 const portsSchema = z.object({ gateway: z.int(), nats: z.int(), mesos: z.int() })
@@ -16,6 +18,8 @@ const upSchema = z.object({
   schema: z.literal(1),
   /** The `up` that wrote this. */
   up: processSchema,
+  /** The folder that it runs on; absent: an earlier build wrote it. */
+  home: z.string().optional(),
   /** What it has started or adopted, by name. */
   processes: z.record(z.string(), processSchema),
   /** The scheduler that became the leader last. */
@@ -64,6 +68,20 @@ export class UpRecord {
     this.#written = writes.catch(() => undefined)
     await writes
   }
+}
+
+/**
+ * Refuses a home that was copied while its platform ran: what lives would be taken for the copy's, adopted or ended.
+ * @throws {CodedError} ERR_UP_RUNNING
+ */
+export async function refuseCopy({ root }: Home, file: UpFile | undefined): Promise<void> {
+  if (file?.home === undefined || file.home === (await realpath(root))) return
+  const lives = [file.up, ...Object.values(file.processes)].some(isAlive)
+  if (!lives || !existsSync(homeOf(file.home).up)) return // or it was moved
+  throw infraError(
+    'ERR_UP_RUNNING',
+    `Cannot use ${root}: it is a copy of ${file.home}, whose platform runs, and the copy names its processes. Stop that one first with 'concord down --home ${file.home}', or use another --home`,
+  )
 }
 
 /** The error for an attempt to start a second `up`. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -309,6 +309,25 @@ test('up refuses another store than its home began with', limits, async (t) => {
     assert.match(said, new RegExp(`store in ${wanted}: .* lies in 3 ZooKeeper servers, .*say --zookeeper 3`))
   }
 })
+
+test(
+  'a copy of a home is refused while its original runs, and nothing of that is ended',
+  limits,
+  async (t) => {
+    const home = await makeHome(t)
+    const { child, exited } = await up(home)
+    const before = await running(home)
+    const copy = `${home}-copy`
+    await cp(home, copy, { recursive: true })
+    t.after(() => rm(copy, { recursive: true }))
+    const refused = await upRefused(copy, [])
+    assert.deepEqual([refused.code, /is a copy of .*concord down --home/.test(refused.said)], [5, true])
+    await assert.rejects(down(copy))
+    for (const [name, id] of Object.entries(before)) assert.equal(isAlive(id), true, name)
+    child.kill('SIGTERM')
+    assert.deepEqual(await exited, [0, null])
+  },
+)
 
 test('down of an unused home does nothing', limits, async (t) => {
   const home = await makeHome(t)

@@ -7,7 +7,7 @@
  * Exit codes: 0 stopped as asked, else those of the command line (command.ts).
  * @module
  */
-import { readFile } from 'node:fs/promises'
+import { readFile, realpath } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { CodedError } from '../../sdk/errors.ts'
 import { systemClock } from '../clock.ts'
@@ -25,7 +25,7 @@ import { type Platform, startPlatform } from './platform.ts'
 import type { ClusterSize } from './platform-options.ts'
 import type { PortChoice } from './ports.ts'
 import { refusalOf } from './room.ts'
-import { type PortName, readUpFile, type UpFile, UpRecord, upRunning } from './up-file.ts'
+import { type PortName, readUpFile, refuseCopy, type UpFile, UpRecord, upRunning } from './up-file.ts'
 
 /** More are useless on one machine. */
 const agentsMax = 16
@@ -55,13 +55,17 @@ async function main(): Promise<void> {
     throw infraError('ERR_USAGE', `Cannot start: nothing can be written to the home: ${refusal}`)
   const lock = await lockHome(home)
   const before = await readUpFile(home)
+  await refuseCopy(home, before)
   await endOrphans(before)
 
   const credentials = await loadCredentials(home.credentials)
   const token = await tokenIn(config.gateway.tokenFile, credentials.gatewayToken)
   const ports = choosePorts(loaded, flags.ports === 'free', before)
   const freePorts = before?.freePorts ?? {}
-  const record = new UpRecord(home, { schema: 1, up: processId(process.pid)!, processes: {}, freePorts })
+  const record = new UpRecord(home, {
+    ...{ schema: 1, up: processId(process.pid)!, home: await realpath(home.root) },
+    ...{ processes: {}, freePorts },
+  })
   await record.change({})
   /** While the platform runs, a full disk must not end it. */
   const note = (changes: Partial<UpFile>): Promise<void> =>
