@@ -46,14 +46,17 @@ export interface InputOptions {
   readonly queueAgeMs?: number
 }
 
-/** What the code says about the function. The manifest adds resources and limits. */
-export interface Metadata {
+/**
+ * What the code says about the function. The manifest adds resources and limits. `In` and `Out` are the names of its
+ * streams, for type checks.
+ */
+export interface Metadata<In extends string = string, Out extends string = string> {
   /** Lower-case letters, digits and dashes, starting with a letter; at most 63 characters. */
   readonly name: string
   /** Input streams. */
-  readonly istreams?: Readonly<Record<string, Grouping | InputOptions>>
+  readonly istreams?: Readonly<Record<In, Grouping | InputOptions>>
   /** Output streams: `produceRecord` refuses any other. */
-  readonly ostreams?: readonly string[]
+  readonly ostreams?: readonly Out[]
   /**
    * What happens when a callback throws. Default `fail`: the instance ends, the error is reported, and it restarts
    * with back-off.
@@ -68,8 +71,8 @@ export type Data = Uint8Array | string
  * The record that a callback processes. `key` and `value` are views that are valid only during the callback (if it is
  * asynchronous, until its promise settles). To keep the record, `copy()` it.
  */
-export interface StreamRecord {
-  readonly stream: string
+export interface StreamRecord<In extends string = string> {
+  readonly stream: In
   readonly partition: number
   readonly key: Uint8Array
   readonly value: Uint8Array
@@ -82,7 +85,7 @@ export interface StreamRecord {
   /** The value parsed as JSON. @throws {SyntaxError} */
   json<T = unknown>(): T
   /** A copy of the record that stays valid after the callback. */
-  copy(): StreamRecord
+  copy(): StreamRecord<In>
 }
 
 export interface ProduceOptions {
@@ -218,7 +221,7 @@ export interface Asset extends Uint8Array {
 }
 
 /** What a callback may use. Valid only while a callback runs. */
-export interface Context extends State {
+export interface Context<Out extends string = string> extends State {
   readonly metrics: Metrics
   readonly function: string
   readonly version: number
@@ -240,7 +243,7 @@ export interface Context extends State {
    * Sends a record to a stream. It leaves when the callback has returned, and not at all if the callback throws (I3).
    * @throws {Error} If `stream` is not among the ostreams, or the record is too large.
    */
-  produceRecord(stream: string, key: Data, value: Data, options?: ProduceOptions): void
+  produceRecord(stream: Out, key: Data, value: Data, options?: ProduceOptions): void
   /**
    * Calls `processTimer(ctx, key, timeMs)` once, at `timeMs` (milliseconds since 1970) or soon after. A timer is the
    * pair (key, timeMs), so setting it twice calls once. A time in the past is due at once. The key is text: pass
@@ -297,11 +300,11 @@ export interface StateFormat {
   readonly kept: number
 }
 
-export interface FunctionDefinition {
-  readonly metadata: Metadata
+export interface FunctionDefinition<In extends string = string, Out extends string = string> {
+  readonly metadata: Metadata<In, Out>
   init?(ctx: LifecycleContext): void | Promise<void>
-  processRecord?(ctx: Context, record: StreamRecord): void | Promise<void>
-  processTimer?(ctx: Context, key: string, timeMs: number): void | Promise<void>
+  processRecord?(ctx: Context<Out>, record: StreamRecord<In>): void | Promise<void>
+  processTimer?(ctx: Context<Out>, key: string, timeMs: number): void | Promise<void>
   /**
    * Converts one entry of state that an earlier version wrote, when it is first used. A version with `migrate` has a
    * state format of its own; a version without it continues in the format of the version before. If it throws, the
@@ -313,7 +316,8 @@ export interface FunctionDefinition {
 }
 
 /**
- * Declares a function. It does nothing at run time; it is there for completion and type checks in the editor.
+ * Declares a function. It does nothing at run time; it is there for completion and type checks in the editor: of the
+ * stream names too, if the metadata is written in place.
  * @example
  * ```ts
  * import { defineFunction, groupBy } from 'concord'
@@ -326,6 +330,8 @@ export interface FunctionDefinition {
  * })
  * ```
  */
-export function defineFunction(definition: FunctionDefinition): FunctionDefinition {
+export function defineFunction<In extends string = never, Out extends string = never>(
+  definition: FunctionDefinition<In, Out>,
+): FunctionDefinition {
   return definition
 }
