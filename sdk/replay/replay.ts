@@ -40,8 +40,6 @@ export interface ReplayOptions {
   readonly definition: string
   /** Bytes of the assets that the function had, by their sha256. */
   readonly assets?: ReadonlyMap<string, Uint8Array>
-  /** The time limit of a call that may never end (RP3), in milliseconds. Default: `callMsMax`. */
-  readonly callMs?: number
 }
 
 export interface ReplayedOutput extends RawRecord {
@@ -73,7 +71,7 @@ export interface Replayed {
   readonly same: boolean
 }
 
-/** The time limit of a call that may never end. */
+/** The time limit of a call that may never end (RP3), in milliseconds. */
 export const callMsMax = 10_000
 /** Memory for state beyond what the image takes, for each partition. */
 const slabBytes = 1024 * 1024
@@ -159,8 +157,7 @@ class Player {
     this.#words[control.tidiedMost] = tidied === undefined ? 0 : tidied + 1
     const call = () => (entry.kind === 'wake' ? this.#runtime!.wake(entry.nowMs) : this.#run(entry, records))
     let stopped = false
-    if (entry.done === undefined)
-      stopped = !endsInTime(this.#context, call, this.#options.callMs ?? callMsMax)
+    if (entry.done === undefined) stopped = !endsInTime(this.#context, call)
     else call()
     await setImmediate() // Promises of the call settle here, as they do within a call into an isolate.
     return this.#read(entry, stopped)
@@ -249,11 +246,12 @@ class Player {
 }
 
 /** Ends a call that does not return (RP3). Only code that `vm` itself runs can be stopped. */
-function endsInTime(context: Context, call: () => void, timeout: number): boolean {
+function endsInTime(context: Context, call: () => void): boolean {
   const global: Record<string, unknown> = context
   global['concordCall'] = call
   try {
-    runInContext('{ const call = concordCall; delete globalThis.concordCall; call() }', context, { timeout })
+    const script = '{ const call = concordCall; delete globalThis.concordCall; call() }'
+    runInContext(script, context, { timeout: callMsMax })
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') return false
