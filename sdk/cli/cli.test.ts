@@ -422,6 +422,11 @@ test('test runs the tests below a folder, and says if there are none', async (t)
   mkdirSync(join(cwd, 'node_modules'))
   writeFileSync(join(cwd, 'node_modules', 'theirs.test.ts'), '')
   assertFails(await run(), 4, /Cannot run tests: there is no \*\.test\.ts below /)
+  assertFails(
+    await concord(['test', '/no/such'], { cwd, env: withTestsNode }),
+    4,
+    /there is no file \/no\/such/,
+  )
   mkdirSync(join(cwd, 'deep'))
   writeFileSync(join(cwd, 'deep', 'a.test.ts'), "import { test } from 'node:test'\ntest('ours', () => {})\n")
   const ran = await run()

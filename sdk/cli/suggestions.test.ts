@@ -10,6 +10,7 @@ test('an unknown command, option or value is a usage error that names the neares
   )
   assertFails(await concord(['fn', 'inspct', 'x']), 2, /did you mean 'concord fn inspect'\?/)
   assertFails(await concord(['logs', 'x']), 2, /unknown command 'logs'; did you mean 'concord fn logs'\?/)
+  assertFails(await concord(['fn', 'foo']), 2, /unknown command 'foo'; see 'concord fn --help'/)
   assertFails(await concord(['fn', 'produce']), 2, /did you mean 'concord produce'\?/)
   assertFails(await concord(['frobnicate']), 2, /unknown command 'frobnicate'; see 'concord --help'/)
   assertFails(await concord(['fn', 'ls', '--jsn']), 2, /unknown option '--jsn' \(Did you mean --json\?\)/)

@@ -25,6 +25,7 @@ function commandsByName(command: CliCommand, words: readonly string[]): Map<stri
  */
 export function commandsLike(program: CliCommand, word: string, group = program): readonly string[] {
   const known = commandsByName(program, [])
+  known.delete(group.name()) // that is where the word stood
   const name = known.has(word) ? word : nearest(word, [...known.keys()])
   const found = name === undefined ? [] : known.get(name)!
   const inGroup = found.filter((words) => `${program.name()} ${words}`.startsWith(`${group.path} `))

@@ -3,7 +3,7 @@
  * @module
  */
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { CodedError } from '../../errors.ts'
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
@@ -23,6 +23,12 @@ export function addTest(program: CliCommand, installation: Installation): void {
         const text = `Cannot run tests: there is no *.test.ts below ${process.cwd()}; go to your project, or name the files`
         throw new CodedError<CliErrorCode>('ERR_FILE_MISSING', text)
       }
+      const missing = files.find((file) => !/[*?[{]/.test(file) && !existsSync(file))
+      if (missing !== undefined)
+        throw new CodedError<CliErrorCode>(
+          'ERR_FILE_MISSING',
+          `Cannot run tests: there is no file ${missing}`,
+        )
       const words = ['--disable-warning=ExperimentalWarning', '--test', ...files]
       process.exitCode = await exitOf(spawn(node, words, { stdio: 'inherit' }))
     })
