@@ -50,6 +50,13 @@ test('sidesText shows a ratio only if both sides have enough records', () => {
   assert.match(sidesText(view(600, { control: side(79), windows: 4 })), /too few yet to compare outputs$/)
 })
 
+test('sidesText says so if a side sends nothing', () => {
+  const silent = { ...side(600), outputs: 0 }
+  assert.match(sidesText(view(600, { canary: silent, control: silent })), /before did not, no outputs, /)
+  assert.match(sidesText(view(600, { control: silent })), /, 600 outputs beside none, /)
+  assert.match(sidesText(view(600, { canary: silent })), /, outputs 0\.00 ×, /)
+})
+
 test('quietText names the steps to which no record came', () => {
   assert.equal(quietText({ quietAt: [10, 50] }), ', but no record came at 10 % and 50 % of the keys')
   assert.equal(quietText({}), '')

@@ -60,7 +60,7 @@ export function sidesText(view: CanaryView): string {
   return [
     `${canary.records} records beside ${control.records}`,
     `${canary.errors} failed where the version before did not`,
-    ...(isEnough ? [`outputs ${ratio(perRecord(canary), perRecord(control))}`] : []),
+    ...(isEnough ? [outputsText(view)] : []),
     ...(windows > 0
       ? [
           `slower than allowed in ${slower} of ${windows} windows (p99 ${figure(canaryP99Us)} µs beside ${figure(controlP99Us)})${slower > windows / 2 ? ', which may be chance' : ''}`,
@@ -71,13 +71,10 @@ export function sidesText(view: CanaryView): string {
   ].join(', ')
 }
 
-function perRecord({ outputs, records }: CanaryView['canary']): number {
-  return outputs / records
-}
-
-function ratio(one: number, other: number): string {
-  const times = one / other
-  return Number.isFinite(times) ? `${times.toFixed(2)} ×` : '-'
+function outputsText({ canary, control }: CanaryView): string {
+  const perRecord = ({ outputs, records }: CanaryView['canary']): number => outputs / records
+  if (control.outputs > 0) return `outputs ${(perRecord(canary) / perRecord(control)).toFixed(2)} ×`
+  return canary.outputs > 0 ? `${canary.outputs} outputs beside none` : 'no outputs'
 }
 
 function figure(value: number): string {
