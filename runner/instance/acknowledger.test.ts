@@ -86,6 +86,23 @@ test('Acknowledger waits for what it is to hold, with what was done since, and t
   assert.deepEqual(log, ['acknowledged 1', 'acknowledged 2', 'acknowledged 3'])
 })
 
+test('Acknowledger acknowledges nothing any more, and counts letters all the same, if what it is to hold for is not so', async () => {
+  const { acknowledger, batch, log, producer, waiting } = open()
+  producer.isSafe = true
+  const stored = Promise.withResolvers<boolean>()
+  acknowledger.hold(stored.promise)
+  batch()
+  waiting.shift()!()
+  acknowledger.await(letter(Promise.resolve(true)))
+  stored.resolve(false)
+  await turn()
+  waiting.shift()!()
+  await turn()
+  batch()
+  await turn()
+  assert.deepEqual(log, ['deadLettered'])
+})
+
 test('Acknowledger covers what was done while letters were gathered, when they leave', async () => {
   const left = Promise.withResolvers<void>()
   const { acknowledger, batch, log, waiting } = open(left.promise)

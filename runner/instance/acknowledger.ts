@@ -46,6 +46,8 @@ export class Acknowledger {
   #letters: PostedLetters[] = []
   /** What acknowledgements wait for besides. */
   #held: Promise<boolean>[] = []
+  /** False: nothing is acknowledged any more. */
+  #mayAcknowledge = true
   #posted = 0
   #counted = 0
   /** Infinity: no batch has begun since partitions came. */
@@ -61,7 +63,7 @@ export class Acknowledger {
     this.#posted += 1
   }
 
-  /** Makes the next acknowledgement wait for this, which does not fail; during a stop it is made only if this is true. */
+  /** Makes the next acknowledgement wait for this, which does not fail. If it is false, neither that one nor a later one is made. */
   hold(until: Promise<boolean>): void {
     this.#held.push(until)
   }
@@ -89,8 +91,9 @@ export class Acknowledger {
   acknowledge(): void {
     const { consumer, producer } = this.#options
     if (this.#acknowledging !== undefined) return
-    if (this.#letters.length + this.#held.length === 0 && producer.isSafe)
-      consumer.acknowledge(consumer.mark())
+    const isPending = this.#letters.length + this.#held.length > 0
+    if (!this.#mayAcknowledge && !isPending) return
+    if (!isPending && producer.isSafe) consumer.acknowledge(consumer.mark())
     else this.#acknowledging = this.#acknowledgeWhenSafe()
   }
 
@@ -129,10 +132,10 @@ export class Acknowledger {
     if (letters.length > 0) this.#counting = this.#count(letters, mark)
     await this.#counting
     this.#counting = undefined
-    const isKnown = (await held).every(Boolean)
+    if (!(await held).every(Boolean)) this.#mayAcknowledge = false
     const isSafe = await safe
     this.#acknowledging = undefined
-    if (isSafe && (isKnown || !stopping.aborted)) consumer.acknowledge(mark)
+    if (isSafe && this.#mayAcknowledge) consumer.acknowledge(mark)
     if (!stopping.aborted || this.#letters.length > 0) this.acknowledge()
     onAcknowledged()
   }

@@ -347,7 +347,9 @@ export class Worker {
     this.#counts.recordsOut += result.recordsOut
     this.#counts.timersFired += result.timersFired
     const begun = this.keeper?.begin(this.#consumer)
-    if (begun !== undefined) this.#acknowledger.hold(begun)
+    // One that works goes on where the store gives no answer; one that leaves counts it (LV3).
+    if (begun !== undefined)
+      this.#acknowledger.hold(begun.then((isKnown) => isKnown || this.#state === 'running'))
     this.#acknowledger.acknowledge()
   }
 

@@ -192,6 +192,24 @@ test('Worker counts what it did since its state began if it is stopped and the s
   void producer.close()
 })
 
+test('Worker counts what it did since its state began if it fails, and the store gives no answer meanwhile (LV3)', {
+  timeout: 300_000,
+}, async () => {
+  const { store, fail } = silentStore()
+  const body = `if (record.text() === 'bad') throw new Error('no'); ctx.setState('k', record.text())`
+  const { worker, producer, endings, send, until } = await bench(body, 'fail', { store })
+  const row = () => producer.ledger().find(({ consumer }) => consumer === 'fn')!
+  for (const text of ['one', 'two', 'three']) send(text)
+  await until(() => worker.report().recordsIn === 3)
+  send('bad')
+  await until(() => worker.report().state === 'failed')
+  fail()
+  await until(() => endings.length > 0)
+  await until(() => row().acked === 4)
+  assert.deepEqual([row().dropped, row().unaccounted], [{ unstored: 3, failed: 1 }, 0])
+  void producer.close()
+})
+
 test('Worker reports no failure if it is stopped while the version before is stuck at a record of the one on trial', {
   timeout: 300_000,
 }, async () => {
