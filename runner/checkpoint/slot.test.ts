@@ -387,6 +387,21 @@ test('Checkpointer: what is known about timers outlives their owner, with or wit
   assert.deepEqual([fourth.tried.of(one), fourth.tried.of(other)], [undefined, undefined])
 })
 
+test('Checkpointer: what a new owner tells of its timers leaves the checkpoint before the last one where it is', async (t) => {
+  const { owner, save, restored, store } = await setUpOwners(t)
+  const first = owner(1)
+  await restored(first, 1)
+  for (const value of ['one', 'two']) assert.equal(await save(first, value), true)
+  const { previous } = (await store.readManifest('3'))!.manifest
+  assert.notEqual(previous, undefined)
+
+  const second = owner(2)
+  await restored(second, 2)
+  second.tried.set({ partition: 3, key: 'a', timeMs: 700 }, { attempts: 1, version: 4 })
+  await second.tried.tell()
+  assert.deepEqual((await store.readManifest('3'))!.manifest.previous, previous)
+})
+
 test('Checkpointer: a slot whose last owner left no checkpoint is in doubt until its due timers were called', async (t) => {
   const { owner, save, restored } = await setUpOwners(t)
   const timer = { partition: 3, key: 'a', timeMs: 700 }

@@ -151,8 +151,9 @@ export class Slot {
     this.#inDoubt = current !== undefined && current.epoch !== epoch
     const restored = await this.#loadFirst([current, previous], newCommitWord)
     this.#current = restored?.checkpoint
+    this.#previous = this.#current === current ? previous : undefined
     if (restored === undefined) this.#bases.beginEmpty()
-    await this.#manifest.claim(this.#current, this.#current === current ? previous : undefined)
+    await this.claim()
     return restored
   }
 
@@ -305,7 +306,7 @@ export class Slot {
   async #ready(slabs?: Slabs): Promise<void> {
     if (await this.#manifest.ready()) return
     this.#pages = new StoredPages()
-    this.#current = undefined
+    this.#current = this.#previous = undefined
     this.#bases.clear()
     if (slabs !== undefined) markAllDirty(slabs)
     throw infraError(
