@@ -124,6 +124,7 @@ export class Succession {
       const startMs = clock.monotonicMs()
       const before = await this.#put(next)
       await this.#settle()
+      if (this.#trial !== undefined) await before.isolate.endTrial() // it stands by now: the policy handles its failures
       this.#standDown()
       if (rules === undefined) void destroy(before.isolate)
       else this.#trial = new Trial(before, rules, { clock, onTime: wake, onVerdict })
@@ -206,6 +207,7 @@ export class Succession {
   /** Ends with the instance: waiting work fails, and the isolate that stands by is ended. */
   end(why: string): void {
     this.#between.close(why)
+    this.#trial?.cancel()
     this.#trial?.before.isolate.kill()
   }
 

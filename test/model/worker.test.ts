@@ -237,3 +237,29 @@ test('Worker reports no failure if it is stopped while the version before is stu
   assert.deepEqual([row!.acked, row!.dropped], [1, { failed: 1 }])
   void producer.close()
 })
+
+test('Worker drops a record at which a version on trial throws, and the one before, which had been on trial itself', {
+  timeout: 300_000,
+}, async () => {
+  const { worker, producer, endings, assignment, send, until } = await bench('', 'skip')
+  const rules = { records: 10, errors: 0, ms: 60_000 }
+  for (const version of [2, 3]) {
+    const { instance: isolate } = await start(fn(`throw new Error('no')`), {
+      onTrial: true,
+      manifest: { onError: 'skip' },
+    })
+    await worker.succession.swap({ isolate, assignment: { ...assignment, version } }, rules, () => undefined)
+  }
+  send('poison')
+  const row = () => producer.ledger().find(({ consumer }) => consumer === 'fn')!
+  let looked = 0
+  await until(() => row().acked === 1 || ++looked === 2_000)
+  assert.deepEqual([row().acked, row().dropped, worker.running.assignment.version], [1, { skipped: 1 }, 3])
+  let isStopped = false
+  void worker.stop().then(() => {
+    isStopped = true
+  })
+  await until(() => isStopped)
+  assert.deepEqual(endings, [])
+  void producer.close()
+})
