@@ -204,7 +204,7 @@ export class Split implements Isolate {
     this.#step.witness?.moved()
   }
 
-  async endTrial(): Promise<void> {}
+  async endTrial(): Promise<undefined> {}
 
   /** Of what the canary has in the state, which may go again; when it has ended, that has gone. */
   get format(): Instance['format'] {

@@ -257,10 +257,11 @@ export class Instance {
     this.#regions.clear()
   }
 
-  /** Between two batches: ends the trial. From now on the policy handles its failures. */
-  async endTrial(): Promise<void> {
+  /** Between two batches: ends the trial. From now on the policy handles its failures. @returns Why it has ended, if it has. */
+  async endTrial(): Promise<Error | undefined> {
     this.#caller.onTrial = false
     await this.#caller.give((limits) => this.#guest.call('endTrial', [], limits))
+    return this.#guest.ended
   }
 
   /** See `HeldState.settleFormat`. */

@@ -118,7 +118,7 @@ export class Shadowed implements Isolate {
     return this.#old.atTimers()
   }
 
-  endTrial(): Promise<void> {
+  endTrial(): Promise<Error | undefined> {
     return this.#old.endTrial()
   }
 

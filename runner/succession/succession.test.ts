@@ -48,10 +48,11 @@ test('Succession does not replace a version that took over meanwhile by a new is
   assert.equal(succession.running.isolate, second.isolate)
 })
 
-test('Succession restores the version before if the new isolate ends while its trial is being ended', async () => {
+test('Succession restores the version before if the new isolate ends while its trial is being ended, and says why', async () => {
   const first = version(1)
   const destroyed: unknown[] = []
-  const verdicts: (string | undefined)[] = []
+  const verdicts: (Error | undefined)[] = []
+  const why = new Error('it had no CPU')
   const formats: unknown[] = []
   const succession = new Succession(first, {
     ...quiet(),
@@ -59,14 +60,17 @@ test('Succession restores the version before if the new isolate ends while its t
     destroy: async (isolate) => void destroyed.push(isolate),
   })
   const second = version(2)
-  const endTrial = async (): Promise<void> => void Object.assign(second.isolate, { isEnded: true })
+  const endTrial = async (): Promise<Error> => {
+    Object.assign(second.isolate, { isEnded: true })
+    return why
+  }
   Object.assign(second.isolate, { endTrial })
   const rules = { records: 0, errors: 0, ms: 1000 }
-  const swapped = succession.swap(second, rules, ({ failure }) => verdicts.push(failure?.message))
+  const swapped = succession.swap(second, rules, ({ failure }) => verdicts.push(failure))
   await succession.advance()
   await swapped
   await succession.advance()
-  assert.deepEqual(verdicts, ['its isolate has ended'])
+  assert.deepEqual(verdicts, [why])
   assert.equal(succession.running.isolate, first.isolate)
   assert.deepEqual(destroyed, [second.isolate])
   assert.deepEqual(

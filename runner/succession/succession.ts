@@ -232,12 +232,12 @@ export class Succession {
 
   async #pass(trial: Trial): Promise<void> {
     const { isolate } = this.#running
-    await isolate.endTrial()
-    if (isolate.isEnded) await this.#put(trial.before)
+    const ended = await isolate.endTrial()
+    if (ended !== undefined) await this.#put(trial.before)
     this.#trial = undefined
-    if (isolate.isEnded) await this.#settle()
-    trial.end(isolate.isEnded ? new Error('its isolate has ended') : undefined)
-    void this.#options.destroy(isolate.isEnded ? isolate : trial.before.isolate)
+    if (ended !== undefined) await this.#settle()
+    trial.end(ended)
+    void this.#options.destroy(ended === undefined ? trial.before.isolate : isolate)
   }
 
   /** Declares that only the running version, and the one to go back to, still need the state: no canary is awaited any more. */

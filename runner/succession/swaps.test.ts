@@ -56,24 +56,28 @@ test('Swaps makes a version with a new state format wait while there is no room 
   assert.equal(taken, 16, 'what is not wanted any more is waited for no longer')
 })
 
-test('Swaps makes a version again that had no CPU in its rehearsal, ten times', async () => {
+test('Swaps makes a version again that had no CPU in its rehearsal, or to take over, ten times', async () => {
   const starved = isolateError('ERR_DEADLINE', 'it had a CPU for 1 ms of 1000', { starved: true })
-  const settled = async (rehearsals: number) => {
-    let left = rehearsals
+  const settled = async (attempts: number, where: 'rehearse' | 'takeOver') => {
+    let left = attempts
     const told = Promise.withResolvers<void>()
+    const starve = async (here: typeof where) => {
+      if (here === where && left-- > 0) throw starved
+      return 1
+    }
     const worker = {
       running: { isolate: {}, assignment: assignment(1) },
       sampler: { next: async () => [] },
-      succession: { swap: async () => 1 },
+      succession: { swap: () => starve('takeOver') },
     } as unknown as Worker
-    const rehearse = async () => {
-      if (left-- > 0) throw starved
-    }
+    const rehearse = () => starve('rehearse')
     const swaps = new Swaps({
       clock: new ManualClock(),
       make: async () => ({ rehearse, expect: async () => undefined, kill: () => undefined }) as never,
       onChange: () => undefined,
-      log: () => told.resolve(),
+      log: (_fn, _id, _level, message) => {
+        if (!message.includes('is made again')) told.resolve()
+      },
     })
     swaps.want('f-0', worker, {
       ...assignment(2),
@@ -82,7 +86,12 @@ test('Swaps makes a version again that had no CPU in its rehearsal, ten times', 
     await told.promise
     return swaps.report('f-0', worker).swap?.reason
   }
-  assert.deepEqual([await settled(10), await settled(11)], [undefined, starved.message])
+  for (const where of ['rehearse', 'takeOver'] as const)
+    assert.deepEqual(
+      [await settled(10, where), await settled(11, where)],
+      [undefined, starved.message],
+      where,
+    )
 })
 
 test('Swaps makes a version again that ended for want of a CPU on trial, and takes back one that ended otherwise (SW3)', async () => {

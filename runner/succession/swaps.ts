@@ -6,8 +6,8 @@
  *
  *   SW1. The version of the newest assignment is prepared; one of an earlier assignment is given up.
  *   SW2. An instance has one swap at a time: the next begins when the one before was given up or has taken over.
- *   SW3. A version that exceeded its time limit while its process had no CPU, rehearsing or on trial, has not failed: it is made
- *        again, a few times (RE3 of runner/failures/reactions.ts says the same of a record).
+ *   SW3. A version that exceeded a time limit while its process had no CPU has not failed, whether it was rehearsing, taking over
+ *        or on trial: it is made again, a few times (RE3 of runner/failures/reactions.ts says the same of a record).
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
@@ -108,7 +108,7 @@ export class Swaps {
     try {
       await this.#roomForFormat(id, worker, fn, swap)
       if (!swap.isWanted) return
-      isolate = await this.#prepare(worker, fn, swap)
+      isolate = await this.#prepare(worker, fn)
       if (!swap.isWanted) return isolate.kill()
       const onVerdict = (verdict: Verdict): void => this.#judged(id, worker, fn, swap, verdict)
       const pauseMs = await worker.succession.swap({ isolate, assignment: fn }, fn.trial, onVerdict)
@@ -123,7 +123,7 @@ export class Swaps {
       )
     } catch (error) {
       isolate?.kill()
-      this.#failed(id, fn, swap, (error as Error).message)
+      this.#failed(id, worker, fn, swap, error as Error)
     }
   }
 
@@ -145,17 +145,7 @@ export class Swaps {
     }
   }
 
-  async #prepare(worker: Worker, fn: FunctionAssignment, swap: Swap): Promise<Instance> {
-    for (;;) {
-      try {
-        return await this.#rehearsed(worker, fn)
-      } catch (error) {
-        if (!mayBeMadeAgain(swap, error as Error)) throw error
-      }
-    }
-  }
-
-  async #rehearsed(worker: Worker, fn: FunctionAssignment): Promise<Instance> {
+  async #prepare(worker: Worker, fn: FunctionAssignment): Promise<Instance> {
     const { make, clock } = this.#options
     const isolate = await make(fn, worker)
     try {
@@ -179,14 +169,9 @@ export class Swaps {
     if (failure === undefined) {
       this.#tried.set(id, { version: fn.version, records })
       this.#done(id, swap)
-    } else if (mayBeMadeAgain(swap, failure)) {
-      swap.state = 'preparing'
-      this.#options.log(fn, id, 'warn', `version ${fn.version} is made again: ${failure.message}`)
-      this.#begin(id, worker, fn, swap)
     } else {
-      const { message } = failure
-      const many = `of its first ${records + errors} records it failed ${errors}: ${message}`
-      this.#failed(id, fn, swap, errors === 0 ? message : many)
+      const many = `of its first ${records + errors} records it failed ${errors}: ${failure.message}`
+      this.#failed(id, worker, fn, swap, failure, errors === 0 ? failure.message : many)
     }
     this.#options.onChange()
   }
@@ -196,18 +181,25 @@ export class Swaps {
     if (this.#swaps.get(id) === swap) this.#swaps.delete(id)
   }
 
-  #failed(id: string, fn: FunctionAssignment, swap: Swap, reason: string): void {
+  #failed(
+    id: string,
+    worker: Worker,
+    fn: FunctionAssignment,
+    swap: Swap,
+    why: Error,
+    reason = why.message,
+  ): void {
+    const { log } = this.#options
+    if (swap.isWanted && isStarved(why) && swap.remade < starvedAttemptsMax) {
+      swap.remade += 1
+      swap.state = 'preparing'
+      log(fn, id, 'warn', `version ${fn.version} is made again: ${why.message}`)
+      return this.#begin(id, worker, fn, swap) // SW3
+    }
     const how = swap.state === 'onTrial' ? 'is taken back' : 'has not taken over'
     swap.state = 'failed'
     swap.reason = reason
     const text = `version ${fn.version} ${how}, the one before goes on: ${reason}`
-    if (swap.isWanted) this.#options.log(fn, id, 'warn', text)
+    if (swap.isWanted) log(fn, id, 'warn', text)
   }
-}
-
-/** SW3; counts it. */
-function mayBeMadeAgain(swap: Swap, why: Error): boolean {
-  const isAgain = swap.isWanted && isStarved(why) && swap.remade < starvedAttemptsMax
-  if (isAgain) swap.remade += 1
-  return isAgain
 }
