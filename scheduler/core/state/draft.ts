@@ -6,9 +6,9 @@
 import type { SeatDocument, TaskDocument, VersionDocument } from '../../../infra/store/index.ts'
 import { nextRandom } from '../../backoff.ts'
 import { isEqual } from './equality.ts'
+import type { ImmutableMap, ImmutableMapDraft } from './immutable-map.ts'
 import { versionAt, versionInForce } from './in-force.ts'
 import type { Action } from './protocol.ts'
-import type { Shelves, ShelvesDraft } from './shelves.ts'
 import {
   type FunctionState,
   instanceId,
@@ -34,7 +34,7 @@ export class Draft {
   readonly actions: Action[] = []
   readonly state: Writable<State>
   readonly functions: Map<string, FunctionState>
-  readonly tasks: ShelvesDraft<Task>
+  readonly tasks: ImmutableMapDraft<Task>
   readonly groups: Map<string, readonly string[]>
   readonly epochs: Map<string, number>
   /** By function: when it has to be looked at next. */
@@ -42,7 +42,7 @@ export class Draft {
   /** Runners of which this step has a copy, and which it may have changed. */
   readonly touchedTasks = new Set<string>()
   readonly #before: ReadonlyMap<string, Readonly<FunctionState>>
-  readonly #tasksBefore: Shelves<Task>
+  readonly #tasksBefore: ImmutableMap<Task>
 
   constructor(state: State, nowMs: number) {
     this.nowMs = nowMs

@@ -39,7 +39,7 @@ import type {
   VersionDocument,
 } from '../../../infra/store/index.ts'
 import type { Offer, Resources } from '../../engine.ts'
-import { Shelves } from './shelves.ts'
+import { ImmutableMap } from './immutable-map.ts'
 
 export type Phase = InstanceStatus['state']
 export type LastExit = NonNullable<InstanceStatus['lastExit']>
@@ -219,7 +219,7 @@ export interface State {
   readonly wanted: Wanted
   readonly functions: ReadonlyMap<string, Readonly<FunctionState>>
   /** By id. */
-  readonly tasks: Shelves<Task>
+  readonly tasks: ImmutableMap<Task>
   /** By group: its runners, the oldest first. */
   readonly groups: ReadonlyMap<string, readonly string[]>
   /** Highest epoch given, by function; outlives the function. */
@@ -284,7 +284,7 @@ export function initialState(options: StartOptions): State {
     ...options,
     wanted: nothingWanted,
     functions: new Map(),
-    tasks: new Shelves(),
+    tasks: new ImmutableMap(),
     groups: new Map(),
     epochs: new Map(),
     topology: new Map(),

@@ -2,7 +2,7 @@
  * DeepFreeze: for the simulation. Test equipment.
  * @module
  */
-import { Shelves } from '../state/shelves.ts'
+import { ImmutableMap } from '../state/immutable-map.ts'
 
 /**
  * Freezes a value, so that a step that changes its input state fails loudly. Plain objects only: the core copies
@@ -11,7 +11,7 @@ import { Shelves } from '../state/shelves.ts'
 export function deepFreeze<T>(value: T): T {
   if (value === null || typeof value !== 'object' || Object.isFrozen(value)) return value
   Object.freeze(value)
-  const isKept = value instanceof Map || value instanceof Set || value instanceof Shelves
+  const isKept = value instanceof Map || value instanceof Set || value instanceof ImmutableMap
   for (const inner of isKept ? value.values() : Object.values(value)) {
     deepFreeze(inner)
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Shelves } from './shelves.ts'
+import { ImmutableMap } from './immutable-map.ts'
 
 const key = fc.integer({ min: 0, max: 600 }).map((n) => `task-${n}`)
 const change = fc.oneof(
@@ -9,10 +9,10 @@ const change = fc.oneof(
   fc.tuple(fc.constant('delete' as const), key),
 )
 
-test('Shelves are not changed by changes to a draft of them (SH1)', () => {
+test('An ImmutableMap is not changed by changes to a draft of it (MD1)', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(key, fc.string())), fc.array(change), (entries, changes) => {
-      const draft = new Shelves<string>().draft()
+      const draft = new ImmutableMap<string>().draft()
       for (const [k, value] of entries) draft.set(k, value)
       const before = draft.finish()
       const expected = new Map(entries)
@@ -37,16 +37,16 @@ test('Shelves are not changed by changes to a draft of them (SH1)', () => {
   )
 })
 
-test('Shelves without changes are returned as the same object', () => {
-  const shelves = new Shelves<number>().draft().set('a', 1).finish()
-  const draft = shelves.draft()
+test('An ImmutableMap without changes is returned as the same object', () => {
+  const map = new ImmutableMap<number>().draft().set('a', 1).finish()
+  const draft = map.draft()
   assert.equal(draft.delete('b'), false)
-  assert.equal(draft.finish(), shelves)
+  assert.equal(draft.finish(), map)
 })
 
-test('ShelvesDraft shows the newest values to an iteration during which it changes (SH2)', () => {
+test('ImmutableMapDraft shows the newest values to an iteration during which it changes (MD2)', () => {
   const keys = ['a', 'b', 'c', 'd']
-  const draft = new Shelves<number>().draft()
+  const draft = new ImmutableMap<number>().draft()
   for (const [i, k] of keys.entries()) draft.set(k, i)
   const order = [...draft.keys()]
   const seen: number[] = []
