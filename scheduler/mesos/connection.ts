@@ -15,8 +15,8 @@ import { Client, type Dispatcher } from 'undici'
 import type { Clock } from '../../infra/clock.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import type { SchedulerErrorCode } from '../errors.ts'
+import { type MesosEvent, readEvent } from './messages.ts'
 import { RecordReader } from './recordio.ts'
-import { type MesosEvent, readEvent } from './words.ts'
 
 /** Missed heartbeats after which a stream counts as dead. */
 const heartbeatsMissedMax = 3

@@ -18,8 +18,6 @@ import { backoffMs } from '../backoff.ts'
 import type { Engine, EngineListener, LaunchOrder, Offer, TaskRef, TaskUpdate } from '../engine.ts'
 import { type Call, type Connection, subscribe } from './connection.ts'
 import { electedMasters, listedMasters, type Masters } from './masters.ts'
-import { Parcels } from './parcels.ts'
-import { Reconciler } from './reconciler.ts'
 import {
   acceptCall,
   acknowledgeCall,
@@ -32,7 +30,9 @@ import {
   subscribeCall,
   updateOf,
   wantOffersCall,
-} from './words.ts'
+} from './messages.ts'
+import { OfferedResources } from './offered-resources.ts'
+import { Reconciler } from './reconciler.ts'
 
 const retryBaseMs = 100
 const retryMaxMs = 15_000
@@ -62,7 +62,7 @@ export class MesosEngine implements Engine {
   #masters: Masters | undefined
   readonly #roles: readonly string[]
   readonly #headers: Readonly<Record<string, string>>
-  readonly #parcels: Parcels
+  readonly #offered: OfferedResources
   #listener!: EngineListener
   #frameworkId: string | undefined
   #connection: Connection | undefined
@@ -77,7 +77,7 @@ export class MesosEngine implements Engine {
   constructor(options: MesosOptions) {
     this.#options = options
     this.#roles = listOf(options.role)
-    this.#parcels = new Parcels(this.#roles[0] ?? '*')
+    this.#offered = new OfferedResources(this.#roles[0] ?? '*')
     this.#frameworkId = options.frameworkId
     const login = `${options.principal ?? ''}:${options.secret ?? ''}`
     this.#headers =
@@ -154,7 +154,7 @@ export class MesosEngine implements Engine {
     this.#reconciler?.stop()
     this.#reconciler = undefined
     this.#connection = undefined
-    this.#parcels.clear()
+    this.#offered.clear()
     if (this.#registered) this.#listener.event({ kind: 'disconnected', why })
     if (!this.#closed) this.#options.log.warn(`the subscription has ended: ${why}`)
     if (this.#fatal !== undefined) throw this.#fatal
@@ -211,7 +211,7 @@ export class MesosEngine implements Engine {
     const offers: Offer[] = []
     for (const each of offered) {
       try {
-        offers.push(this.#parcels.take(each))
+        offers.push(this.#offered.take(each))
       } catch (error) {
         const ids = idsOf([each])
         this.#options.log.warn(`offer ${ids[0] ?? 'without id'} cannot be read: ${(error as Error).message}`)
@@ -222,7 +222,7 @@ export class MesosEngine implements Engine {
   }
 
   #rescinded(offerId: string): void {
-    this.#parcels.drop([offerId])
+    this.#offered.drop([offerId])
     this.#listener.event({ kind: 'rescinded', offerId })
   }
 
@@ -278,7 +278,7 @@ export class MesosEngine implements Engine {
   }
 
   launch(offerIds: readonly string[], orders: readonly LaunchOrder[]): void {
-    const resources = this.#parcels.cut(offerIds, orders)
+    const resources = this.#offered.cut(offerIds, orders)
     void this.#call(acceptCall(offerIds, orders, resources)).then((refusal) => {
       if (refusal === undefined) return
       // A refused call leaves its offers outstanding, and brings no updates about its tasks.
@@ -293,7 +293,7 @@ export class MesosEngine implements Engine {
   }
 
   decline(offerIds: readonly string[]): void {
-    this.#parcels.drop(offerIds)
+    this.#offered.drop(offerIds)
     void this.#call(declineCall(offerIds))
   }
 

@@ -1,12 +1,12 @@
 /**
- * Words: translates between Mesos's terms and those of engine.ts. Nothing else in Concord knows them.
+ * Messages: translates between Mesos's terms and those of engine.ts. Nothing else in Concord knows them.
  *
  * Only the fields that we need are parsed; unknown ones are ignored, as the master ignores ours.
  * @module
  */
 import { z } from 'zod'
 import type { LaunchOrder, TaskCondition, TaskRef, TaskUpdate } from '../engine.ts'
-import { portsIn, type WireResource } from './parcels.ts'
+import { portsIn, type WireResource } from './offered-resources.ts'
 
 const id = z.object({ value: z.string().min(1) })
 
@@ -155,7 +155,7 @@ export function subscribeCall(info: FrameworkInfo, frameworkId: string | undefin
   }
 }
 
-/** @param resources For each order, as in the offers (parcels.ts). */
+/** @param resources For each order, as in the offers (offered-resources.ts). */
 export function acceptCall(
   offerIds: readonly string[],
   orders: readonly LaunchOrder[],

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { LaunchOrder } from '../engine.ts'
-import { Parcels, portsIn, type WireResource } from './parcels.ts'
+import { readEvent } from './messages.ts'
+import { OfferedResources, portsIn, type WireResource } from './offered-resources.ts'
 import { transcript } from './scripted-master.ts'
-import { readEvent } from './words.ts'
 
 const order = (cpus: number, memMib: number): LaunchOrder => ({
   taskId: 't',
@@ -31,10 +31,10 @@ const offer = (resources: unknown[], more: object = {}) => ({
 })
 const reservations = [{ type: 'STATIC', role: 'web' }]
 
-test('Parcels counts resources reserved to its role, keeps offers of two roles apart, and reads attributes', () => {
+test('OfferedResources counts resources reserved to its role, keeps offers of two roles apart, and reads attributes', () => {
   const [line] = transcript('reservations.events.jsonl').toString().split('\n')
-  const parcels = new Parcels('web')
-  const offers = (readEvent(Buffer.from(line ?? '')).offers?.offers ?? []).map((each) => parcels.take(each))
+  const held = new OfferedResources('web')
+  const offers = (readEvent(Buffer.from(line ?? '')).offers?.offers ?? []).map((each) => held.take(each))
   assert.ok(offers.length > 0)
   for (const { attributes, pool } of offers) {
     assert.deepEqual(attributes, { rack: 'r1', zone: 'z-a' })
@@ -42,14 +42,14 @@ test('Parcels counts resources reserved to its role, keeps offers of two roles a
   }
 })
 
-test('Parcels cuts reserved resources first, and names their reservation', () => {
-  const parcels = new Parcels('web')
-  const { resources } = parcels.take(
+test('OfferedResources cuts reserved resources first, and names their reservation', () => {
+  const held = new OfferedResources('web')
+  const { resources } = held.take(
     offer([scalar('cpus', 1), scalar('cpus', 0.5, { reservations }), scalar('mem', 512)]),
   )
   assert.deepEqual(resources, { cpus: 1.5, memMib: 512, diskMib: 0 })
   const role = { allocation_info: { role: 'web' }, type: 'SCALAR' }
-  assert.deepEqual(parcels.cut(['o1'], [order(0.7, 64), order(0.3, 0)]), [
+  assert.deepEqual(held.cut(['o1'], [order(0.7, 64), order(0.3, 0)]), [
     [
       { name: 'cpus', scalar: { value: 0.5 }, reservations, ...role },
       { name: 'cpus', scalar: { value: 0.2 }, ...role },
@@ -59,8 +59,8 @@ test('Parcels cuts reserved resources first, and names their reservation', () =>
   ])
 })
 
-test('Parcels ignores volumes, revocable, shared and unreadable resources (L2)', () => {
-  const parcels = new Parcels('web')
+test('OfferedResources ignores volumes, revocable, shared and unreadable resources (L2)', () => {
+  const held = new OfferedResources('web')
   const strange = [
     scalar('cpus', 64, { revocable: {} }),
     scalar('disk', 64, { disk: { persistence: { id: 'v' } } }),
@@ -72,28 +72,28 @@ test('Parcels ignores volumes, revocable, shared and unreadable resources (L2)',
     null,
   ]
   const attributes = [{ name: 'gen', scalar: { value: 3 } }, { text: { value: 'nameless' } }, 7]
-  const taken = parcels.take(offer([scalar('cpus', 2), ...strange], { attributes }))
+  const taken = held.take(offer([scalar('cpus', 2), ...strange], { attributes }))
   assert.deepEqual(taken.resources, { cpus: 2, memMib: 0, diskMib: 0 })
   assert.deepEqual(taken.attributes, { gen: '3' })
 })
 
-test('Parcels says which field an offer lacks', () => {
-  const parcels = new Parcels('web')
-  assert.throws(() => parcels.take({ id: { value: 'o1' }, hostname: 'h' }), /agent_id/)
-  assert.throws(() => parcels.take({ ...offer([]), hostname: '' }), /hostname/)
-  assert.throws(() => parcels.take(null))
+test('OfferedResources says which field an offer lacks', () => {
+  const held = new OfferedResources('web')
+  assert.throws(() => held.take({ id: { value: 'o1' }, hostname: 'h' }), /agent_id/)
+  assert.throws(() => held.take({ ...offer([]), hostname: '' }), /hostname/)
+  assert.throws(() => held.take(null))
 })
 
-test('Parcels gives each order what it asks for, and never more of a parcel than there is', () => {
+test('OfferedResources gives each order what it asks for, and never more of a resource than there is', () => {
   const amount = fc.integer({ min: 1, max: 4000 }).map((milli) => milli / 1000)
   const pieces = fc.array(fc.tuple(amount, fc.boolean()), { minLength: 1, maxLength: 5 })
   fc.assert(
     fc.property(pieces, fc.array(amount, { maxLength: 5 }), (offered, asked) => {
-      const parcels = new Parcels('web')
-      const { resources } = parcels.take(
+      const held = new OfferedResources('web')
+      const { resources } = held.take(
         offer(offered.map(([cpus, reserved]) => scalar('cpus', cpus, reserved ? { reservations } : {}))),
       )
-      const cuts = parcels.cut(
+      const cuts = held.cut(
         ['o1'],
         asked.map((cpus) => order(cpus, 0)),
       )
@@ -108,7 +108,7 @@ test('Parcels gives each order what it asks for, and never more of a parcel than
   )
 })
 
-test('Parcels gives each task ports of its own, out of those that were offered, reserved ones first (L4)', () => {
+test('OfferedResources gives each task ports of its own, out of those that were offered, reserved ones first (L4)', () => {
   const width = fc.integer({ min: 1, max: 6 })
   const piece = fc.record({ gap: width, width, reserved: fc.boolean() })
   fc.assert(
@@ -129,8 +129,8 @@ test('Parcels gives each task ports of its own, out of those that were offered, 
           allocation_info: { role: 'web' },
           ...(reserved ? { reservations } : {}),
         }))
-        const parcels = new Parcels('web')
-        const { resources } = parcels.take(offer(offered))
+        const held = new OfferedResources('web')
+        const { resources } = held.take(offer(offered))
         const there = ranges.flatMap(({ begin, end }) =>
           Array.from({ length: end - begin + 1 }, (_, i) => begin + i),
         )
@@ -139,7 +139,7 @@ test('Parcels gives each task ports of its own, out of those that were offered, 
           ...order(0, 0),
           resources: { cpus: 0, memMib: 0, diskMib: 0, ports },
         }))
-        const cuts = parcels.cut(['o1'], orders)
+        const cuts = held.cut(['o1'], orders)
         for (const [i, cut] of cuts.entries()) assert.equal(portsIn(cut).length, asked[i])
         const given = portsIn(cuts.flat()).filter((port) => there.includes(port))
         const total = asked.reduce((sum, ports) => sum + ports, 0)

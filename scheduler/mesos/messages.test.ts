@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { exitCodeOf, readEvent, updateOf } from './messages.ts'
 import { transcript } from './scripted-master.ts'
-import { exitCodeOf, readEvent, updateOf } from './words.ts'
 
 const eventsOf = (name: string) =>
   transcript(name)

@@ -1,6 +1,6 @@
 /**
- * Parcels: the resources of the offers at hand as the master described them: amounts by role and reservation. The
- * scheduler counts sums, but a task must request resources exactly as they were offered.
+ * OfferedResources: the resources of the offers at hand as the master described them: amounts by role and
+ * reservation. The scheduler counts sums, but a task must request resources exactly as they were offered.
  *
  *   L1. Resources reserved to our role are counted, and used first: nobody else can have them.
  *   L2. Volumes, revocable, shared and unreadable resources are not used.
@@ -28,21 +28,21 @@ interface Range {
   readonly end: number
 }
 
-interface Parcel {
+interface ScalarResource {
   readonly name: string
   readonly reservations: readonly unknown[]
   milli: number
 }
 
-interface PortParcel {
+interface PortResource {
   readonly reservations: readonly unknown[]
   ranges: Range[]
 }
 
 interface Held {
   readonly role: string
-  readonly parcels: readonly Parcel[]
-  readonly ports: readonly PortParcel[]
+  readonly scalars: readonly ScalarResource[]
+  readonly ports: readonly PortResource[]
 }
 
 const id = z.object({ value: z.string().min(1) })
@@ -88,7 +88,7 @@ const names = { cpus: 'cpus', mem: 'memMib', disk: 'diskMib' } as const
 type Name = keyof typeof names
 const isName = (name: string): name is Name => name in names
 
-export class Parcels {
+export class OfferedResources {
   /** The role of offers that do not name one. */
   readonly #role: string
   readonly #held = new Map<string, Held>()
@@ -106,16 +106,16 @@ export class Parcels {
     }
     const { id, agent_id, hostname, resources, attributes, allocation_info } = parsed.data
     const role = allocation_info?.role ?? this.#role
-    const parcels = resources.flatMap(parcelOf)
-    const ports = resources.flatMap(portParcelOf)
-    this.#held.set(id.value, { role, parcels, ports })
+    const scalars = resources.flatMap(scalarsOf)
+    const ports = resources.flatMap(portsOf)
+    this.#held.set(id.value, { role, scalars, ports })
     return {
       id: id.value,
       agentId: agent_id.value,
       hostname,
       pool: role,
       attributes: Object.fromEntries(attributes.flatMap(attributeOf)),
-      resources: { ...sumOf(parcels), ...countOf(ports) },
+      resources: { ...sumOf(scalars), ...countOf(ports) },
     }
   }
 
@@ -123,12 +123,12 @@ export class Parcels {
   cut(offerIds: readonly string[], orders: readonly LaunchOrder[]): WireResource[][] {
     const held = offerIds.flatMap((offerId) => this.#held.get(offerId) ?? [])
     const role = held[0]?.role ?? this.#role
-    const parcels = held.flatMap((offer) => offer.parcels).sort(reservedFirst)
+    const scalars = held.flatMap((offer) => offer.scalars).sort(reservedFirst)
     const ports = held.flatMap((offer) => offer.ports).sort(reservedFirst)
     this.drop(offerIds)
     return orders.map(({ resources }) => [
       ...(Object.keys(names) as Name[]).flatMap((name) =>
-        cutOne(parcels, name, resources[names[name]], role),
+        cutOne(scalars, name, resources[names[name]], role),
       ),
       ...cutPorts(ports, resources.ports ?? 0, role),
     ])
@@ -144,20 +144,23 @@ export class Parcels {
   }
 }
 
-function parcelOf(resource: unknown): Parcel[] {
+function scalarsOf(resource: unknown): ScalarResource[] {
   const parsed = resourceSchema.safeParse(resource)
   if (!parsed.success || !isName(parsed.data.name)) return [] // L2
   const { name, scalar, reservations } = parsed.data
   return [{ name, reservations, milli: Math.round(scalar.value * 1000) }]
 }
 
-function portParcelOf(resource: unknown): PortParcel[] {
+function portsOf(resource: unknown): PortResource[] {
   const parsed = portsSchema.safeParse(resource)
   return parsed.success ? [{ reservations: parsed.data.reservations, ranges: parsed.data.ranges.range }] : []
 }
 
 /** L1 */
-function reservedFirst(a: Pick<Parcel, 'reservations'>, b: Pick<Parcel, 'reservations'>): number {
+function reservedFirst(
+  a: Pick<ScalarResource, 'reservations'>,
+  b: Pick<ScalarResource, 'reservations'>,
+): number {
   return b.reservations.length - a.reservations.length
 }
 
@@ -172,14 +175,14 @@ function attributeOf(attribute: unknown): [string, string][] {
   return set === undefined ? [] : [[name, `{${set.item.join(',')}}`]]
 }
 
-function sumOf(parcels: readonly Parcel[]): Resources {
+function sumOf(scalars: readonly ScalarResource[]): Resources {
   const of = (name: Name) =>
-    parcels.reduce((sum, parcel) => sum + (parcel.name === name ? parcel.milli : 0), 0) / 1000
+    scalars.reduce((sum, scalar) => sum + (scalar.name === name ? scalar.milli : 0), 0) / 1000
   return { cpus: of('cpus'), memMib: of('mem'), diskMib: of('disk') }
 }
 
-function countOf(parcels: readonly PortParcel[]): { ports?: number } {
-  const ports = parcels
+function countOf(offered: readonly PortResource[]): { ports?: number } {
+  const ports = offered
     .flatMap(({ ranges }) => ranges)
     .reduce((sum, { begin, end }) => sum + end - begin + 1, 0)
   return ports === 0 ? {} : { ports }
@@ -192,7 +195,7 @@ export function portsIn(resources: readonly WireResource[]): number[] {
 }
 
 /** Cuts ports (L4). If there are too few, it requests unoffered numbers, and the master refuses. */
-function cutPorts(parcels: readonly PortParcel[], count: number, role: string): WireResource[] {
+function cutPorts(offered: readonly PortResource[], count: number, role: string): WireResource[] {
   const cuts: WireResource[] = []
   let need = count
   const add = (range: readonly Range[], reservations: readonly unknown[]) => {
@@ -200,25 +203,30 @@ function cutPorts(parcels: readonly PortParcel[], count: number, role: string): 
     const reserved = reservations.length === 0 ? {} : { reservations }
     cuts.push({ name: 'ports', type: 'RANGES', ranges: { range }, allocation_info: { role }, ...reserved })
   }
-  for (const parcel of parcels) {
+  for (const resource of offered) {
     const taken: Range[] = []
-    parcel.ranges = parcel.ranges.flatMap(({ begin, end }) => {
+    resource.ranges = resource.ranges.flatMap(({ begin, end }) => {
       const take = Math.min(need, end - begin + 1)
       if (take > 0) taken.push({ begin, end: begin + take - 1 })
       need -= take
       return begin + take > end ? [] : [{ begin: begin + take, end }]
     })
-    add(taken, parcel.reservations)
+    add(taken, resource.reservations)
   }
   if (need > 0) add([{ begin: 0, end: need - 1 }], [])
   return cuts
 }
 
 /**
- * Cuts an amount from the parcels in order. If there is too little, it requests the rest anyway, and the master
+ * Cuts an amount from the resources in order. If there is too little, it requests the rest anyway, and the master
  * refuses.
  */
-function cutOne(parcels: readonly Parcel[], name: Name, amount: number, role: string): WireResource[] {
+function cutOne(
+  scalars: readonly ScalarResource[],
+  name: Name,
+  amount: number,
+  role: string,
+): WireResource[] {
   let need = Math.round(amount * 1000)
   const cuts: WireResource[] = []
   const add = (milli: number, reservations: readonly unknown[]) => {
@@ -228,11 +236,11 @@ function cutOne(parcels: readonly Parcel[], name: Name, amount: number, role: st
     cuts.push({ name, type: 'SCALAR', scalar, allocation_info: { role }, ...reserved })
     need -= milli
   }
-  for (const parcel of parcels) {
-    if (parcel.name !== name) continue
-    const milli = Math.min(need, parcel.milli)
-    parcel.milli -= Math.max(0, milli)
-    add(milli, parcel.reservations)
+  for (const scalar of scalars) {
+    if (scalar.name !== name) continue
+    const milli = Math.min(need, scalar.milli)
+    scalar.milli -= Math.max(0, milli)
+    add(milli, scalar.reservations)
   }
   add(need, [])
   return cuts
