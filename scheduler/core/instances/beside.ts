@@ -135,18 +135,19 @@ function haveRoomThen(
   old: readonly Slot[],
 ): boolean {
   const going = new Set(old.map(({ index }) => index))
-  const rooms = new Map<string, { place: Place; free: Resources }>()
-  for (const seen of draft.state.agents.values()) rooms.set(seen.agentId, { place: seen, free: seen.free })
+  const capacities = new Map<string, { place: Place; free: Resources }>()
+  for (const seen of draft.state.agents.values())
+    capacities.set(seen.agentId, { place: seen, free: seen.free })
   for (const task of draft.tasks.values()) {
     if (!task.seats.every((seat) => seat.function === name && going.has(seat.index))) continue
     const { agentId, hostname, attributes = {}, resources } = task.document
     const place = { agentId, hostname, attributes }
-    const room = rooms.get(agentId) ?? { place, free: noResources }
-    rooms.set(agentId, { ...room, free: plus(room.free, resources) })
+    const capacity = capacities.get(agentId) ?? { place, free: noResources }
+    capacities.set(agentId, { ...capacity, free: plus(capacity.free, resources) })
   }
   const request = { wants: [wantOf(manifest, 1, [])] }
   let left = count
-  for (const { place, free } of rooms.values()) {
+  for (const { place, free } of capacities.values()) {
     // spreading constraints depend on the final placement
     if (forbidden(request, place, new Census([])) !== undefined) continue
     for (let rest = free; left > 0 && fits(manifest.resources, rest); left--)

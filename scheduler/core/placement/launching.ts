@@ -16,7 +16,7 @@ import type { AgentSeen, FunctionState, Slot, Task, Wanted } from '../state/stat
 import { timings } from '../state/timings.ts'
 import type { Resident } from './census.ts'
 import { resourcesOf, type Sharing, sharingOf } from './packs.ts'
-import { type Placement, type PlacementAnswer, place, type Request, roomKey } from './placement.ts'
+import { capacityKey, type Placement, type PlacementAnswer, place, type Request } from './placement.ts'
 import { minus, noResources, plus, times } from './resources.ts'
 import { seatDocument } from './seating.ts'
 import type { Want } from './want.ts'
@@ -230,12 +230,12 @@ function launchOn(
   placed: readonly PlacedParty[],
   active: ReadonlyMap<string, readonly number[]>,
 ): void {
-  const byRoom = Map.groupBy(draft.state.offers.values(), roomKey)
-  const placedIn = Map.groupBy(placed, (placement) => placement.room)
+  const byCapacity = Map.groupBy(draft.state.offers.values(), capacityKey)
+  const placedIn = Map.groupBy(placed, (placement) => placement.capacity)
   const unused: string[] = []
-  for (const [room, offers] of byRoom) {
+  for (const [key, offers] of byCapacity) {
     const offerIds = offers.map((offer) => offer.id)
-    const here = placedIn.get(room)
+    const here = placedIn.get(key)
     if (here === undefined) {
       unused.push(...offerIds)
       continue

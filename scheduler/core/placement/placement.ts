@@ -40,8 +40,8 @@ export interface Request {
 
 export interface Placement {
   readonly request: Request
-  /** The room: offers of one room can be used together. */
-  readonly room: string
+  /** The key of the capacity: its offers can be used together. */
+  readonly capacity: string
   readonly place: Place
   readonly why: string
 }
@@ -54,8 +54,8 @@ export interface PlacementAnswer {
   readonly left: ReadonlyMap<string, Resources>
 }
 
-/** The offers of one agent and pool. */
-interface Room {
+/** What the offers of one agent and pool add up to. */
+interface Capacity {
   readonly key: string
   readonly place: Place
   offers: number
@@ -69,62 +69,63 @@ export function place(
   residents: Iterable<Resident>,
   budget?: Partial<Resources>,
 ): PlacementAnswer {
-  const rooms = [...roomsOf(offers).values()]
+  const capacities = [...capacitiesOf(offers).values()]
   const seen = offers.length === 1 ? '1 offer seen' : `${offers.length} offers seen`
   const census = new Census(residents)
   const placed: Placement[] = []
   const unplaced = new Map<string, string>()
   const stack = inOrder(requests).reverse()
-  let field: Field | undefined
+  let ranking: Ranking | undefined
   let spent = noResources
   for (let request = stack.pop(); request !== undefined; request = stack.pop()) {
     const beyond = beyondBudget(plus(spent, request.resources), budget)
-    if (field?.alike === undefined || field.alike !== request.alike) field = new Field(request, rooms, census)
-    const choice = beyond === undefined ? field.choose() : undefined
+    if (ranking?.alike === undefined || ranking.alike !== request.alike)
+      ranking = new Ranking(request, capacities, census)
+    const choice = beyond === undefined ? ranking.choose() : undefined
     if (choice === undefined) {
       if (request.smaller !== undefined) stack.push(...[...request.smaller()].reverse())
-      else unplaced.set(request.id, beyond ?? `${seen}${whyNot(request, rooms, census)}`)
+      else unplaced.set(request.id, beyond ?? `${seen}${whyNot(request, capacities, census)}`)
       continue
     }
-    const { room, why } = choice
-    room.free = minus(room.free, request.resources)
+    const { capacity, why } = choice
+    capacity.free = minus(capacity.free, request.resources)
     spent = plus(spent, request.resources)
     census.add({
-      ...room.place,
+      ...capacity.place,
       spread: request.spread,
       instances: request.wants,
       resources: request.resources,
     })
-    field.changed(room)
-    placed.push({ request, room: room.key, place: room.place, why: `${seen}, ${why}` })
+    ranking.changed(capacity)
+    placed.push({ request, capacity: capacity.key, place: capacity.place, why: `${seen}, ${why}` })
   }
-  return { placed, unplaced, left: leftOf(rooms) }
+  return { placed, unplaced, left: leftOf(capacities) }
 }
 
-/** The key of an offer's room. Offers with the same key may be used together. */
-export function roomKey({ agentId, pool = '' }: Pick<Offer, 'agentId' | 'pool'>): string {
+/** The key of an offer's capacity. Offers with the same key may be used together. */
+export function capacityKey({ agentId, pool = '' }: Pick<Offer, 'agentId' | 'pool'>): string {
   return `${agentId} ${pool}`
 }
 
-function roomsOf(offers: readonly Offer[]): Map<string, Room> {
-  const rooms = new Map<string, Room>()
+function capacitiesOf(offers: readonly Offer[]): Map<string, Capacity> {
+  const capacities = new Map<string, Capacity>()
   for (const offer of offers) {
-    const key = roomKey(offer)
-    const room = rooms.get(key)
+    const key = capacityKey(offer)
+    const capacity = capacities.get(key)
     const { agentId, hostname, attributes = {}, resources } = offer
-    if (room === undefined)
-      rooms.set(key, { key, place: { agentId, hostname, attributes }, offers: 1, free: resources })
+    if (capacity === undefined)
+      capacities.set(key, { key, place: { agentId, hostname, attributes }, offers: 1, free: resources })
     else {
-      room.free = plus(room.free, resources)
-      room.offers += 1
+      capacity.free = plus(capacity.free, resources)
+      capacity.offers += 1
     }
   }
-  return rooms
+  return capacities
 }
 
-function leftOf(rooms: readonly Room[]): Map<string, Resources> {
+function leftOf(capacities: readonly Capacity[]): Map<string, Resources> {
   const left = new Map<string, Resources>()
-  for (const { place, free } of rooms) {
+  for (const { place, free } of capacities) {
     const before = left.get(place.agentId)
     left.set(place.agentId, before === undefined ? free : plus(before, free))
   }
@@ -143,31 +144,31 @@ function inOrder(requests: readonly Request[]): Request[] {
 }
 
 /**
- * How good a room is for a request; less is better. `group`: instances in its groups. `spread`: runners of the same
+ * How good a capacity is for a request; less is better. `group`: instances in its groups. `spread`: runners of the same
  * kind on the agent. `away`: functions it exchanges records with that run elsewhere. `slack`: resources left over.
  */
 type Rank = readonly [group: number, spread: number, away: number, slack: number]
 
-/** The rooms as ranked for one request, and all requests that are alike. */
-class Field {
+/** The capacities as ranked for one request, and all requests that are alike. */
+class Ranking {
   readonly alike: object | undefined
   readonly #request: Request
   readonly #census: Census
-  readonly #rooms: readonly Room[]
+  readonly #capacities: readonly Capacity[]
   readonly #peers: readonly string[]
-  /** By room; undefined where the request may not go. */
+  /** By capacity; undefined where the request may not go. */
   readonly #ranks: (Rank | undefined)[]
 
-  constructor(request: Request, rooms: readonly Room[], census: Census) {
+  constructor(request: Request, capacities: readonly Capacity[], census: Census) {
     this.alike = request.alike
     this.#request = request
     this.#census = census
-    this.#rooms = rooms
+    this.#capacities = capacities
     this.#peers = [...new Set(request.wants.flatMap((want) => want.peers))]
-    this.#ranks = rooms.map((room) => this.#rankOf(room))
+    this.#ranks = capacities.map((capacity) => this.#rankOf(capacity))
   }
 
-  choose(): { readonly room: Room; readonly why: string } | undefined {
+  choose(): { readonly capacity: Capacity; readonly why: string } | undefined {
     let [best, second, suit] = [-1, -1, 0]
     for (const [i, rank] of this.#ranks.entries()) {
       if (rank === undefined) continue
@@ -175,29 +176,29 @@ class Field {
       if (best < 0 || this.#isBetter(i, best)) [best, second] = [i, best]
       else if (second < 0 || this.#isBetter(i, second)) second = i
     }
-    const room = this.#rooms[best]
-    if (room === undefined) return undefined
-    const { hostname } = room.place
+    const capacity = this.#capacities[best]
+    if (capacity === undefined) return undefined
+    const { hostname } = capacity.place
     const why =
       second < 0 ? `only ${hostname} suits` : `${suit} suit: ${hostname} ${this.#spokenFor(best, second)}`
-    return { room, why }
+    return { capacity, why }
   }
 
-  /** Updates the ranks after a placement in a room: every room with the same values of an attribute is affected. */
-  changed(room: Room): void {
+  /** Updates the ranks after a placement: every capacity with the same values of an attribute is affected. */
+  changed(capacity: Capacity): void {
     const attributes = this.#request.wants.flatMap((want) =>
       want.constraints.flatMap(({ kind, attribute }) =>
         kind === 'maxPer' || kind === 'groupBy' ? [attribute] : [],
       ),
     )
-    for (const [i, other] of this.#rooms.entries()) {
-      const isLike = (name: string) => attributeOf(other.place, name) === attributeOf(room.place, name)
-      if (other.place.agentId === room.place.agentId || attributes.some(isLike))
+    for (const [i, other] of this.#capacities.entries()) {
+      const isLike = (name: string) => attributeOf(other.place, name) === attributeOf(capacity.place, name)
+      if (other.place.agentId === capacity.place.agentId || attributes.some(isLike))
         this.#ranks[i] = this.#rankOf(other)
     }
   }
 
-  #rankOf({ place, free }: Room): Rank | undefined {
+  #rankOf({ place, free }: Capacity): Rank | undefined {
     const { wants, spread, resources } = this.#request
     if (!fits(resources, free) || forbidden(this.#request, place, this.#census) !== undefined)
       return undefined
@@ -215,17 +216,17 @@ class Field {
     const [one, other] = [this.#ranks[a] as Rank, this.#ranks[b] as Rank]
     for (let i = 0; i < one.length; i++)
       if (one[i] !== other[i]) return (one[i] as number) < (other[i] as number)
-    return (this.#rooms[a] as Room).key < (this.#rooms[b] as Room).key
+    return (this.#capacities[a] as Capacity).key < (this.#capacities[b] as Capacity).key
   }
 
-  /** The first criterion by which the best room beats the second. */
+  /** The first criterion by which the best capacity beats the second. */
   #spokenFor(best: number, second: number): string {
     const [one, other] = [this.#ranks[best] as Rank, this.#ranks[second] as Rank]
     const first = one.findIndex((rank, i) => rank !== other[i])
     if (first === 0) return 'is of the group with the fewest instances'
     if (first === 1) return `runs the fewest of ${this.#request.spread} (${one[1]})`
     if (first === 2) {
-      const here = this.#census.present((this.#rooms[best] as Room).place.agentId, this.#peers)
+      const here = this.#census.present((this.#capacities[best] as Capacity).place.agentId, this.#peers)
       return `runs ${here.slice(0, 3).join(', ')}, with which it exchanges records`
     }
     return first === 3 ? 'is the tightest fit' : 'is the first of equals'
@@ -310,19 +311,19 @@ function beyondAll(need: Resources, machines: readonly Resources[]): string | un
   return undefined
 }
 
-function whyNot(request: Request, rooms: readonly Room[], census: Census): string {
+function whyNot(request: Request, capacities: readonly Capacity[], census: Census): string {
   const offersBarred = new Map<string, number>()
   let best: Miss | undefined
   /** By machine that is allowed: its resources, including those in use. */
   const whole = new Map<string, Resources>()
-  for (const room of rooms) {
-    const barrier = forbidden(request, room.place, census)
+  for (const capacity of capacities) {
+    const barrier = forbidden(request, capacity.place, census)
     if (barrier !== undefined)
-      offersBarred.set(barrier.text, (offersBarred.get(barrier.text) ?? 0) + room.offers)
+      offersBarred.set(barrier.text, (offersBarred.get(barrier.text) ?? 0) + capacity.offers)
     else {
-      const { agentId } = room.place
-      whole.set(agentId, plus(whole.get(agentId) ?? census.taken(agentId), room.free))
-      const miss = missing(request.resources, room.free)
+      const { agentId } = capacity.place
+      whole.set(agentId, plus(whole.get(agentId) ?? census.taken(agentId), capacity.free))
+      const miss = missing(request.resources, capacity.free)
       if (miss !== undefined && (best === undefined || miss.size < best.size)) best = miss
     }
   }
