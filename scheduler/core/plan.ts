@@ -18,7 +18,7 @@ import { settleSlots } from './instances/slots.ts'
 import { assignShares } from './partitions/ownership.ts'
 import { joinRunners } from './placement/joining.ts'
 import { launchWaiting } from './placement/launching.ts'
-import { makeWay } from './placement/making-room.ts'
+import { preempt } from './placement/preemption.ts'
 import { warmTasks } from './placement/warm.ts'
 import { conclude, dropOrphanedCommands } from './removal.ts'
 import { watchCanary } from './rollout/canary.ts'
@@ -60,7 +60,7 @@ export function plan(draft: Draft, isAll: boolean, settled: ReadonlySet<string> 
       assignShares(draft, draft.fn(name), draft.state.active.get(name) ?? [])
   }
   tellAll(draft, scope)
-  makeWay(draft, launchWaiting(draft, whoWaits(draft, names, all)))
+  preempt(draft, launchWaiting(draft, whoWaits(draft, names, all)))
   // Besides the functions in scope: those for which this plan launched something, or made room.
   for (const name of new Set([...names, ...draft.touched().map((fn) => fn.name)].sort())) {
     const active = draft.state.active.get(name) ?? []

@@ -317,7 +317,7 @@ function askForOffers(draft: Draft, names: readonly string[], waiting: readonly 
       draft.act({ kind: 'wantOffers', wanted: true })
       state.offersWanted = true
       state.revivedAtMs = draft.nowMs
-      for (const name of asked.keys()) draft.wakeAt(name, draft.nowMs + timings.makeRoomMs) // MR1 of making-room.ts
+      for (const name of asked.keys()) draft.wakeAt(name, draft.nowMs + timings.makeRoomMs) // MR1 of preemption.ts
     }
     for (const { slot } of waiting) slot.why ??= 'it waits for an offer'
     draft.wakeAt(undefined, state.revivedAtMs + timings.reviveAgainMs)

@@ -1,80 +1,74 @@
 /**
- * Pre-emption: which runners give way when the cluster is full and something more important waits. Pure.
+ * Preemption: drains less important runners for a request that has waited long enough (victims.ts says which).
  *
- *   PE1. Only strictly less important runners give way.
- *   PE2. All of them are on one agent, and each is needed: without any one of them the room would not suffice.
- *   PE3. Among the agents, the one is chosen whose runners are least important, then the one where the fewest give
- *        way.
+ *   MR1. It has waited `makeRoomMs` since offers were asked for: there may be room that was not offered yet.
+ *   MR2. Nobody gives way on an agent where a runner is ending already: that may be room enough.
  * Design: docs/design/0021-placement.md
  * @module
  */
-import type { Resources } from '../../engine.ts'
-import type { Place } from '../state/state.ts'
-import type { Census } from './census.ts'
-import { forbidden, type Request } from './placement.ts'
-import { fits, minus, plus } from './resources.ts'
+import type { Draft } from '../state/draft.ts'
+import type { Task } from '../state/state.ts'
+import { drain, kill } from '../state/stopping.ts'
+import { timings } from '../state/timings.ts'
+import { Census } from './census.ts'
+import { type Party, residentsOf } from './launching.ts'
+import { noResources } from './resources.ts'
+import { type AgentTasks, chooseVictims } from './victims.ts'
 
-/** An agent, with the resources that it last had free. */
-export interface Ground extends Place {
-  readonly free: Resources
-  readonly tenants: readonly Tenant[]
-}
-
-/** A runner that might give way. */
-export interface Tenant {
-  readonly taskId: string
-  /** The priority of its most important instance. */
-  readonly priority: number
-  readonly resources: Resources
-}
-
-/**
- * The runners that give way so that the request has room. Undefined if no agent can make room, or if one has room
- * already.
- */
-export function makeRoom(
-  request: Request,
-  grounds: readonly Ground[],
-  census: Census,
-): { readonly place: Place; readonly goes: readonly Tenant[] } | undefined {
-  let best: { readonly place: Place; readonly goes: readonly Tenant[]; readonly priority: number } | undefined
-  for (const ground of grounds) {
-    if (forbidden(request, ground, census) !== undefined) continue
-    if (fits(request.resources, ground.free)) return undefined // its offer is on its way
-    const goes = whoGoes(request, ground)
-    if (goes === undefined) continue
-    const priority = Math.max(...goes.map((tenant) => tenant.priority))
-    if (
-      best === undefined ||
-      priority < best.priority ||
-      (priority === best.priority && goes.length < best.goes.length)
-    )
-      best = { place: ground, goes, priority }
+/** Drains less important runners for a request that has waited long enough. */
+export function preempt(draft: Draft, waiting: readonly Party[]): void {
+  for (const party of [...waiting].sort((a, b) => b.priority - a.priority)) {
+    if (party.priority === 0) return
+    const slots = party.members.map(({ slot }) => slot)
+    if (slots.every(({ isDouble }) => isDouble)) continue // the instances that they are to replace still work
+    const askedMs = Math.max(draft.state.revivedAtMs, ...slots.map((slot) => slot.sinceMs))
+    const roomMs = Math.max(0, ...slots.map((slot) => slot.roomUntilMs ?? 0))
+    const owner = party.members[0]!.fn.name
+    if (!draft.isDue(owner, Math.max(askedMs + timings.makeRoomMs, roomMs))) continue // MR1
+    const chosen = chooseVictims(party, agentsWithTasks(draft), new Census(residentsOf(draft)))
+    if (chosen === undefined) continue
+    const { hostname } = chosen.place
+    for (const slot of slots) {
+      slot.roomUntilMs = draft.nowMs + timings.roomComesMs
+      slot.why = `room is made for it on ${hostname}; ${slot.why ?? ''}`
+    }
+    draft.wakeAt(owner, draft.nowMs + timings.roomComesMs)
+    const why = `it makes room for ${party.id}, which is more important`
+    for (const { taskId } of chosen.victims) {
+      const task = draft.task(taskId) as Task
+      for (const { slot } of draft.seated(task)) drain(draft, slot, task, why)
+      // A packed runner ends as a whole too: otherwise its instances would join it again.
+      if (task.killedAtMs === undefined) kill(draft, task)
+    }
   }
-  return best
 }
 
-/** The runners on one agent that give way; undefined if even all of them would not free enough. */
-function whoGoes(request: Request, { free, tenants }: Ground): readonly Tenant[] | undefined {
-  const going: Tenant[] = []
-  let room = free
-  const byWeight = tenants
-    .filter((tenant) => tenant.priority < request.priority)
-    .sort((a, b) => a.priority - b.priority || b.resources.cpus - a.resources.cpus || order(a, b))
-  for (const tenant of byWeight) {
-    if (fits(request.resources, room)) break
-    going.push(tenant)
-    room = plus(room, tenant.resources)
-  }
-  if (!fits(request.resources, room)) return undefined
-  // Spare those that are not needed after all, the most important first.
-  for (const tenant of [...going].reverse()) {
-    const without = minus(room, tenant.resources)
-    if (going.length === 1 || !fits(request.resources, without)) continue
-    going.splice(going.indexOf(tenant), 1)
-    room = without
-  }
-  return going
+/** The agents on which a runner could give way (MR2). */
+function agentsWithTasks(draft: Draft): AgentTasks[] {
+  const byAgent = Map.groupBy(draft.tasks.values(), (task) => task.document.agentId)
+  const empty = [...draft.state.agents.values()]
+    .filter(({ agentId, seenAtMs }) => !byAgent.has(agentId) && draft.nowMs - seenAtMs < timings.agentSeenMs)
+    .map((seen) => ({ ...seen, tasks: [] }))
+  const lived = [...byAgent].flatMap(([agentId, here]) => {
+    if (here.some((task) => isLeaving(draft, task))) return []
+    const { hostname, attributes = {} } = here[0]!.document
+    const seen = draft.state.agents.get(agentId)
+    const free =
+      seen !== undefined && draft.nowMs - seen.seenAtMs < timings.agentSeenMs ? seen.free : noResources
+    const tasks = here.map((task) => ({
+      taskId: task.document.taskId,
+      priority: Math.max(0, ...task.seats.map((seat) => priorityOf(draft, seat.function))),
+      resources: task.document.resources,
+    }))
+    return [{ agentId, hostname, attributes, free, tasks }]
+  })
+  return [...lived, ...empty]
 }
 
-const order = (a: Tenant, b: Tenant) => (a.taskId < b.taskId ? -1 : 1)
+function isLeaving(draft: Draft, task: Readonly<Task>): boolean {
+  return task.killedAtMs !== undefined || draft.seated(task).some(({ slot }) => slot.phase === 'draining')
+}
+
+function priorityOf(draft: Draft, name: string): number {
+  return draft.wantedVersion(name)?.manifest.placement?.priority ?? 0
+}
