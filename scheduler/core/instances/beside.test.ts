@@ -291,7 +291,7 @@ test('no instance is ended to make room while the cluster is away, or shortly af
   assert.deepEqual(shown(world), ['fn-2 v2 8', 'fn-3 v2 8'])
 })
 
-test('doubles never make less important instances give way', () => {
+test('replacements never make less important instances give way', () => {
   const world = new World(1)
   world.connect()
   world.deploy('low', of(1))

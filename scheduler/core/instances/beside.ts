@@ -33,7 +33,7 @@ export interface Beside {
   /** The indexes that have the shares, or should get them. */
   readonly active: readonly number[]
   /** The indexes of new instances that start beside these. */
-  readonly doubles: readonly number[]
+  readonly replacements: readonly number[]
   /** Old instances: they keep their version until others have their shares. */
   readonly old: readonly Slot[]
 }
@@ -63,13 +63,13 @@ export function besideOf(
   const holders = old.filter((slot) => sharesOf(slot) > 0)
   const held = (holders.length > 0 ? holders : old.slice(0, count)).map(({ index }) => index)
   const kept = fresh.slice(0, Math.max(0, count - held.length))
-  const doubles = fresh.slice(kept.length)
-  const slots = doubles.map((index) => staying.find((slot) => slot.index === index))
+  const replacements = fresh.slice(kept.length)
+  const slots = replacements.map((index) => staying.find((slot) => slot.index === index))
   const isMoving = slots.some((slot) => slot?.seat !== undefined && sharesOf(slot) > 0) // BE2
   const areThere = slots.every((slot) => slot !== undefined && isAtWork(draft, fn, slot)) // BE1
-  if (isMoving || areThere) return { active: fresh, doubles: [], old }
+  if (isMoving || areThere) return { active: fresh, replacements: [], old }
   giveUp(draft, fn, slots, old)
-  return { active: [...held, ...kept].sort((a, b) => a - b), doubles, old }
+  return { active: [...held, ...kept].sort((a, b) => a - b), replacements, old }
 }
 
 /** The status text of an instance that is being replaced, or that replaces another. */
@@ -78,10 +78,10 @@ export function besideText(
   fn: Readonly<FunctionState>,
   slot: Readonly<Slot>,
 ): string | undefined {
-  if (slot.isDouble) return 'it starts beside those whose partitions it is to take over'
+  if (slot.isReplacement) return 'it starts beside those whose partitions it is to take over'
   if (slot.keeps === undefined) return undefined
   const version = draft.wantedVersion(fn.name)?.version
-  const waiting = fn.slots.find((other) => other.isDouble && other.phase === 'waiting')
+  const waiting = fn.slots.find((other) => other.isReplacement && other.phase === 'waiting')
   if (waiting === undefined)
     return `an instance of version ${version} takes its partitions over, and then it ends`
   return `it works on until version ${version}, which is to take its partitions over, has room: ${waiting.why ?? 'it waits for an offer'}`
@@ -98,11 +98,11 @@ function sharesOf({ seat }: Slot): number {
 function giveUp(
   draft: Draft,
   fn: FunctionState,
-  doubles: readonly (Slot | undefined)[],
+  replacements: readonly (Slot | undefined)[],
   old: readonly Slot[],
 ): void {
   if (!draft.state.engineUp) return
-  for (const slot of doubles) {
+  for (const slot of replacements) {
     if (slot?.phase !== 'waiting') continue
     const untilMs = Math.max(slot.sinceMs, draft.state.engineSinceMs) + timings.besideMs
     if (draft.nowMs < untilMs) {
@@ -111,7 +111,7 @@ function giveUp(
     }
     const wanted = draft.wantedVersion(fn.name)
     if (wanted === undefined || fn.crowded === wanted.version) return
-    if (!haveRoomThen(draft, fn.name, wanted.manifest, doubles.length, old)) {
+    if (!haveRoomThen(draft, fn.name, wanted.manifest, replacements.length, old)) {
       draft.wakeAt(fn.name, draft.nowMs + timings.besideMs)
       return
     }

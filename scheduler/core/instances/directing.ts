@@ -50,7 +50,7 @@ function whyChange(
   active: readonly number[],
 ): string | undefined {
   const version = draft.versionAt(fn.name, slot.index)
-  const isWanted = active.includes(slot.index) || slot.isDouble === true
+  const isWanted = active.includes(slot.index) || slot.isReplacement === true
   if (isWanted) delete slot.retiringSinceMs
   // If the version's document has not been read yet, the instance stays, unless the function was deleted.
   if (version === undefined && isUnwanted(draft.state.wanted.functions.get(fn.name)))

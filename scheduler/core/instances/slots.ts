@@ -26,7 +26,7 @@ export function settleSlots(draft: Draft, fn: FunctionState): number[] {
   const lowest = beside?.active ?? wantedIndexes(staying, rest, leaving)
   const homes = keptHomes(draft, fn)?.filter((index) => !leaving.has(index)) ?? []
   const indexes = [...new Set([...lowest, ...homes])].sort((a, b) => a - b)
-  const wanted = new Set([...indexes, ...(beside?.doubles ?? [])])
+  const wanted = new Set([...indexes, ...(beside?.replacements ?? [])])
   fn.slots = fn.slots.filter(
     (slot) => slot.seat !== undefined || wanted.has(slot.index) || leaving.has(slot.index),
   )
@@ -36,10 +36,10 @@ export function settleSlots(draft: Draft, fn: FunctionState): number[] {
   }
   fn.slots.sort((a, b) => a.index - b.index)
   for (const slot of fn.slots) {
-    delete slot.isDouble
+    delete slot.isReplacement
     delete slot.keeps
     if (slot.seat !== undefined && slot.phase !== 'draining') delete slot.isReplaced
-    if (beside?.doubles.includes(slot.index)) slot.isDouble = true
+    if (beside?.replacements.includes(slot.index)) slot.isReplacement = true
     if (slot.seat === undefined || !beside?.old.includes(slot)) continue
     slot.keeps = slot.seat.document.version
     if (!indexes.includes(slot.index)) slot.isReplaced = true
@@ -59,7 +59,7 @@ export function readersOf(fn: Readonly<FunctionState>, active: readonly number[]
 
 /** Whether a slot is about to be removed. */
 export function isRetiring(slot: Readonly<Slot>, active: readonly number[]): boolean {
-  if (active.includes(slot.index) || slot.isDouble) return false
+  if (active.includes(slot.index) || slot.isReplacement) return false
   return slot.seat === undefined || slot.phase === 'draining'
 }
 

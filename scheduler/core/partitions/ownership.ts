@@ -86,7 +86,7 @@ export function giverOf(fn: FunctionState, { share, task, instance }: Awaited): 
  */
 function newPromises(draft: Draft, fn: FunctionState, homeOf: Homes, slot: Slot): Awaited[] {
   if (!isAtWork(draft, fn, slot)) return []
-  const isEarly = fn.slots.some(({ isDouble }) => isDouble) // BE1
+  const isEarly = fn.slots.some(({ isReplacement }) => isReplacement) // BE1
   return fn.slots.flatMap((other) => {
     const { seat } = other
     if (other === slot || seat === undefined || !isAtWork(draft, fn, other)) return []

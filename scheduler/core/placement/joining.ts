@@ -10,10 +10,10 @@ import { type Draft, nameOf } from '../state/draft.ts'
 import type { FunctionState, Slot, Task } from '../state/state.ts'
 import { Census } from './census.ts'
 import { residentsOf, wantOf } from './launching.ts'
+import { seatDocument } from './new-seat.ts'
 import { resourcesOf, type Sharing, sharingOf } from './packs.ts'
 import { forbidden } from './placement.ts'
 import { fits, minus } from './resources.ts'
-import { seatDocument } from './seating.ts'
 
 /** @param names The functions to look at. */
 export function joinRunners(draft: Draft, names: readonly string[]): void {
@@ -22,7 +22,7 @@ export function joinRunners(draft: Draft, names: readonly string[]): void {
     const indexes = draft.state.active.get(name) ?? []
     const fn = draft.fn(name)
     for (const slot of fn.slots) {
-      if (slot.phase !== 'waiting' || !(indexes.includes(slot.index) || slot.isDouble)) continue
+      if (slot.phase !== 'waiting' || !(indexes.includes(slot.index) || slot.isReplacement)) continue
       const version = draft.versionAt(name, slot.index)
       if (version === undefined) continue
       const sharing = sharingOf(version, slot)

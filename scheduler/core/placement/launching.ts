@@ -2,7 +2,7 @@
  * Launching: gives the offers at hand to waiting instances, and declines the rest at once (CC4).
  *
  * Waiting packed instances are put together, up to the number that a runner is made for. If such a runner fits
- * nowhere, it is tried with less room, and finally in smaller parties.
+ * nowhere, it is tried with less room, and finally in smaller requests.
  * @module
  */
 import type { TaskDocument, VersionDocument } from '../../../infra/store/index.ts'
@@ -15,10 +15,10 @@ import type { Launch } from '../state/protocol.ts'
 import type { AgentSeen, FunctionState, Slot, Task, Wanted } from '../state/state.ts'
 import { timings } from '../state/timings.ts'
 import type { Resident } from './census.ts'
+import { seatDocument } from './new-seat.ts'
 import { resourcesOf, type Sharing, sharingOf } from './packs.ts'
 import { capacityKey, type Placement, type PlacementAnswer, place, type Request } from './placement.ts'
 import { minus, noResources, plus, times } from './resources.ts'
-import { seatDocument } from './seating.ts'
 import type { Want } from './want.ts'
 
 export interface Waiting {
@@ -29,27 +29,27 @@ export interface Waiting {
 }
 
 /** A runner to launch, with its first instances. */
-export interface Party extends Request {
+export interface LaunchRequest extends Request {
   readonly members: readonly Waiting[]
   readonly room: number
 }
 
-type PlacedParty = Placement & { readonly request: Party }
+type PlacedLaunch = Placement & { readonly request: LaunchRequest }
 
 /**
  * @param names The functions to look at, sorted. If there are offers, this includes every function with waiting
  *   instances.
- * @returns The parties that still wait.
+ * @returns The requests that still wait.
  */
-export function launchWaiting(draft: Draft, names: readonly string[]): Party[] {
+export function launchWaiting(draft: Draft, names: readonly string[]): LaunchRequest[] {
   const { active } = draft.state
   const waiting = draft.state.engineUp ? waitingSlots(draft, names) : []
-  const parties = waiting.length === 0 ? [] : partiesOf(waiting, peersOf(draft.state.wanted))
+  const requests = waiting.length === 0 ? [] : launchRequestsOf(waiting, peersOf(draft.state.wanted))
   const offers = [...draft.state.offers.values()]
   if (offers.length > 0) {
-    const answer = place(parties, offers, residentsOf(draft), budgetOf(draft))
+    const answer = place(requests, offers, residentsOf(draft), budgetOf(draft))
     remember(draft, answer)
-    launchOn(draft, answer.placed as readonly PlacedParty[], active)
+    launchOn(draft, answer.placed as readonly PlacedLaunch[], active)
     for (const { fn, slot } of waiting) {
       const why = answer.unplaced.get(nameOf(fn, slot))
       if (why !== undefined && !isSameReason(why, slot.why)) draft.enter(slot, 'waiting', why)
@@ -60,7 +60,7 @@ export function launchWaiting(draft: Draft, names: readonly string[]): Party[] {
     names,
     waiting.filter(({ slot }) => slot.phase === 'waiting'),
   )
-  return parties.filter(({ members }) => members.some(({ slot }) => slot.phase === 'waiting'))
+  return requests.filter(({ members }) => members.some(({ slot }) => slot.phase === 'waiting'))
 }
 
 /**
@@ -80,7 +80,7 @@ function waitingSlots(draft: Draft, names: readonly string[]): Waiting[] {
   for (const name of names) {
     const indexes = draft.state.active.get(name) ?? []
     const isWaiting = (slot: Readonly<Slot>) =>
-      slot.phase === 'waiting' && (indexes.includes(slot.index) || slot.isDouble === true)
+      slot.phase === 'waiting' && (indexes.includes(slot.index) || slot.isReplacement === true)
     if (draft.functions.get(name)?.slots.some(isWaiting) !== true) continue
     const fn = draft.fn(name)
     for (const slot of fn.slots.filter(isWaiting)) {
@@ -177,48 +177,53 @@ export function wantOf(manifest: Manifest, count: number, peers: readonly string
 }
 
 /** Groups the waiting instances that may share a runner and require the same of their agent. */
-function partiesOf(waiting: readonly Waiting[], peers: ReadonlyMap<string, readonly string[]>): Party[] {
+function launchRequestsOf(
+  waiting: readonly Waiting[],
+  peers: ReadonlyMap<string, readonly string[]>,
+): LaunchRequest[] {
   const alike = Map.groupBy(waiting, ({ fn, slot, sharing, version }) =>
     sharing === undefined
       ? nameOf(fn, slot)
       : `${sharing.group}#${sharing.failures}#${JSON.stringify(version.manifest.placement)}`,
   )
   return [...alike.values()].flatMap((all) => {
-    const parties: Party[] = []
+    const requests: LaunchRequest[] = []
     for (let at = 0; at < all.length; ) {
       const room = all[at]!.sharing?.room ?? 1
-      parties.push(partyOf(all.slice(at, at + room), room, peers))
+      requests.push(launchRequestOf(all.slice(at, at + room), room, peers))
       at += room
     }
-    return parties
+    return requests
   })
 }
 
-function partyOf(
+function launchRequestOf(
   members: readonly Waiting[],
   room: number,
   peers: ReadonlyMap<string, readonly string[]>,
-): Party {
+): LaunchRequest {
   const { fn, slot, version, sharing } = members[0]!
   const { resources } = version.manifest
   const byFunction = Map.groupBy(members, (member) => member.fn.name)
   const wants = [...byFunction].map(([name, some]) =>
     wantOf(some[0]!.version.manifest, some.length, peers.get(name) ?? []),
   )
-  const party = {
+  const request = {
     ...{ id: nameOf(fn, slot), wants, members, room },
     priority: version.manifest.placement?.priority ?? 0,
   }
-  if (sharing === undefined) return { ...party, spread: fn.name, resources, alike: version }
+  if (sharing === undefined) return { ...request, spread: fn.name, resources, alike: version }
   const needs: Resources = resourcesOf(members.map((member) => member.version.manifest.resources))
-  const smaller = (): Party[] => {
+  const smaller = (): LaunchRequest[] => {
     if (room > members.length)
-      return [partyOf(members, Math.max(members.length, Math.floor(room / 2)), peers)]
+      return [launchRequestOf(members, Math.max(members.length, Math.floor(room / 2)), peers)]
     const half = Math.ceil(members.length / 2)
-    return [members.slice(0, half), members.slice(half)].map((part) => partyOf(part, part.length, peers))
+    return [members.slice(0, half), members.slice(half)].map((part) =>
+      launchRequestOf(part, part.length, peers),
+    )
   }
   return {
-    ...party,
+    ...request,
     spread: sharing.group,
     resources: plus(needs, times(resources, room - members.length)),
     ...(room > 1 ? { smaller } : {}),
@@ -227,7 +232,7 @@ function partyOf(
 
 function launchOn(
   draft: Draft,
-  placed: readonly PlacedParty[],
+  placed: readonly PlacedLaunch[],
   active: ReadonlyMap<string, readonly number[]>,
 ): void {
   const byCapacity = Map.groupBy(draft.state.offers.values(), capacityKey)
@@ -240,7 +245,7 @@ function launchOn(
       unused.push(...offerIds)
       continue
     }
-    draft.act({ kind: 'launch', offerIds, launches: here.map((party) => launch(draft, party, active)) })
+    draft.act({ kind: 'launch', offerIds, launches: here.map((each) => launch(draft, each, active)) })
   }
   if (unused.length > 0) draft.act({ kind: 'decline', offerIds: unused })
   draft.state.offers = new Map()
@@ -249,7 +254,7 @@ function launchOn(
 /** Writes the task and its seats to the store, under an id that was never used, and then launches it (CC1). */
 function launch(
   draft: Draft,
-  { request, place: { agentId, hostname, attributes }, why }: PlacedParty,
+  { request, place: { agentId, hostname, attributes }, why }: PlacedLaunch,
   active: ReadonlyMap<string, readonly number[]>,
 ): Launch {
   const { members, room, resources } = request
@@ -279,9 +284,9 @@ function launch(
   for (const [nth, member] of members.entries()) {
     const { version } = member
     const { name } = member.fn
-    const seating = { ...member, taskId, epoch: nth === 0 ? epoch : draft.nextEpoch(name) }
+    const newSeat = { ...member, taskId, epoch: nth === 0 ? epoch : draft.nextEpoch(name) }
     const shares = freeShares(draft, member.fn, version.manifest, active.get(name) ?? [], member.slot)
-    draft.sit(member.slot, task, seatDocument(draft, { ...seating, shares }))
+    draft.sit(member.slot, task, seatDocument(draft, { ...newSeat, shares }))
     draft.enter(member.slot, 'launching')
     delete member.slot.roomUntilMs
     const message = `${nameOf(member.fn, member.slot)} v${version.version} goes to ${hostname}`

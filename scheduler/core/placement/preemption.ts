@@ -11,21 +11,21 @@ import type { Task } from '../state/state.ts'
 import { drain, kill } from '../state/stopping.ts'
 import { timings } from '../state/timings.ts'
 import { Census } from './census.ts'
-import { type Party, residentsOf } from './launching.ts'
+import { type LaunchRequest, residentsOf } from './launching.ts'
 import { noResources } from './resources.ts'
 import { type AgentTasks, chooseVictims } from './victims.ts'
 
 /** Drains less important runners for a request that has waited long enough. */
-export function preempt(draft: Draft, waiting: readonly Party[]): void {
-  for (const party of [...waiting].sort((a, b) => b.priority - a.priority)) {
-    if (party.priority === 0) return
-    const slots = party.members.map(({ slot }) => slot)
-    if (slots.every(({ isDouble }) => isDouble)) continue // the instances that they are to replace still work
+export function preempt(draft: Draft, waiting: readonly LaunchRequest[]): void {
+  for (const request of [...waiting].sort((a, b) => b.priority - a.priority)) {
+    if (request.priority === 0) return
+    const slots = request.members.map(({ slot }) => slot)
+    if (slots.every(({ isReplacement }) => isReplacement)) continue // the instances that they are to replace still work
     const askedMs = Math.max(draft.state.revivedAtMs, ...slots.map((slot) => slot.sinceMs))
     const roomMs = Math.max(0, ...slots.map((slot) => slot.roomUntilMs ?? 0))
-    const owner = party.members[0]!.fn.name
+    const owner = request.members[0]!.fn.name
     if (!draft.isDue(owner, Math.max(askedMs + timings.makeRoomMs, roomMs))) continue // MR1
-    const chosen = chooseVictims(party, agentsWithTasks(draft), new Census(residentsOf(draft)))
+    const chosen = chooseVictims(request, agentsWithTasks(draft), new Census(residentsOf(draft)))
     if (chosen === undefined) continue
     const { hostname } = chosen.place
     for (const slot of slots) {
@@ -33,7 +33,7 @@ export function preempt(draft: Draft, waiting: readonly Party[]): void {
       slot.why = `room is made for it on ${hostname}; ${slot.why ?? ''}`
     }
     draft.wakeAt(owner, draft.nowMs + timings.roomComesMs)
-    const why = `it makes room for ${party.id}, which is more important`
+    const why = `it makes room for ${request.id}, which is more important`
     for (const { taskId } of chosen.victims) {
       const task = draft.task(taskId) as Task
       for (const { slot } of draft.seated(task)) drain(draft, slot, task, why)

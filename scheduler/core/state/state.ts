@@ -128,7 +128,7 @@ export interface Slot {
   /** The version that its runner reported as working, off trial, under an assignment of this leader. */
   heardVersion?: number
   /** It starts beside the instances that it is to replace (beside.ts). */
-  isDouble?: true
+  isReplacement?: true
   /** The version that it keeps until others have its shares (beside.ts). */
   keeps?: number
   /** Others replace it: after its end the slot is removed. */

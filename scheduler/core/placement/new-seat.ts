@@ -1,12 +1,12 @@
 /**
- * Seating: the document of a new seat, written down before the task is launched or told of it (CC1).
+ * NewSeat: the document of a new seat, written down before the task is launched or told of it (CC1).
  * @module
  */
 import type { SeatDocument, VersionDocument } from '../../../infra/store/index.ts'
 import type { Draft } from '../state/draft.ts'
 import { type FunctionState, instanceId, type Slot } from '../state/state.ts'
 
-export interface Seating {
+export interface NewSeat {
   readonly fn: FunctionState
   readonly slot: Slot
   readonly version: VersionDocument
@@ -17,7 +17,7 @@ export interface Seating {
 
 export function seatDocument(
   draft: Draft,
-  { fn, slot, version, shares, taskId, epoch }: Seating,
+  { fn, slot, version, shares, taskId, epoch }: NewSeat,
 ): SeatDocument {
   return {
     schema: 1,
