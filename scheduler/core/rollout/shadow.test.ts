@@ -46,6 +46,12 @@ test('a shadow runs beside all instances for its time; then the good version is 
   assert.deepEqual([instances, instancesOf, evidence.missed.behind], [2, 2, 20])
 })
 
+test('a function with ports can have a shadow: the ports that it has count', () => {
+  const world = begun({ ...manifest, resources: { cpus: 0.5, ports: 1 } })
+  world.settle(2)
+  assert.deepEqual(told(world), ['v1, v2 as a shadow', 'v1, v2 as a shadow'])
+})
+
 test('a shadow that ends in one instance has failed, with the reason', () => {
   const world = begun(manifest)
   world.settle(2)

@@ -30,6 +30,5 @@ export function shadowOf(wanted: WantedFunction | undefined): WantedShadow | und
   const { document, version, good } = candidate
   const at = document.shadow?.version === version.version ? document.shadow : undefined
   if (at?.promoted === true) return undefined
-  const { cpus, memMib, diskMib } = good.manifest.resources
-  return { version, good, rules, at, refused: drainReason(good, version, { cpus, memMib, diskMib }) }
+  return { version, good, rules, at, refused: drainReason(good, version, good.manifest.resources) }
 }

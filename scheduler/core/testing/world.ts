@@ -39,7 +39,7 @@ export interface Runner {
 
 /** The inputs of the simulation's functions that are not broadcast. */
 const keyedInputs = ['in']
-const agentResources: Resources = { cpus: 4, memMib: 4096, diskMib: 4096 }
+const agentResources: Resources = { cpus: 4, memMib: 4096, diskMib: 4096, ports: 100 }
 
 export class World {
   nowMs = 1_000_000
@@ -202,14 +202,15 @@ export class World {
   }
 
   free(agentId: string): Resources {
-    let { cpus, memMib, diskMib } = this.agents.get(agentId) as Resources
+    let { cpus, memMib, diskMib, ports = 0 } = this.agents.get(agentId) as Resources
     for (const runner of this.runners.values()) {
       if (runner.document.agentId !== agentId) continue
       cpus -= runner.document.resources.cpus
       memMib -= runner.document.resources.memMib
       diskMib -= runner.document.resources.diskMib
+      ports -= runner.document.resources.ports ?? 0
     }
-    return { cpus, memMib, diskMib }
+    return { cpus, memMib, diskMib, ports }
   }
 
   /** Delivers the first update, if there is a connection. */
