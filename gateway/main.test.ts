@@ -78,24 +78,31 @@ test('main ends with its parent process if asked to', async () => {
   assert.deepEqual(await exited, [0, null])
 })
 
-test('main exits 2 with one line if its port is taken, or its token is missing or short', async () => {
+test('main exits 2, with the code in one line of its log, if its port is taken, or its token is missing or short', async () => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as { port: number }
   await writeFile(join(dir, 'short'), 'short')
-  const attempts: [Record<string, string>, RegExp][] = [
-    [{ CONCORD_GATEWAY_PORT: String(port) }, new RegExp(`${port}: another program does`)],
+  const configuration = 'ERR_GATEWAY_CONFIGURATION'
+  const attempts: [Record<string, string>, string, RegExp][] = [
+    [
+      { CONCORD_GATEWAY_PORT: String(port) },
+      'ERR_GATEWAY_PORT_TAKEN',
+      new RegExp(`${port}: another program does`),
+    ],
     [
       { CONCORD_GATEWAY_TOKEN_FILE: join(dir, 'absent') },
+      configuration,
       /Cannot read the token.*CONCORD_GATEWAY_TOKEN_FILE/,
     ],
-    [{ CONCORD_GATEWAY_TOKEN_FILE: join(dir, 'short') }, /at least 16 characters/],
+    [{ CONCORD_GATEWAY_TOKEN_FILE: join(dir, 'short') }, configuration, /at least 16 characters/],
   ]
-  for (const [env, message] of attempts) {
+  for (const [env, expected, message] of attempts) {
     const { code, out, err } = await failure(start(env))
-    const plain = err.split('\n').filter((line) => line !== '' && !line.startsWith('{'))
-    assert.deepEqual([code, out, plain.length], [2, '', 1], err)
-    assert.match(plain[0]!, message)
+    assert.deepEqual([code, out], [2, ''], err)
+    const last = JSON.parse(err.trimEnd().split('\n').at(-1)!)
+    assert.deepEqual([last.level, last.name, last.code], ['fatal', 'gateway', expected])
+    assert.match(last.msg, message)
   }
   server.close()
 })

@@ -12,11 +12,10 @@ import { openAssets, openBundles } from '../infra/bundles/index.ts'
 import { type BusOptions, connectBus, connectWire, readTls } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import { loadConfig } from '../infra/config/index.ts'
-import { askedToEnd, exitCodeOf } from '../infra/ending.ts'
+import { askedToEnd, exitCodeOf, sayFatal } from '../infra/ending.ts'
 import { makeLog } from '../infra/log.ts'
 import { checkKey, openArchive } from '../infra/runner-archive/index.ts'
 import { openStore } from '../infra/store/index.ts'
-import { CodedError } from '../sdk/errors.ts'
 import { refuse } from './errors.ts'
 import { startGateway } from './gateway.ts'
 
@@ -92,7 +91,6 @@ try {
   await main()
   process.exit(0)
 } catch (error) {
-  if (!(error instanceof CodedError)) throw error
-  process.stderr.write(`${error.message}\n`)
+  sayFatal('gateway', error)
   process.exit(exitCodeOf(error))
 }

@@ -1,5 +1,6 @@
 /**
- * Ending: how a process of the platform is asked to end, and with which exit code it ends after an error.
+ * Ending: how a process of the platform is asked to end, and what it says and with which exit code it ends after an
+ * error.
  *
  *   EN1. Exit code 2 means that another start cannot succeed before somebody changes a setting or frees a port, so
  *        systemd does not restart the process (infra/deploy/systemd). Every other failure is 1.
@@ -13,6 +14,15 @@ const needsSomebody =
 /** The exit code after an error (EN1). */
 export function exitCodeOf(error: unknown): 1 | 2 {
   return error instanceof CodedError && needsSomebody.test(error.code) ? 2 : 1
+}
+
+/** Writes the error that ends the process to its log, whatever the log's level: the last line, with the code. */
+export function sayFatal(name: 'gateway' | 'scheduler', error: unknown): void {
+  const what =
+    error instanceof CodedError
+      ? { code: error.code, msg: error.message }
+      : { code: 'ERR_UNEXPECTED', msg: String(error), stack: (error as Error | undefined)?.stack }
+  process.stderr.write(`${JSON.stringify({ level: 'fatal', name, ...what })}\n`)
 }
 
 /**

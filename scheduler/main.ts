@@ -11,7 +11,7 @@
 import { connectBus, type NatsTls, readTls } from '../infra/bus/index.ts'
 import { systemClock } from '../infra/clock.ts'
 import { type Config, loadConfig } from '../infra/config/index.ts'
-import { askedToEnd, exitCodeOf } from '../infra/ending.ts'
+import { askedToEnd, exitCodeOf, sayFatal } from '../infra/ending.ts'
 import { type Log, makeLog } from '../infra/log.ts'
 import { makeRegistry, startMetricsServer } from '../infra/metrics.ts'
 import { openStore } from '../infra/store/index.ts'
@@ -149,9 +149,7 @@ try {
   await main()
 } catch (error) {
   if (!ending.signal.aborted) {
-    const code = error instanceof CodedError ? error.code : 'ERR_UNEXPECTED'
-    const message = error instanceof CodedError ? error.message : String((error as Error).stack ?? error)
-    process.stderr.write(`${JSON.stringify({ level: 'fatal', name: 'scheduler', code, msg: message })}\n`)
+    sayFatal('scheduler', error)
     process.exitCode = exitCodeOf(error)
   }
 }
