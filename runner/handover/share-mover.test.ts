@@ -155,6 +155,40 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
   assert.deepEqual(log, ['stored whole'])
 })
 
+test('ShareMover counts what goes unasked with a state of which the store has nothing (LV3 of leaving.ts)', async () => {
+  const lost: string[] = []
+  const nothing = (): void => undefined
+  const mover = new ShareMover(
+    {
+      ...{ namespace: 'n', clock: new ManualClock(), stopping: new AbortController().signal },
+      consumer: {
+        ...{ own: nothing, suspend: nothing, release: nothing },
+        giveUp(reason: string, isLost: (stream: string, partition: number) => boolean) {
+          for (const partition of [0, 1]) if (isLost('in', partition)) lost.push(`${reason} ${partition}`)
+        },
+      } as never as Consumer,
+      producer: { accepted: async () => undefined } as never as Producer,
+      isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
+      keeper: {
+        handOver: async () => undefined,
+        unstored: () => true,
+        take: async () => undefined,
+      } as never as StateKeeper,
+      ask: () => Promise.reject(new Error('it asks for nothing')),
+      between: (run) => run(),
+      drop: nothing,
+      endAside: async () => undefined,
+      lettersSafe: async () => true,
+      ...{ onOwn: nothing, onMoved: nothing, onTrouble: nothing },
+    },
+    assigned,
+    { ...givingOne, giving: [] },
+  )
+  mover.start()
+  await mover.reassign(assigned, { ...givingOne, epoch: 2, giving: [], partitions: { in: [0] } })
+  assert.deepEqual(lost, ['unstored 1'])
+})
+
 test('ShareMover announces partitions whenever it claims some, also those handed over by another instance', async () => {
   const log: string[] = []
   const taken = Promise.withResolvers<void>()

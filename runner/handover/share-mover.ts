@@ -182,6 +182,12 @@ export class ShareMover {
       if (isolate().isEnded) return Promise.resolve() // and so does the instance, which leaves all that it has
       await keeper?.handOver(consumer)
       if (stopping.aborted) return Promise.resolve() // all is left, with its state
+      const isLost = keeper?.unstored // LV3 of leaving.ts
+      if (isLost !== undefined)
+        consumer.giveUp(
+          'unstored',
+          (stream, p) => gone.get(stream)?.includes(p) === true && isLost(stream, p),
+        )
     }
     this.#owned = without(this.#owned, gone)
     isolate().keepPartitions(this.#arenas)
