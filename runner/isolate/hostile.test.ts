@@ -70,7 +70,7 @@ function armSpy() {
   replace(getPrototypeOf(Uint8Array)); replace(getPrototypeOf(Uint8Array.prototype))
   replace(getPrototypeOf([][Symbol.iterator]())); replace(getPrototypeOf(new Map().entries()))
   replace(globalThis)
-  const names = ['buffer', 'words', 'bytes', 'memory', 'input', 'control', 'outcome', 'then', 'get', 'set', 'value', 'writer', 'board']
+  const names = ['buffer', 'words', 'bytes', 'memory', 'input', 'control', 'outcome', 'then', 'get', 'set', 'value', 'writer', 'controlWords']
   for (let i = 0; i < 64; i++) names[names.length] = String(i)
   for (let i = 0; i < names.length; i++) {
     const name = names[i]

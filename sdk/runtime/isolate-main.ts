@@ -10,8 +10,8 @@
 import { CodedError } from '../errors.ts'
 import type { ErrorPolicy, StateFormat } from '../function.ts'
 import type { KeyShare } from '../wire/key-share.ts'
-import { AssetShelf } from './callback/asset-shelf.ts'
 import { checkDefinition } from './callback/definition.ts'
+import { LoadedAssets } from './callback/loaded-assets.ts'
 import type { Seam } from './callback/seam.ts'
 import { Engine } from './engine/engine.ts'
 import { ChaCha } from './globals/chacha.ts'
@@ -22,8 +22,8 @@ import { ReportBudget } from './outcome/report-budget.ts'
 import { Bytes, copyBytes, fromJson } from './realm/primordials.ts'
 import { type Input, inputOf, makeRoom } from './records/record.ts'
 import { inputBytes } from './shared/batch.ts'
-import { Board } from './shared/board.ts'
 import { ConsoleRing } from './shared/console-ring.ts'
+import { ControlWords } from './shared/control-words.ts'
 import { consoleBytes, type LogLevel } from './shared/layout.ts'
 import { MetricNames, metricNamesBytes } from './shared/metric-names.ts'
 import { TimerAtHand } from './shared/timer-at-hand.ts'
@@ -67,11 +67,11 @@ let chacha: ChaCha
 /** A batch that is processed in parts (runner/shadow/) continues its stream. */
 let lastBatch = 0
 let engine: Engine | undefined
-let board: Board
+let controlWords: ControlWords
 let writer: OutcomeWriter
 let inputRegion: SharedArrayBuffer
 let stateMemory: StateMemory
-let assets: AssetShelf
+let assets: LoadedAssets
 /** The batch, from shared memory. */
 let input: Input
 let reports: ReportBudget
@@ -86,16 +86,16 @@ export function boot(
   seed: ArrayBuffer,
 ): void {
   config = fromJson(json) as BootConfig
-  board = new Board(controlMemory)
+  controlWords = new ControlWords(controlMemory)
   const metrics = new MetricNames(inputMemory, inputBytes + consoleBytes)
-  writer = new OutcomeWriter(outcome, board, config.outputBytesPerRecord, metrics)
+  writer = new OutcomeWriter(outcome, controlWords, config.outputBytesPerRecord, metrics)
   inputRegion = inputMemory
   timerAtHand = new TimerAtHand(inputMemory, inputBytes + consoleBytes + metricNamesBytes)
   input = inputOf(new ArrayBuffer(0))
   reports = new ReportBudget()
   chacha = new ChaCha(new Uint8Array(seed))
-  assets = new AssetShelf(config.function, config.version)
-  const ring = new ConsoleRing(inputMemory, inputBytes, board)
+  assets = new LoadedAssets(config.function, config.version)
+  const ring = new ConsoleRing(inputMemory, inputBytes, controlWords)
   seam = {
     function: config.function,
     version: config.version,
@@ -108,7 +108,7 @@ export function boot(
     fillRandom: (bytes) => chacha.fill(bytes),
     print: (level, line) => ring.write(level, line, seam.nowMs),
   }
-  stateMemory = new StateMemory({ limitBytes: config.stateBytesMax, board, clock: seam })
+  stateMemory = new StateMemory({ limitBytes: config.stateBytesMax, controlWords, clock: seam })
   installGlobals(globalThis, {
     seam,
     logLevel: config.logLevel,
@@ -178,7 +178,7 @@ export function define(exported: unknown): string {
       outputs: streams(config.outputs),
       input,
       writer,
-      board,
+      controlWords,
       timerAtHand,
       partitions: stateMemory.partitions(),
       openState: (partition) => stateMemory.open(partition),
@@ -270,7 +270,7 @@ export function takeOver(
 
 /** Between two batches: writes which timer is due first (timer-at-hand.ts). */
 export function showTimer(nowMs: number): number {
-  return guarded(() => engine!.atTimers(nowMs, (desk) => desk.show(nowMs)))
+  return guarded(() => engine!.atTimers(nowMs, (timers) => timers.show(nowMs)))
 }
 
 /**
@@ -285,7 +285,7 @@ export function changeTimer(
   nowMs: number,
 ): number {
   return guarded(() =>
-    engine!.atTimers(nowMs, (desk) => desk.change({ partition, key, timeMs }, isSet, nowMs)),
+    engine!.atTimers(nowMs, (timers) => timers.change({ partition, key, timeMs }, isSet, nowMs)),
   )
 }
 

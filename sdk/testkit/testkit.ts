@@ -13,8 +13,8 @@
 import type { Data, FunctionDefinition, StateFormat } from '../function.ts'
 import { policyOf, waitAfter } from '../manifest/policy.ts'
 import { type Arena, firstFormat, OwnSlabs, openArena } from '../runtime/arena/index.ts'
-import { AssetShelf } from '../runtime/callback/asset-shelf.ts'
 import { checkDefinition } from '../runtime/callback/definition.ts'
+import { LoadedAssets } from '../runtime/callback/loaded-assets.ts'
 import type { Seam } from '../runtime/callback/seam.ts'
 import { Engine } from '../runtime/engine/engine.ts'
 import { entriesOf } from '../runtime/outcome/outcome-reader.ts'
@@ -24,7 +24,7 @@ import { lineOf } from '../runtime/records/aside.ts'
 import { AsideList, type Waiting } from '../runtime/records/aside-list.ts'
 import { inputOf } from '../runtime/records/record.ts'
 import { type BatchFrame, inputBytes, writeBatch } from '../runtime/shared/batch.ts'
-import { Board } from '../runtime/shared/board.ts'
+import { ControlWords } from '../runtime/shared/control-words.ts'
 import { control, controlBytes, outcomeBytes, verdict } from '../runtime/shared/layout.ts'
 import { MetricNames, metricNamesBytes, readMetricName } from '../runtime/shared/metric-names.ts'
 import { firstArena, partitionOfArena } from '../wire/arenas.ts'
@@ -76,7 +76,7 @@ class Kit implements TestKit {
   readonly #jobs: (() => void)[] = []
   readonly #waiters: { resolve: () => void; reject: (error: unknown) => void }[] = []
   readonly #seam: Seam & { version: number }
-  readonly #board = new Board(new ArrayBuffer(controlBytes))
+  readonly #controlWords = new ControlWords(new ArrayBuffer(controlBytes))
   readonly #input = inputOf(new ArrayBuffer(inputBytes))
   readonly #log: Uint8Array<ArrayBuffer>
   readonly #writer: OutcomeWriter
@@ -105,10 +105,10 @@ class Kit implements TestKit {
     const outputBytes = options.outputBytesPerRecord ?? outputBytesDefault
     this.#log = new Uint8Array(outcomeBytes(outputBytes))
     const names = new MetricNames(this.#metricNames.buffer)
-    this.#writer = new OutcomeWriter(this.#log.buffer, this.#board, outputBytes, names)
+    this.#writer = new OutcomeWriter(this.#log.buffer, this.#controlWords, outputBytes, names)
     const { name } = checkDefinition(definition).metadata
     const version = options.version ?? 1
-    const assets = new AssetShelf(name, version)
+    const assets = new LoadedAssets(name, version)
     for (const [asset, content] of Object.entries(options.assets ?? {}))
       assets.add(asset, bytesOf(content).slice().buffer)
     this.#seam = {
@@ -272,7 +272,7 @@ class Kit implements TestKit {
       outputs: this.#streams,
       input: this.#input,
       writer: this.#writer,
-      board: this.#board,
+      controlWords: this.#controlWords,
       partitions: [...this.#states.keys()].filter((partition) => this.#states[partition] !== undefined),
       openState: (partition) => (this.#states[partition] ??= this.#openState()),
       onThrown: (thrown) => {
@@ -283,7 +283,7 @@ class Kit implements TestKit {
   }
 
   #openState(): Arena {
-    const commitWord = this.#board.commitWord(control.published)
+    const commitWord = this.#controlWords.commitWord(control.published)
     return openArena(new OwnSlabs(), { clock: this.#seam, commitWord })
   }
 
@@ -388,7 +388,7 @@ class Kit implements TestKit {
 
   /** Collects the outputs and other effects of callbacks. */
   #collect(): void {
-    const published = this.#board.word(control.published)
+    const published = this.#controlWords.word(control.published)
     for (const entry of entriesOf(this.#log.slice(0, published))) {
       if (entry.kind === 'report') {
         this.#errors.push({ error: this.#thrown, reaction: entry.reaction, attempts: entry.attempts })

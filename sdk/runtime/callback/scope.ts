@@ -41,7 +41,7 @@ import {
 import type { Seam } from './seam.ts'
 
 /** What all callbacks of an instance share. */
-export interface Workshop {
+export interface CallbackServices {
   readonly seam: Seam
   readonly writer: OutcomeWriter
   readonly timers: Timers
@@ -53,7 +53,7 @@ export interface Workshop {
 }
 
 export class Scope {
-  readonly workshop: Workshop
+  readonly services: CallbackServices
   readonly cursor: Cursor
   /** False after the end of the callback. */
   live = false
@@ -69,13 +69,13 @@ export class Scope {
   #stream: OutputStream | undefined
   #streams: ReadonlyMap<string, OutputStream> | undefined
 
-  constructor(workshop: Workshop, cursor: Cursor) {
-    this.workshop = workshop
+  constructor(services: CallbackServices, cursor: Cursor) {
+    this.services = services
     this.cursor = cursor
     this.ground = {
       state: (attempted) => live(this, attempted).state,
       get nowMs() {
-        return workshop.seam.nowMs
+        return services.seam.nowMs
       },
     }
   }
@@ -85,12 +85,12 @@ export class Scope {
   }
 
   get state(): KeyedState {
-    this.#state ??= this.workshop.stateOf(this.partition)
+    this.#state ??= this.services.stateOf(this.partition)
     return this.#state
   }
 
   stream(name: string): OutputStream {
-    const { streams } = this.workshop
+    const { streams } = this.services
     if (this.#stream?.name === name && this.#streams === streams) return this.#stream
     const stream = streams.get(name)
     if (stream === undefined) throw unknownStream(name, streams)
@@ -104,7 +104,7 @@ export class Scope {
     this.timer = timer
     if (timer === undefined) return
     this.partition = timer.partition
-    this.#state = this.workshop.stateOf(timer.partition)
+    this.#state = this.services.stateOf(timer.partition)
   }
 
   /** After a rollback: removes the current timer again, if there is one. */
@@ -174,7 +174,7 @@ export class FunctionContext extends Lifecycle implements Context {
   readonly #scope: Scope
 
   constructor(scope: Scope) {
-    super(scope.workshop.seam)
+    super(scope.services.seam)
     this.#scope = scope
     this.metrics = new ScopeMetrics(scope)
   }
@@ -183,7 +183,7 @@ export class FunctionContext extends Lifecycle implements Context {
     const scope = live(this.#scope, 'produce a record')
     const output = scope.stream(stream)
     if (options === undefined) {
-      scope.workshop.writer.output(output, key, value, scope.timeMs, undefined)
+      scope.services.writer.output(output, key, value, scope.timeMs, undefined)
       return
     }
     const { timeMs = scope.timeMs, partition } = options
@@ -202,7 +202,7 @@ export class FunctionContext extends Lifecycle implements Context {
         `Cannot produce to partition ${String(partition)} of '${stream}': it has 0 to ${output.partitions - 1}`,
       )
     }
-    scope.workshop.writer.output(output, key, value, timeMs, partition)
+    scope.services.writer.output(output, key, value, timeMs, partition)
   }
 
   getState(key: Data): Uint8Array | undefined {
@@ -253,12 +253,12 @@ export class FunctionContext extends Lifecycle implements Context {
   }
 
   setTimer(key: string, timeMs: number): void {
-    const { workshop, state } = live(this.#scope, 'set a timer')
+    const { services, state } = live(this.#scope, 'set a timer')
     checkTimer('set a timer', key, timeMs)
-    if (!workshop.takesTimers) {
+    if (!services.takesTimers) {
       throw runtimeError('ERR_ARGUMENT', 'Cannot set a timer: the function has no processTimer')
     }
-    workshop.timers.set(state, key, timeMs, workshop.seam.nowMs)
+    services.timers.set(state, key, timeMs, services.seam.nowMs)
   }
 
   deleteTimer(key: string, timeMs: number): boolean {
@@ -276,7 +276,7 @@ class ScopeMetrics implements Metrics {
   }
 
   count(name: string, by = 1): void {
-    const { writer } = live(this.#scope, 'count').workshop
+    const { writer } = live(this.#scope, 'count').services
     if (!(isFiniteNumber(by) && by >= 0)) {
       throw runtimeError(
         'ERR_ARGUMENT',
@@ -287,7 +287,7 @@ class ScopeMetrics implements Metrics {
   }
 
   observe(name: string, value: number): void {
-    const { writer } = live(this.#scope, 'observe').workshop
+    const { writer } = live(this.#scope, 'observe').services
     if (!isFiniteNumber(value)) {
       throw runtimeError('ERR_ARGUMENT', `Cannot observe '${String(name)}': ${String(value)} is not a number`)
     }

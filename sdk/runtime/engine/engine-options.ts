@@ -9,7 +9,7 @@ import type { Seam } from '../callback/seam.ts'
 import type { OutcomeWriter, OutputStream } from '../outcome/outcome-writer.ts'
 import type { ReportBudget } from '../outcome/report-budget.ts'
 import type { Input } from '../records/record.ts'
-import type { Board } from '../shared/board.ts'
+import type { ControlWords } from '../shared/control-words.ts'
 import type { TimerAtHand } from '../shared/timer-at-hand.ts'
 
 export interface EngineOptions {
@@ -29,7 +29,7 @@ export interface EngineOptions {
   readonly input: Input
   /** The memory that the host reads. */
   readonly writer: OutcomeWriter
-  readonly board: Board
+  readonly controlWords: ControlWords
   /** Notes the timer of the current callback; default: nothing does. */
   readonly timerAtHand?: TimerAtHand
   /** Opens the state of a partition on first use. */

@@ -13,18 +13,18 @@
  */
 import type { FunctionDefinition } from '../../function.ts'
 import type { KeyedState } from '../arena/keyed-state.ts'
-import { FunctionContext, Lifecycle, Scope, type Workshop } from '../callback/scope.ts'
+import { type CallbackServices, FunctionContext, Lifecycle, Scope } from '../callback/scope.ts'
 import type { Seam } from '../callback/seam.ts'
 import { Timeouts } from '../callback/timeouts.ts'
+import { HostTimers } from '../housekeeping/host-timers.ts'
 import { Housekeeping } from '../housekeeping/housekeeping.ts'
-import { TimerDesk } from '../housekeeping/timer-desk.ts'
 import { tellTotals } from '../housekeeping/totals.ts'
 import type { OutcomeWriter, OutputStream } from '../outcome/outcome-writer.ts'
 import { wordsOf } from '../outcome/report.ts'
 import { append } from '../realm/primordials.ts'
 import { isThenable } from '../realm/thenable.ts'
 import { type Cursor, RecordView } from '../records/record.ts'
-import type { Board } from '../shared/board.ts'
+import type { ControlWords } from '../shared/control-words.ts'
 import { control, controlFloats, phase } from '../shared/layout.ts'
 import type { Timer } from '../shared/timer-at-hand.ts'
 import { Timers } from '../state/timers.ts'
@@ -37,8 +37,8 @@ export class Engine {
   readonly #definition: FunctionDefinition
   readonly #seam: Seam
   readonly #writer: OutcomeWriter
-  readonly #board: Board
-  readonly #workshop: Workshop
+  readonly #controlWords: ControlWords
+  readonly #services: CallbackServices
   readonly #states: (KeyedState | undefined)[] = []
   readonly #intake: Intake
   readonly #verdicts: Verdicts
@@ -59,17 +59,17 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#definition = options.definition
     this.#seam = options.seam
-    this.#board = options.board
+    this.#controlWords = options.controlWords
     this.#writer = options.writer
     this.timeouts = new Timeouts((nextMs) => {
-      this.#board.setFloat(controlFloats.nextWakeMs, nextMs)
+      this.#controlWords.setFloat(controlFloats.nextWakeMs, nextMs)
     })
     this.#intake = new Intake(options, this.#states)
     this.#verdicts = new Verdicts(options, this.#intake)
     this.#housekeeping = new Housekeeping(options)
     const [states, housekeeping] = [this.#states, this.#housekeeping]
     const timers = new Timers(states, options.timerAtHand)
-    this.#workshop = {
+    this.#services = {
       seam: options.seam,
       writer: options.writer,
       timers,
@@ -86,13 +86,13 @@ export class Engine {
         return state
       },
     }
-    for (const partition of options.partitions ?? []) this.#workshop.stateOf(partition)
+    for (const partition of options.partitions ?? []) this.#services.stateOf(partition)
     this.setOutputs(options.outputs)
     this.#cursor = this.#intake.cursor
-    this.#scope = new Scope(this.#workshop, this.#cursor)
+    this.#scope = new Scope(this.#services, this.#cursor)
     this.#context = new FunctionContext(this.#scope)
     this.#record = new RecordView(this.#cursor)
-    this.#board.setFloat(controlFloats.nextWakeMs, Number.POSITIVE_INFINITY)
+    this.#controlWords.setFloat(controlFloats.nextWakeMs, Number.POSITIVE_INFINITY)
     this.#finish()
     this.#onFinish = options.onFinish
   }
@@ -115,12 +115,12 @@ export class Engine {
   /** Between batches: sets the output streams and their partitions. */
   setOutputs(outputs: readonly OutputStream[]): void {
     this.#outputs = outputs
-    this.#workshop.streams = new Map(outputs.map((stream) => [stream.name, stream]))
+    this.#services.streams = new Map(outputs.map((stream) => [stream.name, stream]))
   }
 
   /** Between batches: takes over state and timers of partitions from another owner. */
   adoptPartitions(partitions: readonly number[]): void {
-    for (const partition of partitions) this.#workshop.stateOf(partition)
+    for (const partition of partitions) this.#services.stateOf(partition)
     this.#finish()
   }
 
@@ -128,7 +128,7 @@ export class Engine {
   keepPartitions(kept: readonly number[]): void {
     for (let partition = 0; partition < this.#states.length; partition++)
       if (!kept.includes(partition)) this.#states[partition] = undefined
-    this.#board.setWord(control.wantedPartition, 0)
+    this.#controlWords.setWord(control.wantedPartition, 0)
     this.#finish()
   }
 
@@ -140,7 +140,7 @@ export class Engine {
   /** Between batches: see `Housekeeping.settle`. */
   settleFormat(kept: number): void {
     this.#housekeeping.settle(this.#states, kept)
-    tellTotals(this.#states, this.#board, this.#seam.nowMs)
+    tellTotals(this.#states, this.#controlWords, this.#seam.nowMs)
   }
 
   /** Ends the trial: from now on the policy applies to callbacks that fail for good. */
@@ -154,8 +154,8 @@ export class Engine {
     if (frames > 0 && share === undefined && this.#housekeeping.isOwed) return this.#sweep(undefined, true)
     this.#intake.begin(frames, lines, share)
     this.#text = text
-    if (frames > 0) this.#board.setWord(control.textWanted, 0)
-    this.#timersEnd = this.#workshop.timers.orderNext
+    if (frames > 0) this.#controlWords.setWord(control.textWanted, 0)
+    this.#timersEnd = this.#services.timers.orderNext
     for (const stream of this.#outputs) stream.nextChunk()
     this.#enter(phase.timers)
     this.#drive()
@@ -187,9 +187,9 @@ export class Engine {
   }
 
   /** Between batches: what the host does with a timer outside of callbacks. */
-  atTimers(nowMs: number, act: (desk: TimerDesk) => void): void {
+  atTimers(nowMs: number, act: (timers: HostTimers) => void): void {
     this.#begin(nowMs)
-    act(new TimerDesk(this.#workshop))
+    act(new HostTimers(this.#services))
     this.#finish()
   }
 
@@ -197,14 +197,14 @@ export class Engine {
     this.#seam.nowMs = nowMs
     this.#verdicts.begin(nowMs)
     this.#writer.reset()
-    this.#board.setWord(control.wantedPartition, 0)
+    this.#controlWords.setWord(control.wantedPartition, 0)
   }
 
   /** Takes the next record or timer and calls the callback, until the batch ends or a callback waits. */
   #drive(): void {
     while (!this.#verdicts.failed && this.#takeUp()) {
       if (this.#call()) return
-      if (this.#board.word(control.yield) !== 0 || this.#writer.full) break
+      if (this.#controlWords.word(control.yield) !== 0 || this.#writer.full) break
     }
     this.#end()
   }
@@ -227,7 +227,7 @@ export class Engine {
     if (this.#phase === phase.timers) {
       const { share } = this.#intake
       const timer = share.takesTimers
-        ? this.#workshop.timers.takeDue(this.#seam.nowMs, this.#timersEnd, share)
+        ? this.#services.timers.takeDue(this.#seam.nowMs, this.#timersEnd, share)
         : undefined
       this.#scope.take(timer)
       if (timer !== undefined) return true
@@ -282,7 +282,7 @@ export class Engine {
     const { timer, partition } = this.#scope
     this.#renew(timer, partition)
     if (retry && this.#call()) return
-    if (this.#board.word(control.yield) !== 0 || this.#writer.full) this.#end()
+    if (this.#controlWords.word(control.yield) !== 0 || this.#writer.full) this.#end()
     else this.#drive()
   }
 
@@ -299,7 +299,7 @@ export class Engine {
 
   #pend(): void {
     this.#enter(this.#phase | phase.pending)
-    this.#board.setWord(control.pendings, this.#board.word(control.pendings) + 1)
+    this.#controlWords.setWord(control.pendings, this.#controlWords.word(control.pendings) + 1)
   }
 
   #resume(): void {
@@ -309,7 +309,7 @@ export class Engine {
   /** An asynchronous callback keeps its context and record; the next callback gets new ones. */
   #renew(timer: Timer | undefined, partition: number): void {
     this.#cursor = this.#intake.renew()
-    this.#scope = new Scope(this.#workshop, this.#cursor)
+    this.#scope = new Scope(this.#services, this.#cursor)
     this.#scope.timer = timer
     this.#scope.partition = partition
     this.#context = new FunctionContext(this.#scope)
@@ -322,18 +322,18 @@ export class Engine {
     this.#scope.live = cursor.live = false
     if (cursor.textAsked) {
       cursor.textAsked = false
-      this.#board.setWord(control.textWanted, 1)
+      this.#controlWords.setWord(control.textWanted, 1)
     }
     this.timeouts.clearAll()
   }
 
   #enter(to: number): void {
     this.#phase = to
-    this.#board.setWord(control.phase, to)
+    this.#controlWords.setWord(control.phase, to)
   }
 
   #finish(): void {
-    tellTotals(this.#states, this.#board, this.#seam.nowMs)
+    tellTotals(this.#states, this.#controlWords, this.#seam.nowMs)
     this.#enter(phase.idle)
     this.#onFinish?.()
   }

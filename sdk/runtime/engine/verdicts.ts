@@ -11,30 +11,33 @@ import type { Scope } from '../callback/scope.ts'
 import type { OutcomeWriter } from '../outcome/outcome-writer.ts'
 import { reportOf } from '../outcome/report.ts'
 import type { ReportBudget } from '../outcome/report-budget.ts'
-import type { Board } from '../shared/board.ts'
+import type { ControlWords } from '../shared/control-words.ts'
 import { control, entryKind, type Reaction, verdict, verdictOf } from '../shared/layout.ts'
 import type { Timer } from '../shared/timer-at-hand.ts'
 import type { EngineOptions } from './engine-options.ts'
 import type { Intake } from './intake.ts'
 
-export type VerdictsOptions = Pick<EngineOptions, 'writer' | 'board' | 'reports' | 'onThrown' | 'onTrial'>
+export type VerdictsOptions = Pick<
+  EngineOptions,
+  'writer' | 'controlWords' | 'reports' | 'onThrown' | 'onTrial'
+>
 
 export class Verdicts {
   /** A callback has failed for good since `begin`: no other one is called. */
   failed = false
   readonly #intake: Intake
   readonly #writer: OutcomeWriter
-  readonly #board: Board
+  readonly #controlWords: ControlWords
   readonly #reports: ReportBudget | undefined
   readonly #onThrown: ((thrown: unknown) => void) | undefined
   #onTrial: boolean
   /** The error of the attempt before, if it is reported. */
   #failure: string | undefined
 
-  constructor({ writer, board, reports, onThrown, onTrial = false }: VerdictsOptions, intake: Intake) {
+  constructor({ writer, controlWords, reports, onThrown, onTrial = false }: VerdictsOptions, intake: Intake) {
     this.#intake = intake
     this.#writer = writer
-    this.#board = board
+    this.#controlWords = controlWords
     this.#reports = reports
     this.#onThrown = onThrown
     this.#onTrial = onTrial
@@ -53,7 +56,7 @@ export class Verdicts {
 
   /** The callback succeeded. */
   done(scope: Scope): void {
-    if (this.#board.word(control.wantedPartition) !== 0) return this.#putOff(scope)
+    if (this.#controlWords.word(control.wantedPartition) !== 0) return this.#putOff(scope)
     scope.commit()
     if (this.#intake.attempt > 1) this.#report(scope, 'retried', this.#failure)
     this.#writer.done(kindOf(scope), verdict.processed)
@@ -61,7 +64,7 @@ export class Verdicts {
 
   /** The callback threw: undoes what it did (VD1). @returns Whether to call it again. */
   again(scope: Scope, thrown: unknown): boolean {
-    if (this.#board.word(control.wantedPartition) !== 0) {
+    if (this.#controlWords.word(control.wantedPartition) !== 0) {
       this.#putOff(scope)
       return false
     }
@@ -109,7 +112,7 @@ export class Verdicts {
     this.#intake.attempt = 1
     this.#writer.retries = 0
     this.#failure = undefined
-    this.#board.setWord(control.yield, 1)
+    this.#controlWords.setWord(control.yield, 1)
   }
 
   #giveAway(scope: Scope, reaction: keyof typeof verdictOf, thrown: unknown, told: boolean): void {

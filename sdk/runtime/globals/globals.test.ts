@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Board } from '../shared/board.ts'
 import { ConsoleRing, readConsole } from '../shared/console-ring.ts'
+import { ControlWords } from '../shared/control-words.ts'
 import { consoleBytes, consoleLineMax, control, controlBytes, type LogLevel } from '../shared/layout.ts'
 import { ChaCha } from './chacha.ts'
 import { makeConsole } from './console.ts'
@@ -112,12 +112,12 @@ test('makeConsole writes only from its level on', () => {
 })
 
 test('ConsoleRing is bounded in bytes and lines, and says how many it dropped', () => {
-  const board = new Board(new ArrayBuffer(controlBytes))
+  const controlWords = new ControlWords(new ArrayBuffer(controlBytes))
   const memory = new ArrayBuffer(consoleBytes)
-  const ring = new ConsoleRing(memory, 0, board)
+  const ring = new ConsoleRing(memory, 0, controlWords)
   const take = () => {
-    const lines = readConsole(new Uint8Array(memory.slice(0, board.word(control.consoleEnd))))
-    board.setWord(control.consoleEnd, 0)
+    const lines = readConsole(new Uint8Array(memory.slice(0, controlWords.word(control.consoleEnd))))
+    controlWords.setWord(control.consoleEnd, 0)
     return lines
   }
   ring.write('info', 'grüße', 0)

@@ -15,7 +15,7 @@ import type { KeyedState } from '../arena/keyed-state.ts'
 import type { Seam } from '../callback/seam.ts'
 import type { OutcomeWriter } from '../outcome/outcome-writer.ts'
 import { wordsOf } from '../outcome/report.ts'
-import type { Board } from '../shared/board.ts'
+import type { ControlWords } from '../shared/control-words.ts'
 import { control } from '../shared/layout.ts'
 import { migrationOf } from './migration.ts'
 
@@ -39,13 +39,13 @@ export interface HousekeepingOptions {
   readonly format?: StateFormat | undefined
   readonly seam: Seam
   readonly writer: OutcomeWriter
-  readonly board: Board
+  readonly controlWords: ControlWords
 }
 
 export class Housekeeping {
   readonly #seam: Seam
   readonly #writer: OutcomeWriter
-  readonly #board: Board
+  readonly #controlWords: ControlWords
   readonly #migrate: ReturnType<typeof migrationOf>
   #format: StateFormat
   /** Units in this sweep, and how many of them are in the log. */
@@ -54,10 +54,10 @@ export class Housekeeping {
   /** There was no time for any unit (HK1). */
   isOwed = false
 
-  constructor({ definition, format, seam, writer, board }: HousekeepingOptions) {
+  constructor({ definition, format, seam, writer, controlWords }: HousekeepingOptions) {
     this.#seam = seam
     this.#writer = writer
-    this.#board = board
+    this.#controlWords = controlWords
     this.#migrate = migrationOf(definition, seam)
     this.#format = format ?? { own: firstFormat, kept: firstFormat }
   }
@@ -123,7 +123,7 @@ export class Housekeeping {
   }
 
   get #isEnough(): boolean {
-    const most = this.#board.word(control.tidiedMost)
-    return most > 0 ? this.#units >= most - 1 : this.#board.word(control.yield) !== 0
+    const most = this.#controlWords.word(control.tidiedMost)
+    return most > 0 ? this.#units >= most - 1 : this.#controlWords.word(control.yield) !== 0
   }
 }

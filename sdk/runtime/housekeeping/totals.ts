@@ -4,14 +4,18 @@
  */
 
 import type { KeyedState } from '../arena/keyed-state.ts'
-import type { Board } from '../shared/board.ts'
+import type { ControlWords } from '../shared/control-words.ts'
 import { control, controlFloats } from '../shared/layout.ts'
 
 /** The time between two batches that are only for sweeping. */
 const sweepsApartMs = 20
 
 /** Adds up all partitions, which are at rest. */
-export function tellTotals(states: readonly (KeyedState | undefined)[], board: Board, nowMs: number): void {
+export function tellTotals(
+  states: readonly (KeyedState | undefined)[],
+  controlWords: ControlWords,
+  nowMs: number,
+): void {
   let entries = 0
   let bytes = 0
   let timers = 0
@@ -31,11 +35,11 @@ export function tellTotals(states: readonly (KeyedState | undefined)[], board: B
     nextMs = Math.min(nextMs, state.timers.dueMs, Math.max(state.nextExpiryMs, nowMs + sweepsApartMs))
     state.rest()
   }
-  board.setWord(control.stateEntries, entries)
-  board.setFloat(controlFloats.stateBytes, bytes)
-  board.setWord(control.timers, timers)
-  board.setWord(control.migrating, migrating)
-  board.setWord(control.crowded, crowded)
-  board.setWord(control.locked, locked)
-  board.setFloat(controlFloats.nextTimerMs, nextMs)
+  controlWords.setWord(control.stateEntries, entries)
+  controlWords.setFloat(controlFloats.stateBytes, bytes)
+  controlWords.setWord(control.timers, timers)
+  controlWords.setWord(control.migrating, migrating)
+  controlWords.setWord(control.crowded, crowded)
+  controlWords.setWord(control.locked, locked)
+  controlWords.setFloat(controlFloats.nextTimerMs, nextMs)
 }

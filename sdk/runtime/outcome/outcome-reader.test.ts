@@ -4,7 +4,7 @@ import { getHeapSpaceStatistics } from 'node:v8'
 import fc from 'fast-check'
 import { isCode } from '../../errors.ts'
 import { frameBytesAimed, parseFrame, recordsOf, stampHeader } from '../../wire/frame.ts'
-import { Board } from '../shared/board.ts'
+import { ControlWords } from '../shared/control-words.ts'
 import { control, controlBytes, entryKind, outcomeBytes, verdict } from '../shared/layout.ts'
 import { MetricNames, metricNamesBytes } from '../shared/metric-names.ts'
 import { entriesOf, OutcomeReader } from './outcome-reader.ts'
@@ -17,15 +17,20 @@ const shapes = [
 const id = { low: 0, high: 0 }
 
 function written(fill: (writer: OutcomeWriter, streams: OutputStream[]) => void): Uint8Array<ArrayBuffer> {
-  const board = new Board(new ArrayBuffer(controlBytes))
+  const controlWords = new ControlWords(new ArrayBuffer(controlBytes))
   const log = new ArrayBuffer(outcomeBytes(1 << 20))
   new Uint8Array(log).fill(0xff) // what an earlier batch may have left
-  const writer = new OutcomeWriter(log, board, 1 << 20, new MetricNames(new ArrayBuffer(metricNamesBytes)))
+  const writer = new OutcomeWriter(
+    log,
+    controlWords,
+    1 << 20,
+    new MetricNames(new ArrayBuffer(metricNamesBytes)),
+  )
   fill(
     writer,
     shapes.map(({ name, partitions }, i) => new OutputStream(name, i, partitions, i === 0)),
   )
-  return new Uint8Array(log.slice(0, board.word(control.published)))
+  return new Uint8Array(log.slice(0, controlWords.word(control.published)))
 }
 
 const data = fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.string({ unit: 'grapheme', maxLength: 60 }))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Board } from '../shared/board.ts'
+import { ControlWords } from '../shared/control-words.ts'
 import { control, controlBytes, entryKind, outcomeBytes, verdict } from '../shared/layout.ts'
 import { MetricNames, metricNamesBytes } from '../shared/metric-names.ts'
 import { entriesOf } from './outcome-reader.ts'
@@ -27,14 +27,14 @@ test('OutcomeWriter writes the actual bytes, whatever length the object claims',
   for (const size of [3, 100]) {
     const honest = Array.from({ length: size }, (_, i) => i)
     for (const liar of liars(honest)) {
-      const board = new Board(new ArrayBuffer(controlBytes))
+      const controlWords = new ControlWords(new ArrayBuffer(controlBytes))
       const log = new ArrayBuffer(outcomeBytes(1024))
-      const writer = new OutcomeWriter(log, board, 1024, noMetrics)
+      const writer = new OutcomeWriter(log, controlWords, 1024, noMetrics)
       const stream = new OutputStream('a', 0, 1, true)
       writer.output(stream, 'before', liar, 1, undefined)
       writer.output(stream, liar, 'behind', 2, undefined)
       writer.done(entryKind.record, verdict.processed)
-      const published = new Uint8Array(log.slice(0, board.word(control.published)))
+      const published = new Uint8Array(log.slice(0, controlWords.word(control.published)))
       const records = [...entriesOf(published)].flatMap((entry) =>
         entry.kind === 'output' ? [[[...entry.record.key], [...entry.record.value]]] : [],
       )
@@ -50,7 +50,7 @@ test('OutcomeWriter writes the actual bytes, whatever length the object claims',
 test('OutcomeWriter refuses objects that only look like bytes', () => {
   const writer = new OutcomeWriter(
     new ArrayBuffer(outcomeBytes(1024)),
-    new Board(new ArrayBuffer(controlBytes)),
+    new ControlWords(new ArrayBuffer(controlBytes)),
     1024,
     noMetrics,
   )

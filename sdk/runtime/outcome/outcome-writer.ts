@@ -15,7 +15,7 @@ import { notData, runtimeError } from '../errors.ts'
 import { Bytes, copyBytes, lengthOf } from '../realm/primordials.ts'
 import { utf8Length, utf8Write } from '../realm/utf8.ts'
 import { copiedByWordsMax, putBytes } from '../realm/words.ts'
-import type { Board } from '../shared/board.ts'
+import type { ControlWords } from '../shared/control-words.ts'
 import {
   control,
   entryKind,
@@ -69,7 +69,7 @@ export class OutputStream {
 }
 
 export class OutcomeWriter {
-  readonly #board: Board
+  readonly #controlWords: ControlWords
   readonly #words: Int32Array
   readonly #bytes: Uint8Array
   readonly #outputBytesPerRecord: number
@@ -82,8 +82,13 @@ export class OutcomeWriter {
   /** The number of callbacks that have ended in the current log. */
   records = 0
 
-  constructor(memory: ArrayBufferLike, board: Board, outputBytesPerRecord: number, metrics: MetricNames) {
-    this.#board = board
+  constructor(
+    memory: ArrayBufferLike,
+    controlWords: ControlWords,
+    outputBytesPerRecord: number,
+    metrics: MetricNames,
+  ) {
+    this.#controlWords = controlWords
     this.#words = new Int32Array(memory)
     this.#bytes = new Uint8Array(memory)
     this.#outputBytesPerRecord = outputBytesPerRecord
@@ -93,7 +98,7 @@ export class OutcomeWriter {
   /** Starts an empty log. */
   reset(): void {
     this.#mark = this.#end = this.retries = this.records = 0
-    this.#board.publish(control.published, 0)
+    this.#controlWords.publish(control.published, 0)
   }
 
   /** True once the batch should end, so that the host can empty the log. */
@@ -216,7 +221,7 @@ export class OutcomeWriter {
   /** Publishes what was appended, without ending the current record. */
   publish(): void {
     this.#mark = this.#end
-    this.#board.publish(control.published, this.#end)
+    this.#controlWords.publish(control.published, this.#end)
   }
 
   /** Discards everything of the current record (W2). */

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Board } from './board.ts'
 import { ConsoleRing, readConsole } from './console-ring.ts'
+import { ControlWords } from './control-words.ts'
 import { consoleBytes, control, controlBytes } from './layout.ts'
 
 function makeRing() {
   const memory = new ArrayBuffer(consoleBytes)
-  const board = new Board(new ArrayBuffer(controlBytes))
+  const controlWords = new ControlWords(new ArrayBuffer(controlBytes))
   return {
-    ring: new ConsoleRing(memory, 0, board),
+    ring: new ConsoleRing(memory, 0, controlWords),
     /** What the host finds after a call. */
     take() {
-      const lines = readConsole(new Uint8Array(memory.slice(0, board.word(control.consoleEnd))))
-      board.publish(control.consoleEnd, 0)
+      const lines = readConsole(new Uint8Array(memory.slice(0, controlWords.word(control.consoleEnd))))
+      controlWords.publish(control.consoleEnd, 0)
       return lines
     },
   }

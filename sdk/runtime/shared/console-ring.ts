@@ -11,7 +11,7 @@
  */
 
 import { utf8Read, utf8Write } from '../realm/utf8.ts'
-import type { Board } from './board.ts'
+import type { ControlWords } from './control-words.ts'
 import { consoleBytes, consoleLineMax, control, type LogLevel, logLevels } from './layout.ts'
 
 const linesPerSecondMax = 500
@@ -20,7 +20,7 @@ const bytesPerSecondMax = 64 * 1024
 const entryBytesMax = 4 + 3 * consoleLineMax
 
 export class ConsoleRing {
-  readonly #board: Board
+  readonly #controlWords: ControlWords
   readonly #words: Int32Array
   readonly #bytes: Uint8Array
   /** When the current second began, and what it has had so far. */
@@ -30,8 +30,8 @@ export class ConsoleRing {
   #dropped = 0
 
   /** @param from The offset of its region in the memory. */
-  constructor(memory: ArrayBufferLike, from: number, board: Board) {
-    this.#board = board
+  constructor(memory: ArrayBufferLike, from: number, controlWords: ControlWords) {
+    this.#controlWords = controlWords
     this.#words = new Int32Array(memory, from)
     this.#bytes = new Uint8Array(memory, from)
   }
@@ -54,12 +54,12 @@ export class ConsoleRing {
     return (
       this.#lines < linesPerSecondMax &&
       this.#lineBytes < bytesPerSecondMax &&
-      this.#board.word(control.consoleEnd) + entryBytesMax <= consoleBytes
+      this.#controlWords.word(control.consoleEnd) + entryBytesMax <= consoleBytes
     )
   }
 
   #append(level: LogLevel, line: string): void {
-    const at = this.#board.word(control.consoleEnd)
+    const at = this.#controlWords.word(control.consoleEnd)
     const end = utf8Write(
       line.length > consoleLineMax ? line.slice(0, consoleLineMax) : line,
       this.#bytes,
@@ -68,7 +68,7 @@ export class ConsoleRing {
     this.#lines++
     this.#lineBytes += end - at
     this.#words[at >> 2] = logLevels.indexOf(level) | ((end - at - 4) << 8)
-    this.#board.publish(control.consoleEnd, (end + 3) & ~3)
+    this.#controlWords.publish(control.consoleEnd, (end + 3) & ~3)
   }
 }
 

@@ -18,12 +18,12 @@ import {
   slabBytesDefault,
 } from '../arena/index.ts'
 import { append } from '../realm/primordials.ts'
-import type { Board } from '../shared/board.ts'
+import type { ControlWords } from '../shared/control-words.ts'
 import { control } from '../shared/layout.ts'
 
 export interface StateMemoryOptions {
   readonly limitBytes: number
-  readonly board: Board
+  readonly controlWords: ControlWords
   readonly clock: { readonly nowMs: number }
 }
 
@@ -74,8 +74,8 @@ export class StateMemory {
       this.#closed[partition] = undefined
       this.#arenas[partition] = closed
     }
-    const { board, clock } = this.#options
-    const commitWord = board.commitWord(control.published)
+    const { controlWords, clock } = this.#options
+    const commitWord = controlWords.commitWord(control.published)
     const arena = this.#arenas[partition] ?? openArena(slabs, { clock, commitWord }, slabs.memory)
     this.#arenas[partition] = arena
     return arena
@@ -123,11 +123,11 @@ export class StateMemory {
   #slabsOf(partition: number): GivenSlabs {
     const found = this.#partitions[partition]
     if (found !== undefined) return found
-    const { board, limitBytes } = this.#options
+    const { controlWords, limitBytes } = this.#options
     const keeper: PageKeeper = {
       keep: (page, words, at) => this.#shadow?.keep(partition, page, words, at),
     }
-    const slabs = new GivenSlabs(partition, board, limitBytes, () => this.#heldBytes, keeper)
+    const slabs = new GivenSlabs(partition, controlWords, limitBytes, () => this.#heldBytes, keeper)
     // A gap in the array would be looked up on Array.prototype.
     while (this.#partitions.length <= partition) append<GivenSlabs | undefined>(this.#partitions, undefined)
     while (this.#arenas.length <= partition) append<Arena | undefined>(this.#arenas, undefined)
@@ -141,16 +141,22 @@ class GivenSlabs implements Slabs {
   readonly slabBytes = slabBytesDefault
   readonly limitBytes: number
   readonly #partition: number
-  readonly #board: Board
+  readonly #controlWords: ControlWords
   readonly #held: () => number
   readonly #slabs: SharedArrayBuffer[] = []
   #ownBytes = 0
   /** Makes views of slabs as they arrive, so that it need not be done during the pause of a change-over. */
   readonly memory: Memory
 
-  constructor(partition: number, board: Board, limitBytes: number, held: () => number, keeper: PageKeeper) {
+  constructor(
+    partition: number,
+    controlWords: ControlWords,
+    limitBytes: number,
+    held: () => number,
+    keeper: PageKeeper,
+  ) {
     this.#partition = partition
-    this.#board = board
+    this.#controlWords = controlWords
     this.limitBytes = limitBytes
     this.#held = held
     this.memory = new Memory(this, keeper)
@@ -170,7 +176,7 @@ class GivenSlabs implements Slabs {
   }
 
   get growing(): boolean {
-    return this.#board.word(control.wantedPartition) !== 0
+    return this.#controlWords.word(control.wantedPartition) !== 0
   }
 
   get(index: number): SharedArrayBuffer {
@@ -194,8 +200,8 @@ class GivenSlabs implements Slabs {
   grow(minBytes: number): boolean {
     const others = this.#held() - this.#ownBytes
     if (nextSlabBytes(this.#ownBytes, minBytes, this.slabBytes, this.limitBytes - others) <= 0) return false
-    this.#board.setWord(control.wantedBytes, minBytes)
-    this.#board.setWord(control.wantedPartition, this.#partition + 1)
+    this.#controlWords.setWord(control.wantedBytes, minBytes)
+    this.#controlWords.setWord(control.wantedPartition, this.#partition + 1)
     return false
   }
 }

@@ -1,5 +1,5 @@
 /**
- * AssetShelf: the assets of the version, as the function sees them.
+ * LoadedAssets: the assets of the version, as the function sees them.
  *
  * The function may get hold of their memory. It must not get hold of other memory that is shared with the host
  * (primordials.ts, P1).
@@ -10,7 +10,7 @@ import { runtimeError } from '../errors.ts'
 import { Bytes, defineValue, fromJson, lengthOf } from '../realm/primordials.ts'
 import { utf8Read } from '../realm/utf8.ts'
 
-export class AssetShelf {
+export class LoadedAssets {
   readonly #function: string
   readonly #version: number
   readonly #assets = new Map<string, Asset>()

@@ -1,5 +1,5 @@
 /**
- * Board: the control words (layout.ts), as the runtime writes them.
+ * ControlWords: the control words (layout.ts), as the runtime writes them.
  *
  * It is made before any code of the author's runs; that code cannot reach the shared memory behind it
  * (primordials.ts, P1).
@@ -7,7 +7,7 @@
  */
 import { storeWord } from '../realm/primordials.ts'
 
-export class Board {
+export class ControlWords {
   readonly #words: Int32Array
   readonly #floats: Float64Array
 
