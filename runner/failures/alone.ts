@@ -3,7 +3,14 @@
  * @module
  */
 import type { TakenFrame } from '../../infra/bus/index.ts'
-import { frameOf, idWords, parseFrame, type RawRecord, recordsOf, stampHeader } from '../../sdk/wire/frame.ts'
+import {
+  frameOf,
+  parseFrame,
+  parseId64,
+  type RawRecord,
+  recordsOf,
+  stampHeader,
+} from '../../sdk/wire/frame.ts'
 
 export interface AloneFrame extends TakenFrame {
   /** How often the record was tried. */
@@ -23,7 +30,7 @@ export function aloneOf(frame: TakenFrame, tried: number): AloneFrame {
 export function frameAlone(frame: TakenFrame, record: RawRecord, sequence: number): AloneFrame {
   const { partition, header } = frame
   const bytes = frameOf([record])
-  const [producer, origin] = [idWords(header.producer), idWords(header.origin)]
+  const [producer, origin] = [parseId64(header.producer), parseId64(header.origin)]
   const stamp = { flags: 0, partition, producer, origin, epoch: header.epoch }
   stampHeader(bytes, { ...stamp, count: 1, sequence })
   return { ...frame, bytes, header: parseFrame(bytes), skip: 0, finished: 0 }

@@ -8,8 +8,8 @@ import {
   frameFlags,
   frameOf,
   headerBytesV1,
-  idWords,
   parseFrame,
+  parseId64,
   recordsOf,
   stampHeader,
 } from './frame.ts'
@@ -26,8 +26,8 @@ function stamped(records: readonly { key: Uint8Array; value: Uint8Array; timeMs:
   stampHeader(frame, {
     flags: 0,
     partition: 3,
-    producer: idWords('00000001000000aa'),
-    origin: idWords('ffffffffffffffff'),
+    producer: parseId64('00000001000000aa'),
+    origin: parseId64('ffffffffffffffff'),
     epoch: 7,
     count: records.length,
     sequence: 2 ** 40 + 5,
@@ -49,8 +49,8 @@ test('parseFrame and recordsOf read what frameOf and stampHeader wrote', () => {
         stampHeader(frame, {
           flags: 0,
           partition: 9,
-          producer: idWords(producer),
-          origin: idWords(origin),
+          producer: parseId64(producer),
+          origin: parseId64(origin),
           epoch,
           count: records.length,
           sequence,

@@ -171,8 +171,8 @@ export function recordBytes(keyBytes: number, valueBytes: number): number {
 export interface FrameStamp {
   readonly flags: number
   readonly partition: number
-  readonly producer: IdWords
-  readonly origin: IdWords
+  readonly producer: Id64
+  readonly origin: Id64
   readonly epoch: number
   readonly count: number
   readonly sequence: number
@@ -180,14 +180,14 @@ export interface FrameStamp {
   readonly creditVersion?: number
 }
 
-/** A 64-bit id as two unsigned words. */
-export interface IdWords {
+/** A 64-bit id as two unsigned 32-bit halves. */
+export interface Id64 {
   readonly low: number
   readonly high: number
 }
 
 /** Parses 16 hex digits. */
-export function idWords(hex: string): IdWords {
+export function parseId64(hex: string): Id64 {
   if (!/^[0-9a-f]{16}$/.test(hex)) throw new TypeError(`Cannot parse id '${hex}': expected 16 hex digits`)
   return { high: Number.parseInt(hex.slice(0, 8), 16), low: Number.parseInt(hex.slice(8), 16) }
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from '@nats-io/transport-node'
 import type { Heartbeat } from '../../infra/control/messages.ts'
-import { frameOf, idWords, stampHeader } from '../../sdk/wire/frame.ts'
+import { frameOf, parseId64, stampHeader } from '../../sdk/wire/frame.ts'
 import { Platform, runCli } from './platform.ts'
 
 const echo = `
@@ -94,7 +94,7 @@ test('each bad input has a clear error, and nothing is stored or lost', { timeou
     const nc = await connect({ servers: platform.natsUrl, user: gateway.user, pass: gateway.password })
     t.after(() => nc.close())
     const frame = frameOf([{ key: new Uint8Array(3), value: new Uint8Array(50), timeMs: 1 }])
-    const id = idWords('00000000000000ff')
+    const id = parseId64('00000000000000ff')
     stampHeader(frame, { flags: 0, partition: 2, producer: id, origin: id, epoch: 1, count: 1, sequence: 0 })
     for (let length = 0; length < frame.length; length++)
       nc.publish('concord.default.s.words.2', frame.subarray(0, length))

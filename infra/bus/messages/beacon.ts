@@ -10,7 +10,7 @@ import {
   type FrameHeader,
   frameFlags,
   headerBytesV1,
-  type IdWords,
+  type Id64,
   stampHeader,
 } from '../../../sdk/wire/frame.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
@@ -32,8 +32,8 @@ export interface Beacon {
 }
 
 export interface BeaconStamp {
-  readonly producer: IdWords
-  readonly origin: IdWords
+  readonly producer: Id64
+  readonly origin: Id64
   readonly epoch: number
   readonly partition: number
   readonly sequence: number

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { CodedError } from '../../../sdk/errors.ts'
-import { idWords, parseFrame } from '../../../sdk/wire/frame.ts'
+import { parseFrame, parseId64 } from '../../../sdk/wire/frame.ts'
 import { decodeBeacon, encodeBeacon } from './beacon.ts'
 import { creditFlags, decodeCredit, encodeCredit } from './credit.ts'
 
@@ -105,7 +105,7 @@ test('decodeBeacon reads what encodeBeacon wrote', () => {
   )
   fc.assert(
     fc.property(u48, u48, entries, (sequence, oldest, list) => {
-      const id = idWords('0123456789abcdef')
+      const id = parseId64('0123456789abcdef')
       const frame = encodeBeacon(
         { producer: id, origin: id, epoch: 1, partition: 2, sequence },
         { oldest, entries: list },

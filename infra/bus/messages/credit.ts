@@ -3,7 +3,7 @@
  * @module
  */
 import { CodedError } from '../../../sdk/errors.ts'
-import { idText, idWords } from '../../../sdk/wire/frame.ts'
+import { idText, parseId64 } from '../../../sdk/wire/frame.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 
 const magic = 0xce
@@ -106,7 +106,7 @@ function writeDropped(writer: ByteWriter, dropped: CreditEntry['dropped']): void
 }
 
 function writeOwner(writer: ByteWriter, owner: string): void {
-  const { low, high } = idWords(owner)
+  const { low, high } = parseId64(owner)
   writer.u32(low)
   writer.u32(high)
 }

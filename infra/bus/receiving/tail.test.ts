@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { frameOf, idWords, stampHeader } from '../../../sdk/wire/frame.ts'
+import { frameOf, parseId64, stampHeader } from '../../../sdk/wire/frame.ts'
 import { encodeBeacon } from '../messages/beacon.ts'
 import type { Wire } from '../wire/wire.ts'
 import { startTail } from './tail.ts'
@@ -28,7 +28,7 @@ function heardTail() {
 }
 
 function stamp(producer: string, origin: string, epoch: number, sequence: number) {
-  return { producer: idWords(producer), origin: idWords(origin), epoch, partition: 3, sequence }
+  return { producer: parseId64(producer), origin: parseId64(origin), epoch, partition: 3, sequence }
 }
 
 function frame(stamped: ReturnType<typeof stamp>, count: number): Uint8Array {

@@ -6,7 +6,7 @@
  * Design: docs/design/0002-channels.md
  * @module
  */
-import { type IdWords, idWords } from '../../../sdk/wire/frame.ts'
+import { type Id64, parseId64 } from '../../../sdk/wire/frame.ts'
 import type { Clock } from '../../clock.ts'
 import type { StreamDescriptor } from '../../control/messages.ts'
 import { encodeBeacon } from '../messages/beacon.ts'
@@ -35,14 +35,14 @@ export interface BeaconOptions {
 
 export class Beacons {
   readonly #options: BeaconOptions
-  readonly #producer: IdWords
-  readonly #origin: IdWords
+  readonly #producer: Id64
+  readonly #origin: Id64
   readonly #creditVersion: number
   readonly #plans = new Map<OutPartition, BeaconPlan>()
   #cancelTick: (() => void) | undefined
   #stopped = false
 
-  constructor(options: BeaconOptions, producer: IdWords, origin: IdWords, creditVersion: number) {
+  constructor(options: BeaconOptions, producer: Id64, origin: Id64, creditVersion: number) {
     this.#options = options
     this.#producer = producer
     this.#origin = origin
@@ -74,7 +74,7 @@ export class Beacons {
     if (!wire.connected || this.#stopped) return
     for (const { descriptor } of streams) {
       for (let partition = 0; partition < descriptor.partitions; partition++) {
-        const stamp = { producer: this.#producer, origin: idWords(origin), epoch, partition, sequence: 0 }
+        const stamp = { producer: this.#producer, origin: parseId64(origin), epoch, partition, sequence: 0 }
         const frame = encodeBeacon(stamp, { oldest: 0, entries: [] })
         for (const consumer of [undefined, ...laneConsumers(descriptor)])
           wire.publish(outSubject(namespace, { stream: descriptor.name, partition, consumer }), frame)

@@ -6,7 +6,7 @@
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
-import { type IdWords, parseFrame, stampHeader } from '../../../sdk/wire/frame.ts'
+import { type Id64, parseFrame, stampHeader } from '../../../sdk/wire/frame.ts'
 import type { Clock } from '../../clock.ts'
 import { giveBackMemory } from '../wire/frame-memory.ts'
 import { LanePartition } from './lane-partition.ts'
@@ -38,8 +38,8 @@ export interface LaneOptions {
   readonly clock: Clock
   readonly stamp: {
     readonly id: string
-    readonly producer: IdWords
-    readonly origin: IdWords
+    readonly producer: Id64
+    readonly origin: Id64
     readonly epoch: number
   }
   /** Called when a partition may have something to send, or no longer waits. */

@@ -13,7 +13,7 @@
 import { randomBytes } from 'node:crypto'
 import { CodedError } from '../../../sdk/errors.ts'
 import { isQueueMode } from '../../../sdk/manifest/back-pressure.ts'
-import { type IdWords, idWords, stampHeader } from '../../../sdk/wire/frame.ts'
+import { type Id64, parseId64, stampHeader } from '../../../sdk/wire/frame.ts'
 import type { Clock } from '../../clock.ts'
 import type { AllowanceRow, OutputLedger, StreamDescriptor } from '../../control/messages.ts'
 import { creditVersionMax, readCredit } from '../messages/credit.ts'
@@ -67,8 +67,8 @@ export interface ProducerOptions {
 export class Producer {
   readonly id = randomBytes(8).toString('hex')
   readonly #options: ProducerOptions
-  readonly #idWords: IdWords
-  readonly #originWords: IdWords
+  readonly #id64: Id64
+  readonly #origin64: Id64
   readonly #bufferBytesMax: number
   /** The version of credits that it asks for: from version 2 on they tell what was touched. */
   readonly #creditVersion: number
@@ -90,12 +90,12 @@ export class Producer {
 
   constructor(options: ProducerOptions) {
     this.#options = options
-    this.#idWords = idWords(this.id)
-    this.#originWords = idWords(options.origin)
+    this.#id64 = parseId64(this.id)
+    this.#origin64 = parseId64(options.origin)
     this.#bufferBytesMax = options.bufferBytesMax ?? bufferBytesMaxDefault
     const { wire, namespace, spill, clock, epoch, isFirst = false } = options
     this.#creditVersion = isFirst ? creditVersionMax : 1
-    this.#beacons = new Beacons(options, this.#idWords, this.#originWords, this.#creditVersion)
+    this.#beacons = new Beacons(options, this.#id64, this.#origin64, this.#creditVersion)
     this.#safety = new Safety({ clock, streams: this.#streams, ask: (out) => this.#beacons.send(out) })
     this.#claims = new ClaimsHeard({
       ...{ wire, namespace, streams: this.#streams, tell: (out) => this.#beacons.send(out) },
@@ -107,7 +107,7 @@ export class Producer {
     this.#laneBasis = {
       ...{ spill, clock, onMoved: (out) => this.#onMoved(out) },
       onReading: (stream, records) => this.#streams.get(stream)?.allowance?.spend(records),
-      stamp: { id: this.id, producer: this.#idWords, origin: this.#originWords, epoch },
+      stamp: { id: this.id, producer: this.#id64, origin: this.#origin64, epoch },
     }
     this.#stops = [
       wire.subscribe(creditSubject(namespace, this.id), (bytes) => this.#onCredit(bytes)),
@@ -352,8 +352,8 @@ export class Producer {
       stampHeader(bytes, {
         flags: 0,
         partition: out.partition,
-        producer: this.#idWords,
-        origin: this.#originWords,
+        producer: this.#id64,
+        origin: this.#origin64,
         epoch: this.#options.epoch,
         count: frame.count,
         sequence: frame.sequence,
