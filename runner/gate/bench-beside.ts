@@ -66,10 +66,10 @@ async function besideJudgement(workShare: number, measure: () => Promise<void>):
   let isMeasured = false
   const judging = (async () => {
     for (let beganMs = performance.now(); !isMeasured; beganMs = performance.now()) {
-      const { found, failed, ended } = await tape.lend((reel) =>
+      const { found, failed, ended } = await tape.lend((snapshot) =>
         judgeInThread(
           {
-            ...{ reel, lostMs: tape.lostMs, arenas: {}, kept: new Map(), memory: toldMemory() },
+            ...{ snapshot, lostMs: tape.lostMs, arenas: {}, kept: new Map(), memory: toldMemory() },
             ...{ limitMs: 60_000, workShare, live: sideOf(1), next: sideOf(2) },
           },
           { basesOf: () => [], readBase: () => Promise.resolve([]) },

@@ -244,9 +244,9 @@ test('judgeInThread finds what judge finds, reads states when asked, and reads a
       return []
     },
   }
-  const evidence = await tape.lend((reel) => {
+  const evidence = await tape.lend((snapshot) => {
     const task: ThreadTask = {
-      ...{ reel, lostMs: tape.lostMs, arenas: { in: 0 }, kept: new Map([[0, [base(1)]]]) },
+      ...{ snapshot, lostMs: tape.lostMs, arenas: { in: 0 }, kept: new Map([[0, [base(1)]]]) },
       ...{ memory: toldMemory(), limitMs: 60_000, workShare: 1 },
       ...{ live: dataOf(sideOf(counting(), 1)), next: dataOf(sideOf(other, 2)) },
     }

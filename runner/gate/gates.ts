@@ -70,9 +70,9 @@ export class Gates {
     const { state } = worker.running.isolate
     memory.makeRoom(copiesOfState * state.heldBytes, share) // the judgement's thread cannot
     const arenas = state.partitions().filter((arena) => state.slabsOf(arena).length > 0)
-    const evidence = await worker.tape.lend((reel) => {
+    const evidence = await worker.tape.lend((snapshot) => {
       const task = {
-        ...{ reel, lostMs: worker.tape.lostMs, limitMs, workShare },
+        ...{ snapshot, lostMs: worker.tape.lostMs, limitMs, workShare },
         memory: memory.told(assignment, share),
         arenas: Object.fromEntries(inputs.map(([stream, grouping]) => [stream, firstArena(grouping)])),
         kept: new Map(arenas.map((arena) => [arena, states.basesOf(arena)])),

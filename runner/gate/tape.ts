@@ -23,7 +23,7 @@ export interface TapeFrame extends InputFrame {
 }
 
 /** The contents of a tape, in shared memory: which part of each segment holds frames. */
-export interface Reel {
+export interface TapeSnapshot {
   readonly segments: readonly { readonly bytes: Uint8Array; readonly from: number; readonly end: number }[]
   readonly streams: readonly string[]
 }
@@ -90,11 +90,11 @@ export class Tape {
 
   /** Gives `use` all frames, in the order of processing. */
   read<T>(use: (frames: readonly TapeFrame[]) => Promise<T>): Promise<T> {
-    return this.lend((reel) => use(framesOn(reel)))
+    return this.lend((snapshot) => use(framesOn(snapshot)))
   }
 
   /** Gives `use` the memory itself. */
-  async lend<T>(use: (reel: Reel) => Promise<T>): Promise<T> {
+  async lend<T>(use: (snapshot: TapeSnapshot) => Promise<T>): Promise<T> {
     this.#readers++
     try {
       const segments = this.#segments.map(({ bytes, from, end }) => ({ bytes, from, end }))
@@ -162,7 +162,7 @@ export class Tape {
 }
 
 /** All frames, in the order of processing. */
-export function framesOn({ segments, streams }: Reel): TapeFrame[] {
+export function framesOn({ segments, streams }: TapeSnapshot): TapeFrame[] {
   const frames: TapeFrame[] = []
   for (const { bytes, from, end } of segments) {
     const view = new DataView(bytes.buffer)

@@ -16,12 +16,12 @@ import type { ReadAnswer, ThreadSide, ThreadTask, ThreadWord } from './thread.ts
 
 const { runtime, ...task } = workerData as ThreadTask & { readonly runtime: string }
 takeRuntimeText(runtime)
-const { reel, live, next, limitMs, workShare } = task
+const { snapshot, live, next, limitMs, workShare } = task
 const memory = roomIn(task.memory)
 const evidence = await judge({
   ...{ clock: systemClock, memory, limitMs, rest: resting(systemClock, workShare) },
   ...{ live: sideOf(live), next: sideOf(next) },
-  tape: { read: (use) => use(framesOn(reel)) },
+  tape: { read: (use) => use(framesOn(snapshot)) },
   state: stateOf(task),
 })
 say({ kind: 'judged', evidence })

@@ -16,7 +16,7 @@ import type { GateEvidence } from '../../sdk/versions/gate.ts'
 import type { Base } from '../checkpoint/bases.ts'
 import { type InstanceOptions, runtimeText } from '../isolate/index.ts'
 import type { ToldMemory } from '../process/memory.ts'
-import type { Reel } from './tape.ts'
+import type { TapeSnapshot } from './tape.ts'
 
 /** For loading code, making two isolates, and a call that goes beyond the limit. */
 const graceMs = 30_000
@@ -28,7 +28,7 @@ export interface ThreadSide {
 
 /** The data for a judgement; see `GateOptions`. */
 export interface ThreadTask {
-  readonly reel: Reel
+  readonly snapshot: TapeSnapshot
   readonly lostMs: number
   /** The number of the first arena, by input stream. */
   readonly arenas: Readonly<Record<string, number>>
