@@ -9,7 +9,7 @@
  *  M4. A share that is wanted by nobody any more is kept, whatever was under way for it.
  * @module
  */
-import type { Heritage, NextOwner } from '../../infra/bus/index.ts'
+import type { HandoverPositions, NextOwner } from '../../infra/bus/index.ts'
 import { type Clock, sleep } from '../../infra/clock.ts'
 import type { Awaited, Giving } from '../../infra/control/messages.ts'
 
@@ -29,7 +29,7 @@ export interface MoveAsk {
 /** What the giver leaves; `state` is whatever goes with the share. */
 export interface Given<State> {
   /** Undefined: it had given it already, to one that is gone; how far that one came is not known here. */
-  readonly left: Heritage | undefined
+  readonly left: HandoverPositions | undefined
   readonly state: State
 }
 

@@ -12,7 +12,7 @@
  */
 import {
   type Consumer,
-  type Heritage,
+  type HandoverPositions,
   type NextOwner,
   originOf,
   type Producer,
@@ -255,7 +255,7 @@ export class ShareMover {
     signal.throwIfAborted()
     const all = [...partitions].map(([stream, list]) => consumer.release(stream, list, next))
     keeper?.letGo(share)
-    const left: Heritage = {
+    const left: HandoverPositions = {
       since: Math.max(0, ...all.map(({ since }) => since)),
       ...(next && { next: next.owner }),
       channels: all.flatMap(({ channels }) => channels),
@@ -282,7 +282,11 @@ export class ShareMover {
     })
   }
 
-  #own(partitions: Iterable<readonly [string, readonly number[]]>, epoch: number, from?: Heritage): void {
+  #own(
+    partitions: Iterable<readonly [string, readonly number[]]>,
+    epoch: number,
+    from?: HandoverPositions,
+  ): void {
     const { consumer, onOwn } = this.#options
     onOwn()
     for (const [stream, list] of partitions) consumer.own(stream, list, epoch, from)

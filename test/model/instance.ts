@@ -6,7 +6,7 @@
  * share.
  * @module
  */
-import type { Heritage, NextOwner, Wire } from '../../infra/bus/index.ts'
+import type { HandoverPositions, NextOwner, Wire } from '../../infra/bus/index.ts'
 import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/index.ts'
 import type { ManualClock } from '../../infra/clock.ts'
 import type { Awaited, Giving, StreamDescriptor } from '../../infra/control/messages.ts'
@@ -226,7 +226,7 @@ export class ModelInstance {
   }
 
   /** With the bug: it does not ask for what it has not heard. */
-  #seenBy(share: number, left: Heritage): Heritage {
+  #seenBy(share: number, left: HandoverPositions): HandoverPositions {
     const first = this.#firsts.get(share)
     const channels = left.channels.map((at) => ({
       ...at,

@@ -23,7 +23,7 @@ import { ContainedRecords, type StatePositions } from './contained.ts'
 import { InAccounts } from './in-account.ts'
 import {
   type ChannelPosition,
-  type Heritage,
+  type HandoverPositions,
   type InChannel,
   leftOf,
   type Mark,
@@ -87,7 +87,7 @@ export class Consumer {
     stream: string,
     partitions: readonly number[],
     epoch = this.#options.epoch,
-    from: Heritage = { since: epoch, channels: [] },
+    from: HandoverPositions = { since: epoch, channels: [] },
   ): void {
     this.#accounts.of(stream)
     const taken = partitions.flatMap((p) => {
@@ -136,7 +136,7 @@ export class Consumer {
    * @param next The next owner, if known: producers continue with it.
    * @returns Where the next owner continues.
    */
-  release(stream: string, partitions: readonly number[], next?: NextOwner): Heritage {
+  release(stream: string, partitions: readonly number[], next?: NextOwner): HandoverPositions {
     const left: ChannelPosition[] = []
     let since = 0
     const leaving = partitions.flatMap((p) => this.#partitions.get(`${stream}.${p}`) ?? [])

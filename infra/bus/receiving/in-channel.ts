@@ -47,7 +47,7 @@ export interface InChannel {
 }
 
 /** What an owner of partitions passes to the next one. */
-export interface Heritage {
+export interface HandoverPositions {
   /** The epoch since which they were only handed over, never taken fresh. */
   readonly since: number
   /** The next owner, if producers were told. */
