@@ -11,8 +11,8 @@ import { once } from 'node:events'
 const { stdout, stderr, env } = process
 
 /**
- * Ends the process quietly when the reader of standard output has gone (`concord consume x
- *  head -1`), and with `failed` when the output cannot be written, as on a full disk.
+ * Ends the process quietly when the reader of standard output has gone (`concord consume x | head -1`), and with
+ * `failed` when the output cannot be written, as on a full disk.
  */
 export function endWithReader(failed: number): void {
   stdout.on('error', (error: NodeJS.ErrnoException) => {

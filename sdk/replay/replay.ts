@@ -57,7 +57,7 @@ export interface ReplayedCall {
   readonly timers: number
   /** Calls that were not the first for their record or timer. */
   readonly retries: number
-  /** Whether the outcome log is the instance's, byte for byte; undefined if that is unknown. */
+  /** Whether it had the same effects as in the instance (effects.ts); undefined if that is unknown. */
   readonly same: boolean | undefined
   /** It did not return here either (RP3). */
   readonly stopped: boolean

@@ -2,7 +2,7 @@
  * Forecast: learns how demand changes over the day and the week, and predicts it.
  *
  *   FC1. A prediction comes from the same time of the week, else from the same time of day; else there is none.
- *   FC2. What is learned has a fixed size: `weekBins` numbers, and as many of the last day.
+ *   FC2. What is learned has a fixed size: `weekBins` numbers for the week, and `dayBins` for the day.
  * Design: docs/design/0025-autoscaling.md
  * @module
  */

@@ -107,7 +107,7 @@ export type Pace = ScalePolicy['up']
 export interface Bounds {
   readonly min: number
   readonly max: number
-  /** The bounds of the schedule that hold now; absent: none. */
+  /** What set these bounds, if not `min` and `max` of the policy. */
   readonly because?: string
 }
 

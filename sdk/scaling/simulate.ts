@@ -40,7 +40,7 @@ export interface Outcome {
   }[]
   readonly arrived: number
   readonly processed: number
-  /** Seconds of all instances that were wanted or worked: the cost. */
+  /** Seconds of all instances that were wanted, whether they worked yet or not: the cost. */
   readonly instanceSeconds: number
   /** Seconds of the instances that the load would have needed. */
   readonly neededSeconds: number

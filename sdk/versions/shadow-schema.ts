@@ -41,9 +41,10 @@ export const shadowDifferenceSchema = z.object({
 })
 export type ShadowDifference = z.output<typeof shadowDifferenceSchema>
 
-/** The comparison of the records that both versions processed. */
+/** A figure of each of the two versions. */
 const pairSchema = z.object({ live: z.number(), shadow: z.number() })
 
+/** The findings about a shadow, from the records that it got so far. */
 export const shadowEvidenceSchema = z.object({
   records: z.int(),
   compared: z.int(),

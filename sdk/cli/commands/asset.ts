@@ -1,7 +1,5 @@
 /**
- * concord asset push
- *  ls
- *  rm: the files beside a function's code. Each change makes a new version.
+ * concord asset push | ls | rm: the files beside a function's code. Each change makes a new version.
  * @module
  */
 import type { AssetPatch } from '../../api/assets.ts'

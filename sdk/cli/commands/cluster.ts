@@ -1,10 +1,6 @@
 /**
- * concord cluster up
- *  ls
- *  kill
- *  cut
- *  start
- *  down: several agents and schedulers on this machine, to try out fail-over.
+ * concord cluster up | ls | kill | cut | start | down: several agents and schedulers on this machine, to try out
+ * fail-over.
  * @module
  */
 import { Option } from 'commander'

@@ -1,7 +1,5 @@
 /**
- * concord dlq ls
- *  show
- *  redrive: lists, shows and redrives dead letters.
+ * concord dlq ls | show | redrive: lists, shows and redrives dead letters.
  * @module
  */
 import { InvalidArgumentError } from 'commander'

@@ -1,12 +1,5 @@
 /**
- * concord fn deploy
- *  ls
- *  inspect
- *  why
- *  scale
- *  move
- *  rm
- *  logs: commands on functions.
+ * concord fn deploy | ls | inspect | why | scale | move | rm | logs: commands on functions.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,6 +1,5 @@
 /**
- * concord fn move NAME PARTITION… --to INSTANCE
- *  --back: moves partitions to an instance by hand.
+ * concord fn move NAME PARTITION… --to INSTANCE | --back: moves partitions by hand, and back.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'

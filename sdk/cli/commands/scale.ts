@@ -1,8 +1,6 @@
 /**
- * concord fn scale NAME N
- *  --mem M --cpus C
- *  --auto
- *  --why: changes the number or the size of a function's instances, by hand or by its policy, and explains them.
+ * concord fn scale NAME N | --mem M --cpus C | --auto | --why: changes the number or the size of a function's
+ * instances, by hand or by its policy, and explains them.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,6 +1,5 @@
 /**
- * concord fn shadow
- *  promote: shows the findings about a shadow version, and makes it live.
+ * concord fn shadow | promote: shows the findings about a shadow version, and makes it live.
  * @module
  */
 import { differenceText } from '../../versions/difference-text.ts'

@@ -1,7 +1,5 @@
 /**
- * concord stream ls
- *  create
- *  rm: lists, creates and removes streams.
+ * concord stream ls | create | rm: lists, creates and removes streams.
  * @module
  */
 import type { CliCommand, ServerOptions } from '../command.ts'

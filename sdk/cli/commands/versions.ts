@@ -1,7 +1,5 @@
 /**
- * concord fn versions
- *  diff
- *  rollback: lists and compares versions, and goes back to one.
+ * concord fn versions | diff | rollback: lists and compares versions, and goes back to one.
  * @module
  */
 import type { FunctionDetail, VersionDiff, VersionSummary } from '../../api/index.ts'

@@ -175,7 +175,7 @@ export function tellOfLeft({ left, version }: DeployAnswer): void {
   if (left !== undefined) note(`        v${left.version} ${left.how}: v${version} replaces it`)
 }
 
-/** Warns that the `migrate` in the file will be given state that it has made itself. */
+/** Says what a `migrate` means for a rollback, and that it may be given state that it has made itself. */
 function tellOfMigrate({ migrates, migratesAfter, version }: DeployAnswer): void {
   if (migrates === true)
     note(

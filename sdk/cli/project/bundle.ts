@@ -5,8 +5,8 @@
  *   E1. `concord` is the one of this installation. It is a few functions; what is not used of it is left out.
  *   E2. Source names are relative to the project: no path of the author's machine is uploaded.
  *   E3. An import that an isolate does not have (Node's modules) is refused here, where the line is known.
- *   E4. A source without other imports is uploaded as it is, and the gateway bundles it. So the bundle is the same,
- *       and no new version, whether it comes from this command or from curl.
+ *   E4. A source that imports nothing but `concord` is uploaded as it is, and the gateway bundles it. So the bundle is
+ *       the same, and no new version, whether it comes from this command or from curl.
  *   E5. Constants stay constant (keep-constants.ts). In the gateway's form they do so anyway.
  * @module
  */

@@ -1,8 +1,8 @@
 /**
  * Buckets: the index, by linear hashing: an array of heads of chains of entries, which grows by one chain at a time.
  *
- * When there are more entries than chains, one more chain is made, and one older chain gives it about half of its
- * entries: no insertion ever pays for more than one chain, and there is never a second table. The array lies in blocks
+ * When there are more entries than half the chains, one more chain is made, and one older chain gives it about half of
+ * its entries: an insertion pays for three chains at most, and there is never a second table. The array lies in blocks
  * of 1024 heads, their positions in blocks of 1024 positions. Many keys of one hash make one chain long, and nothing else.
  *
  *   B1. The chain of a hash is its low bits under the mask, or under half of it where that chain does not exist yet.

@@ -14,7 +14,7 @@ import { Words } from './memory.ts'
 
 const two32 = 2 ** 32
 
-/** Values up to this size are overwritten in place, if that leaves at most an eighth of the room empty. */
+/** Values up to this size are overwritten in place, if that leaves at most 16 bytes and an eighth of the room empty. */
 const inPlaceBytesMax = 1024
 
 export interface Part {
@@ -95,7 +95,7 @@ export function hasFormat(words: Int32Array, at: number): boolean {
   return words[at + 3]! >= 0 || !(isPart(words, at, partKind.timer) || isPart(words, at, partKind.formats))
 }
 
-/** The kind of part that an entry belongs to; undefined: it is no part. */
+/** The part that an entry is; undefined: it is none. */
 export function partOf(words: Int32Array, at: number): Part | undefined {
   const form = words[at + 3]!
   if (form >= 0) return undefined

@@ -78,7 +78,7 @@ export class FormatKeeper implements TidierOptions, Leftovers {
   /** The table seen last, and for which use: what was tidied for it stays tidy. */
   #seen = ''
 
-  /** @param entries The arena's entries; parts come first. */
+  /** @param entries The operations of the arena whose parts come first. */
   constructor(parts: Parts, place: Lookup, entries: KeptEntries) {
     this.#memory = parts.memory
     this.#journal = parts.journal
@@ -144,7 +144,8 @@ export class FormatKeeper implements TidierOptions, Leftovers {
   }
 
   /**
-   * Called before anything is looked up in order to change it.
+   * Called before an entry is looked up in order to change it, or an older one is looked for: a format that found no
+   * memory before may begin now.
    * @returns Whether earlier lookups are void.
    * @throws {CodedError} ERR_STATE_MIGRATION if this version cannot have entries here; or why a format cannot begin.
    */
@@ -238,7 +239,7 @@ export class FormatKeeper implements TidierOptions, Leftovers {
     return this.#place.entry
   }
 
-  /** The table that lookups and stores use now. */
+  /** From now on lookups search the format with these bits, and new entries have it. */
   #setFormat(bits: number): void {
     this.#place.format = bits
     this.#place.entry = 0

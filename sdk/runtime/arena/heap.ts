@@ -29,7 +29,7 @@ const chunkReserveWords = 128
 const freeWords = 64
 /** Journal words for allocating a block, or another slab. */
 const takeWords = 64
-/** How many blocks an allocation frees in passing, and how many before it takes another slab. */
+/** How many blocks an allocation frees in passing, a deletion, and an allocation before it takes another slab. */
 const freedEach = 4
 const freedByDeletion = 2
 const freedBeforeGrowing = 256

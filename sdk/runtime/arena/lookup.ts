@@ -23,7 +23,7 @@ export class Lookup {
   readonly #buckets: Buckets
   entry = 0
   link = 0
-  /** The key looked up last, if it had no entry. */
+  /** The hash and the shape of the key looked up last, if it had no entry. */
   hash = 0
   form = 0
   /** The bits of the format that is searched (formats.ts). */
@@ -34,7 +34,7 @@ export class Lookup {
     this.#buckets = buckets
   }
 
-  /** Stages the key looked up last, if it had no entry. */
+  /** The key looked up last, if it had no entry, and its length. */
   get words(): Int32Array {
     return stagedKey.words
   }

@@ -21,7 +21,7 @@ import { Words } from './memory.ts'
  */
 const keptBytesMin = 1024
 const keptBytesMax = 80 * 1024
-/** Words for a part, and for zeros. */
+/** Room for a part, and for zeros. */
 const partRoomBytes = 16
 /** The most bytes of UTF-8 for a UTF-16 unit. */
 const unitBytes = 3

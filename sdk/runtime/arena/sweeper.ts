@@ -16,7 +16,7 @@ import type { Roots } from './roots.ts'
 
 /** Journal words for removing one entry. */
 const removeWords = 32
-/** The least time between the starts of two passes, so that entries which expire one by one cost little. */
+/** The least time from the end of a pass to the next one, so that entries which expire one by one cost little. */
 const restMs = 1_000
 
 export class Sweeper {

@@ -79,7 +79,7 @@ export class OutcomeWriter {
   #end = 0
   /** Calls for the current record or timer after its first one. */
   retries = 0
-  /** The number of callbacks that have ended in the current log. */
+  /** The number of records whose callbacks have ended in the current log. */
   records = 0
 
   constructor(
