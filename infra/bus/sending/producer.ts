@@ -22,7 +22,7 @@ import { giveBackMemory } from '../wire/frame-memory.ts'
 import { aborted, waitIn, wake } from '../wire/waiters.ts'
 import type { Wire } from '../wire/wire.ts'
 import { Beacons } from './beacons.ts'
-import { ClaimsHeard } from './claims-heard.ts'
+import { ClaimListener } from './claim-listener.ts'
 import { Confirmation } from './confirmation.ts'
 import type { Lane, Spill } from './lane.ts'
 import type { LaneBasis } from './lanes.ts'
@@ -73,7 +73,7 @@ export class Producer {
   /** The version of credits that it asks for: from version 2 on they tell what was touched. */
   readonly #creditVersion: number
   readonly #streams = new Map<string, OutStream>()
-  readonly #claims: ClaimsHeard
+  readonly #claims: ClaimListener
   readonly #confirmation: Confirmation
   readonly #beacons: Beacons
   readonly #laneBasis: LaneBasis
@@ -97,7 +97,7 @@ export class Producer {
     this.#creditVersion = isFirst ? creditVersionMax : 1
     this.#beacons = new Beacons(options, this.#id64, this.#origin64, this.#creditVersion)
     this.#safety = new Safety({ clock, streams: this.#streams, ask: (out) => this.#beacons.send(out) })
-    this.#claims = new ClaimsHeard({
+    this.#claims = new ClaimListener({
       ...{ wire, namespace, streams: this.#streams, tell: (out) => this.#beacons.send(out) },
     })
     this.#confirmation = new Confirmation({

@@ -1,5 +1,5 @@
 /**
- * ClaimsHeard: hears claims of present and future owners of a producer's partitions, and answers each at once with beacons.
+ * ClaimListener: listens for claims of present and future owners of a producer's partitions, and answers each at once with beacons.
  * Protocol: docs/design/0002-channels.md.
  * @module
  */
@@ -9,7 +9,7 @@ import type { Wire } from '../wire/wire.ts'
 import type { OutPartition } from './out-partition.ts'
 import type { OutStream } from './out-stream.ts'
 
-export interface ClaimsHeardOptions {
+export interface ClaimListenerOptions {
   readonly wire: Wire
   readonly namespace: string
   readonly streams: ReadonlyMap<string, OutStream>
@@ -17,11 +17,11 @@ export interface ClaimsHeardOptions {
   readonly tell: (out: OutPartition) => void
 }
 
-export class ClaimsHeard {
-  readonly #options: ClaimsHeardOptions
+export class ClaimListener {
+  readonly #options: ClaimListenerOptions
   readonly #stops = new Map<string, () => void>()
 
-  constructor(options: ClaimsHeardOptions) {
+  constructor(options: ClaimListenerOptions) {
     this.#options = options
   }
 
