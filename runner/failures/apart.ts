@@ -58,9 +58,9 @@ export class Apart {
   }
 
   /** Runs each record of the frames that has ended an owner before. @returns Why the instance cannot continue. */
-  async tryAlone(hand: readonly TakenFrame[]): Promise<Ending | undefined> {
+  async tryAlone(frames: readonly TakenFrame[]): Promise<Ending | undefined> {
     const { consumer, reactions } = this.#options
-    for (const frame of hand) {
+    for (const frame of frames) {
       if (attemptsAt(frame) === 0) continue
       const result = await this.#run([aloneOf(frame, attemptsAt(frame))], () => consumer.done(frame, 1))
       if (result.fatal !== undefined) return reactions.settleBroken([frame], result)

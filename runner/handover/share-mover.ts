@@ -51,7 +51,7 @@ export interface ShareMoverOptions {
   readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<MovedState>>
   /** Runs something between two batches. @throws if there is none any more */
   readonly between: <T>(run: () => Promise<T>) => Promise<T>
-  /** Forgets what is in hand of these partitions; between two batches. */
+  /** Forgets the taken frames of these partitions; between two batches. */
   readonly drop: (partitions: PartitionsByStream) => void
   /** Between two batches: nothing stays set aside. */
   readonly endAside: () => Promise<void>

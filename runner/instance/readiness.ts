@@ -18,7 +18,7 @@ import type { BetweenBatches } from '../succession/between-batches.ts'
 import type { Succession } from '../succession/succession.ts'
 import type { Usage } from '../usage/usage.ts'
 import type { WorkTime } from '../usage/work-time.ts'
-import type { Hand } from './hand.ts'
+import type { TakenFrames } from './taken-frames.ts'
 
 /** Bytes of outputs without credit beyond which no input is taken. */
 const heldBytesMax = 1024 * 1024
@@ -28,7 +28,7 @@ export interface ReadinessOptions {
   readonly consumer: Consumer
   readonly producer: Producer
   readonly letters: LetterBox
-  readonly hand: Hand
+  readonly taken: TakenFrames
   readonly aside: SetAside
   readonly apart: Apart
   readonly usage: Usage
@@ -57,10 +57,10 @@ export class Readiness {
 
   /** Waits until there is work and room for its results, or the instance stops. */
   async untilWork(): Promise<void> {
-    const { hand, aside, apart, usage, time, stopping } = this.#options
+    const { taken, aside, apart, usage, time, stopping } = this.#options
     while (!stopping.aborted && !this.hasOtherWork) {
       const room = this.#hasRoom
-      const input = hand.hasInput || this.#timerIsDue()
+      const input = taken.hasInput || this.#timerIsDue()
       if (room && usage.cpu.isReady && (apart.isDue || (input && !aside.full))) return
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
@@ -74,10 +74,10 @@ export class Readiness {
 
   /** Whether the next batch may run before this batch's outputs are published. */
   mayGoOn({ fatal }: BatchResult): boolean {
-    const { consumer, hand, aside, apart, usage, succession, stopping } = this.#options
+    const { consumer, taken, aside, apart, usage, succession, stopping } = this.#options
     if (fatal !== undefined || stopping.aborted || this.hasOtherWork || succession.onTrial) return false
     if (!this.#hasRoom || !usage.cpu.isReady || consumer.hasTried || aside.full || apart.isDue) return false
-    return hand.hasInput || this.#timerIsDue()
+    return taken.hasInput || this.#timerIsDue()
   }
 
   /** Whether there is work to do before the next batch (RD2). */

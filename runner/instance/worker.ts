@@ -1,7 +1,7 @@
 /**
  * Worker: one instance at work. The way of a record, top to bottom: consumer → isolate → producer → acknowledged.
  *
- * Owns the consumer, the isolate and the producer of one instance, and the frames in hand. Invariants:
+ * Owns the consumer, the isolate and the producer of one instance, and the taken frames. Invariants:
  *  K1. At most one batch is in the isolate (I1); outputs are sent in the order of the batches (I2).
  *  K2. A record is acknowledged only when its outputs, and those of all before it, were accepted, and JetStream has answered
  *      for its dead letter; and none of its outputs is sent before its producer was told that it was touched. So the account of a killed runner is exact (I7).
@@ -37,9 +37,9 @@ import { Usage } from '../usage/usage.ts'
 import { WorkTime } from '../usage/work-time.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { BatchSize, bytesIn, trialBatchBytesMax } from './batch-size.ts'
-import { Hand } from './hand.ts'
 import { leaveChannels, outputsWaitMs } from './leaving.ts'
 import { Readiness } from './readiness.ts'
+import { TakenFrames } from './taken-frames.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
 /**
@@ -59,7 +59,7 @@ export class Worker {
   readonly #reactions: Reactions
   #instance: InstanceAssignment
   readonly #consumer: Consumer
-  readonly #hand: Hand
+  readonly #taken: TakenFrames
   readonly #aside: SetAside
   readonly #apart: Apart
   readonly #usage: Usage
@@ -108,13 +108,13 @@ export class Worker {
         onPut: (running) => options.keeper?.use(running.isolate),
         runNext: (isRecord) =>
           this.#apart
-            .runNext(isRecord ? this.#hand.frames[0] : undefined)
-            .finally(() => this.#hand.dropDone()),
+            .runNext(isRecord ? this.#taken.frames[0] : undefined)
+            .finally(() => this.#taken.dropDone()),
         destroy: (one) => this.#destroy(one),
       },
     )
     this.#consumer = this.#newConsumer(instance)
-    this.#hand = new Hand(this.#consumer)
+    this.#taken = new TakenFrames(this.#consumer)
     this.#aside = new SetAside(this.#consumer, () => policyOf(this.#assignment.manifest.onError))
     this.#acknowledger = new Acknowledger({
       ...{ consumer: this.#consumer, producer: this.#producer, clock },
@@ -140,7 +140,7 @@ export class Worker {
     this.#mover = this.#newMover()
     this.#ready = new Readiness({
       ...{ clock, consumer: this.#consumer, producer: this.#producer, letters: options.letters },
-      ...{ hand: this.#hand, aside: this.#aside, apart: this.#apart, usage: this.#usage, time: this.#time },
+      ...{ taken: this.#taken, aside: this.#aside, apart: this.#apart, usage: this.#usage, time: this.#time },
       ...{ between: this.#between, succession: this.succession, keeper: options.keeper },
       stopping: this.#stopping.signal,
       hasBegun: () => this.#counts.batches > 0,
@@ -304,7 +304,7 @@ export class Worker {
         running = this.#isolate.resume()
         if (this.#stopping.signal.aborted || this.#ready.hasOtherWork) this.#isolate.askToYield()
       } else {
-        this.#hand.putBack(rest)
+        this.#taken.putBack(rest)
         batch = this.#ready.mayGoOn(result) ? this.#take() : undefined
         if (batch !== undefined) running = this.#process(batch)
       }
@@ -331,7 +331,7 @@ export class Worker {
 
   #take(): readonly TakenFrame[] {
     const { onTrial } = this.succession
-    return this.#hand.take(onTrial ? trialBatchBytesMax : this.#batchSize.bytes, onTrial)
+    return this.#taken.take(onTrial ? trialBatchBytesMax : this.#batchSize.bytes, onTrial)
   }
 
   /** @param again The records were set aside before, and were counted then. */
@@ -355,9 +355,9 @@ export class Worker {
 
   async #tryAlone(): Promise<Ending | undefined> {
     if (!this.#consumer.hasTried) return undefined
-    this.#hand.putBack(this.#take())
-    const ending = await this.#apart.tryAlone(this.#hand.frames)
-    this.#hand.dropDone()
+    this.#taken.putBack(this.#take())
+    const ending = await this.#apart.tryAlone(this.#taken.frames)
+    this.#taken.dropDone()
     return ending
   }
 
@@ -427,7 +427,7 @@ export class Worker {
         isolate: () => this.#isolate,
         between: (run) => this.#between.add(run),
         endAside: () => this.#apart.endAside(),
-        drop: (partitions) => this.#hand.drop(partitions),
+        drop: (partitions) => this.#taken.drop(partitions),
         lettersSafe: (deadline) => this.#acknowledger.lettersSafe(deadline),
         onOwn: () => this.#acknowledger.beCareful(),
         stopping: this.#stopping.signal,

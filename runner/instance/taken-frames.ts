@@ -1,14 +1,14 @@
 /**
- * Hand: the frames that an instance has taken from its queue and not finished, oldest first.
+ * TakenFrames: the frames that an instance has taken from its queue and not finished, oldest first.
  *
- *   HD1. Frames in hand come before queued ones, so that records keep their order across batches (I2).
+ *   TF1. Taken frames come before queued ones, so that records keep their order across batches (I2).
  * @module
  */
 import type { Consumer, TakenFrame } from '../../infra/bus/index.ts'
 import type { PartitionsByStream } from '../checkpoint/partitions.ts'
 import { countWithin } from '../failures/alone.ts'
 
-export class Hand {
+export class TakenFrames {
   readonly #consumer: Consumer
   #frames: readonly TakenFrame[] = []
 
@@ -16,7 +16,7 @@ export class Hand {
     this.#consumer = consumer
   }
 
-  /** Whether there is anything to take, in hand or in the queue. */
+  /** Whether a batch can be made, of taken frames or of queued ones. */
   get hasInput(): boolean {
     return this.#frames.length > 0 || this.#consumer.queuedFrames > 0
   }
