@@ -87,6 +87,30 @@ export class Progress {
   }
 }
 
+const everyMs = 10_000
+
+/**
+ * The state of what a command watches. On a terminal its last line always shows the newest. A line that stays is written
+ * only when `topic` changes, and every ten seconds, so that a log of it can be read.
+ */
+export class Watched {
+  readonly #progress = new Progress()
+  #topic: string | undefined
+  #writtenAtMs = 0
+
+  look(line: string, topic: string, nowMs: number): void {
+    if (topic === this.#topic && nowMs - this.#writtenAtMs < everyMs) return this.#progress.update(() => line)
+    this.clear()
+    note(line)
+    this.#topic = topic
+    this.#writtenAtMs = nowMs
+  }
+
+  clear(): void {
+    this.#progress.clear()
+  }
+}
+
 /** A bar of `columns` cells for a fraction from 0 to 1. */
 export function bar(fraction: number, columns = 24): string {
   const full = Math.round(Math.min(1, Math.max(0, fraction)) * columns)

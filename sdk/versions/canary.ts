@@ -36,7 +36,7 @@ export interface CanaryEvidence {
    */
   readonly windows: number
   readonly slower: number
-  /** Microseconds a record, at the 99th percentile of the windows. */
+  /** Microseconds a record, at the 99th percentile of the windows since the step began; of several instances, the slowest. */
   readonly canaryP99Us: number
   readonly controlP99Us: number
   /** The first error that counts against it. */

@@ -3,15 +3,15 @@
  * or none.
  * @module
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout } from 'node:timers/promises'
 import type { DeployAnswer, VersionSummary } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import { canaryStepsDefault } from '../../manifest/limits.ts'
 import type { CliErrorCode } from '../errors.ts'
 import type { Project } from '../project/project-shape.ts'
-import { note } from '../terminal.ts'
-import { sidesText, waitText } from '../text/canary-text.ts'
+import { note, Watched } from '../terminal.ts'
+import { sidesText, waitOf, waitText } from '../text/canary-text.ts'
 import { Waves } from './rolling.ts'
 
 const pollMs = 500
@@ -70,27 +70,43 @@ export function withCanary(project: Project, { canary, bake, maxDiff }: CanaryOp
   return { ...project, manifest: { ...written, rollout } }
 }
 
+interface Clock {
+  readonly nowMs: () => number
+  readonly sleep: (ms: number) => Promise<unknown>
+}
+
 /**
  * Shows how the canary does until it is judged, and then its waves, if it has any.
  * @returns The function, once the version has all keys.
  * @throws {CodedError} ERR_FUNCTION_FAILED, with the reason, if the version before stays; ERR_SUPERSEDED.
  */
-export async function watchCanary(
+export function watchCanary(
+  client: ConcordClient,
+  deployed: Pick<DeployAnswer, 'name' | 'version'>,
+  clock: Clock = { nowMs: Date.now, sleep: setTimeout },
+): Promise<VersionSummary> {
+  const watched = new Watched()
+  return untilJudged(client, deployed, watched, clock).finally(() => watched.clear())
+}
+
+async function untilJudged(
   client: ConcordClient,
   { name, version }: Pick<DeployAnswer, 'name' | 'version'>,
+  watched: Watched,
+  { nowMs, sleep }: Clock,
 ): Promise<VersionSummary> {
-  let shown = ''
   const waves = new Waves((wave, text) => note(`${wave.padEnd(7)} ${text}`))
   for (;;) {
     const detail = await client.inspect(name)
     const { canary } = detail
+    if (canary?.version !== version) watched.clear()
     if (canary?.version === version) {
       const { percent, sinceMs, bakeMs } = canary
-      const left = Math.ceil((sinceMs + bakeMs - Date.now()) / 1000)
+      const left = Math.ceil((sinceMs + bakeMs - nowMs()) / 1000)
       const time = left > 0 ? `${left} s left`.padEnd(10) : `${waitText(canary)};`
-      const line = `${`${percent} %`.padEnd(7)} ${time} ${sidesText(canary)}`
-      if (line !== shown) note(line)
-      shown = line
+      const hasRecords = canary.canary.records + canary.control.records > 0
+      const topic = `${percent} ${hasRecords} ${left > 0 ? 'bakes' : waitOf(canary).wait}`
+      watched.look(`${`${percent} %`.padEnd(7)} ${time} ${sidesText(canary)}`, topic, nowMs())
     } else if (detail.rolling?.version === version) waves.see(detail.rolling)
     else {
       const found = (await client.versions(name)).find((one) => one.version === version)

@@ -9,7 +9,7 @@ import { CodedError } from '../../errors.ts'
 import type { ShadowView } from '../../versions/shadow.ts'
 import type { CliErrorCode } from '../errors.ts'
 import type { Project } from '../project/project-shape.ts'
-import { note } from '../terminal.ts'
+import { Watched } from '../terminal.ts'
 import { shadowLine } from '../text/shadow-text.ts'
 
 const pollMs = 500
@@ -37,11 +37,19 @@ export function withShadow(project: Project, bake: number | undefined): Project 
  * Shows the findings until the shadow's time is over.
  * @throws {CodedError} ERR_FUNCTION_FAILED, with the reason, if it ended early.
  */
-export async function watchShadow(
+export function watchShadow(
+  client: ConcordClient,
+  deployed: Pick<DeployAnswer, 'name' | 'version'>,
+): Promise<ShadowView> {
+  const watched = new Watched()
+  return untilOver(client, deployed, watched).finally(() => watched.clear())
+}
+
+async function untilOver(
   client: ConcordClient,
   { name, version }: Pick<DeployAnswer, 'name' | 'version'>,
+  watched: Watched,
 ): Promise<ShadowView> {
-  let before = ''
   for (;;) {
     const shadow = await client.shadow(name, version)
     if (shadow.state === 'failed')
@@ -51,9 +59,8 @@ export async function watchShadow(
       )
     if (shadow.state === 'over') return shadow
     const left = Math.max(0, Math.ceil((shadow.sinceMs + shadow.bakeMs - shadow.untilMs) / 1000))
-    const line = `${`${left} s left`.padEnd(10)} ${shadowLine(shadow)}`
-    if (line !== before) note(line)
-    before = line
+    const topic = `${shadow.instances} of ${shadow.instancesOf}`
+    watched.look(`${`${left} s left`.padEnd(10)} ${shadowLine(shadow)}`, topic, Date.now())
     await sleep(pollMs)
   }
 }

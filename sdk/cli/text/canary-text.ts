@@ -31,15 +31,24 @@ export function canaryText(canary: CanaryView, nowMs: number): string {
 }
 
 /** What a step waits for after its time is over. */
-export function waitText({ canary, minRecords = 0, diff, waitsFor, slower, windows }: CanaryView): string {
+export function waitText(view: CanaryView): string {
+  const { wait, records } = waitOf(view)
+  if (records === undefined) return wait
+  return `${wait}, has ${records} of the ${view.minRecords} that a step needs`
+}
+
+/** The same, with the records that it has apart: they change with every look. */
+export function waitOf({ canary, minRecords = 0, diff, waitsFor, slower, windows }: CanaryView): {
+  readonly wait: string
+  readonly records?: number
+} {
   const { length: instances } = waitsFor
-  if (instances > 0) return `waits for ${instances === 1 ? '1 instance' : `${instances} instances`}`
-  const of = (records: number) => `${records} of the ${minRecords} that a step needs`
-  if (canary.records < minRecords) return `waits for records of its keys, has ${of(canary.records)}`
+  if (instances > 0) return { wait: `waits for ${instances === 1 ? '1 instance' : `${instances} instances`}` }
+  if (canary.records < minRecords) return { wait: 'waits for records of its keys', records: canary.records }
   if (diff !== undefined && diff.compared < minRecords)
-    return `waits for records to compare, has ${of(diff.compared)}`
-  if (slower > windows / 2) return 'waits for more windows, since it was slower in most'
-  return 'is being judged'
+    return { wait: 'waits for records to compare', records: diff.compared }
+  if (slower > windows / 2) return { wait: 'waits for more windows, since it was slower in most' }
+  return { wait: 'is being judged' }
 }
 
 /**
@@ -63,7 +72,7 @@ export function sidesText(view: CanaryView): string {
     ...(isEnough ? [outputsText(view)] : []),
     ...(windows > 0
       ? [
-          `slower than allowed in ${slower} of ${windows} windows (p99 ${figure(canaryP99Us)} µs beside ${figure(controlP99Us)})${slower > windows / 2 ? ', which may be chance' : ''}`,
+          `slower than allowed in ${slower} of ${windows} windows (p99 of all so far: ${figure(canaryP99Us)} µs beside ${figure(controlP99Us)})${slower > windows / 2 ? ', which may be chance' : ''}`,
         ]
       : []),
     ...(lacks.length > 0 ? [`too few yet to compare ${lacks.join(' and ')}`] : []),
