@@ -56,7 +56,8 @@ test('an asset that the version lacks is reported at init, with what to do', asy
   const source = fn('', "init(ctx) { ctx.asset('model.bin') },")
   await assert.rejects(start(source, { assets: held({ other: words }) }), {
     code: 'ERR_INIT_FAILED',
-    message: /lacks it, it has 'other'. Give it by `concord asset push fn model\.bin`/,
+    message:
+      /v\d+ of 'fn' lacks asset 'model\.bin' \(it has 'other'; `concord asset push fn model\.bin` adds it\), which it reads at \S+:\d+:\d+/,
   })
   await assert.rejects(start(source), { code: 'ERR_INIT_FAILED', message: /it has none/ })
 })

@@ -30,9 +30,10 @@ export class LoadedAssets {
     if (asset !== undefined) return asset
     const names = [...this.#assets.keys()].map((known) => `'${known}'`)
     const has = names.length === 0 ? 'it has none' : `it has ${names.join(', ')}`
+    // Whoever shows the error adds the place of the call at the end: " at fn.ts:3:19".
     throw runtimeError(
       'ERR_ASSET_MISSING',
-      `Cannot read asset '${String(name)}': v${this.#version} of '${this.#function}' lacks it, ${has}. Give it by \`concord asset push ${this.#function} ${String(name)}\``,
+      `v${this.#version} of '${this.#function}' lacks asset '${String(name)}' (${has}; \`concord asset push ${this.#function} ${String(name)}\` adds it), which it reads`,
     )
   }
 }
