@@ -59,7 +59,7 @@ async function scaleFunction(
 ): Promise<void> {
   await upsert<FunctionDocument>(store, paths.function(ns, name), (before) => {
     if (before === undefined || before.deleted === true) throw unknownFunction(name)
-    const scaled = scaledTo(before, instances, nowMs, 'a person wants so many')
+    const scaled = scaledTo(before, instances, nowMs, 'set by hand')
     return { ...before, instances, ...scaled, ...(hasPolicy && { pinned: true }) }
   })
 }

@@ -96,7 +96,7 @@ test('Deploy keeps a count changed by hand, unless the manifest changes its own'
   assert.deepEqual(
     why.changes.map(({ from, to, because }) => [from, to, because]),
     [
-      [2, 5, 'a person wants so many'],
+      [2, 5, 'set by hand'],
       [5, 3, 'deployed so, with v3'],
       [3, 4, 'deployed so, with v3'],
     ],
