@@ -92,6 +92,23 @@ test('A canary, a version that rolls, or one that ran in a part of its instances
   ])
 })
 
+test('A first version whose instances fail at their start is said not to start', async () => {
+  await deploy({}, 'broken')
+  const one = { id: 'broken-0', index: 0, epoch: 3, version: 1, generation: 1, generationSeen: 0, since: 0 }
+  const lastExit = { code: 11, reason: 'initFailed', message: 'init threw', atMs: 5 }
+  await platform.store.create(paths.status(namespace, 'broken'), {
+    ...{ schema: 1, function: 'broken', version: 1 },
+    ended: { recordsIn: 0, recordsOut: 0, errors: 0, outputs: [] },
+    instances: [{ ...one, state: 'backingOff', restarts: 2, lastExit }],
+  })
+  const answer = await platform.call('GET', '/v1/functions/broken/versions')
+  const { versions: list } = (await answer.json()) as { versions: VersionSummary[] }
+  assert.deepEqual(
+    list.map(({ state, notStarting }) => [state, notStarting]),
+    [['rollingOut', 'broken-0 has failed 2 times in a row, last: initFailed: init threw']],
+  )
+})
+
 test('Deploy of a migrate warns that a rollback discards its state, and the rollback says so', async () => {
   const at = paths.function(namespace, 'moved')
   assert.equal((await deploy({}, 'moved')).migrates, undefined)

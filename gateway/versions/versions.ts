@@ -133,7 +133,7 @@ function bundleOf({ version, bundleSha256, bundleBytes }: VersionDocument): Vers
 }
 
 function summaryOf(
-  { document }: LiveFunction,
+  { document, status }: LiveFunction,
   version: VersionDocument,
   before: VersionDocument | undefined,
   outcome: OutcomeDocument | undefined,
@@ -151,6 +151,7 @@ function summaryOf(
     state,
     ...(state === 'failed' ? saidOf(failed) : isOf ? saidOf(outcome) : {}),
     ...(failed === undefined || state === 'failed' ? {} : { failed }),
+    ...(state === 'rollingOut' ? failingStart(status, version.version) : {}),
     changes: before === undefined ? [] : changesBetween(before.manifest, manifest),
     assets: version.assets ?? {},
   }
@@ -173,6 +174,17 @@ function saidOf({
     ...(quietAt === undefined ? {} : { quietAt: [...quietAt] }),
     ...(by === undefined ? {} : { by }),
   }
+}
+
+/** An instance that ended, with an error, each time that it was started with the version. */
+function failingStart(status: LiveFunction['status'], version: number): Pick<VersionSummary, 'notStarting'> {
+  const failing = status?.instances.find(
+    (one) => one.version === version && one.state !== 'running' && one.restarts > 0,
+  )
+  if (failing?.lastExit === undefined || failing.lastExit.code === 0) return {}
+  const { id, restarts, lastExit } = failing
+  const times = restarts === 1 ? 'has failed' : `has failed ${restarts} times in a row, last`
+  return { notStarting: `${id} ${times}: ${lastExit.reason}: ${lastExit.message}` }
 }
 
 function stateOf(

@@ -21,6 +21,8 @@ export const versionSummarySchema = bundleSchema.extend({
   state: versionStateSchema,
   outcomeAtMs: z.number().optional(),
   reason: z.string().optional(),
+  /** Of a version that is rolled out: which instance fails with it, and why. */
+  notStarting: z.string().optional(),
   /** No record came during its trial. */
   untried: z.literal(true).optional(),
   /** The steps as a canary, in percent of the keys, to which no record came, where others had some. */

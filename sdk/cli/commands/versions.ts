@@ -62,7 +62,7 @@ async function versions(name: string, options: ServerOptions): Promise<void> {
   if (options.json) return await printJson(list)
   const rows = list.map((version) => [
     `v${version.version}`,
-    version.state,
+    version.notStarting === undefined ? version.state : 'not starting',
     timeText(version.deployedAtMs),
     version.author ?? '-',
     version.bundleSha256.slice(0, 12),
@@ -84,7 +84,8 @@ function wordsOn(one: VersionSummary): string[] {
 
 /** Why a version did not stay live; undefined if it did, or was replaced by a later one. */
 function endText(one: VersionSummary): string | undefined {
-  const { state, by, outcomeAtMs } = one
+  const { state, by, outcomeAtMs, notStarting } = one
+  if (notStarting !== undefined) return `does not start: ${notStarting}`
   if (state === 'failed') return `failed: ${reasonText(one)}`
   if (state === 'shadowed') return `was a shadow: ${reasonText(one)}`
   if (state === 'withdrawn') return `was withdrawn: ${reasonText(one)}`
