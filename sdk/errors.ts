@@ -30,7 +30,7 @@ export class CodedError<Code extends string = string> extends Error {
   }
 }
 
-/** The codes of the sdk's top level; each room has its own. */
+/** The codes of the sdk's top level; each layer has its own. */
 export const sdkErrors = {
   /** The bytes are not a frame. */
   ERR_FRAME_MALFORMED: 'platform',

@@ -11,7 +11,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { errorsDocument, readErrorCodes } from './style/errors-doc.ts'
 import { arrows, judgeImport, readImports } from './style/imports.ts'
 import { allLabelOffences } from './style/labels.ts'
-import { allRoomOffences } from './style/rooms.ts'
+import { allLayerOffences } from './style/layers.ts'
 import { listFiles, readSource, root } from './style/sources.ts'
 
 const linesMax = 500
@@ -52,7 +52,7 @@ test('files: none is longer than 500 lines without a reason', () => {
   )
 })
 
-test('folders: each folder and each room has a README.md', () => {
+test('folders: each folder and each subfolder has a README.md', () => {
   const folders = new Set(
     ours.flatMap((path) => [path.split('/')[0]!, path.split('/').slice(0, -1).slice(0, 2).join('/')]),
   )
@@ -62,8 +62,8 @@ test('folders: each folder and each room has a README.md', () => {
   )
 })
 
-test('rooms: where a README promises an order, nothing is imported from above', () => {
-  assert.deepEqual(allRoomOffences(), [])
+test('layers: where a README promises an order, nothing is imported from above', () => {
+  assert.deepEqual(allLayerOffences(), [])
 })
 
 test('labels: whoever reads a citation finds the rule', () => {

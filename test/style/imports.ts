@@ -2,7 +2,7 @@
  * Imports: which a source file has, and which it may have.
  *
  *  L1. A top-level folder imports only from those that `arrows` names for it: processes never import one another.
- *  L2. From another top-level folder it imports a door: a file at the top of sdk/ or infra/ or of a room of shapes, another room's
+ *  L2. From another top-level folder it imports a door: a file at the top of sdk/ or infra/ or of a subfolder of shapes, another subfolder's
  *      `index.ts`, or one of the contracts that all processes share. test/ sees everything.
  *  L3. Node's modules have their prefix, files their extension, and a package is one that package.json names.
  * @module
@@ -21,10 +21,10 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   test: ['sdk', 'infra', 'gateway', 'scheduler', 'runner', 'functions'],
 }
 
-/** Rooms whose every file is a shape that processes share, with nothing behind it. */
+/** Subfolders whose every file is a shape that processes share, with nothing behind it. */
 const shapes = ['sdk/wire', 'sdk/manifest', 'sdk/versions', 'sdk/api']
 
-/** The shapes on the wire and in the store, which belong to no room's inside. */
+/** The shapes on the wire and in the store, which belong to no subfolder's inside. */
 const contracts = ['infra/control/messages.ts', 'infra/store/documents.ts']
 
 /** The name under which functions import the sdk; package.json exports it. */
@@ -78,7 +78,7 @@ function judgeFile(file: string, specifier: string): string | undefined {
   if (!arrows[from]?.includes(to)) return `${from}/ must not import ${to === '' ? target : `${to}/`}`
   return from === 'test' || isDoor(target)
     ? undefined
-    : `${target} is not a door of ${to}/: import its room's index.ts`
+    : `${target} is not a door of ${to}/: import its subfolder's index.ts`
 }
 
 function judgePackage(file: string, specifier: string, packages: readonly string[]): string | undefined {

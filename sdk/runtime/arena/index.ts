@@ -1,4 +1,4 @@
-/** The door of the room: state outside the heap. */
+/** The door of the layer: state outside the heap. */
 export { Arena } from './arena.ts'
 export { Capture, dirtyPages, hasArena, isDirty, markAllDirty, markDirty, usedSlabs } from './capture.ts'
 export { faultsOf } from './check.ts'

@@ -5,7 +5,7 @@
  *       as it was at the cut, and again if it has changed since. `Journal` does so for all that it images, `Heap` for the
  *       blocks that it hands out.
  *
- * Objects of this room are reachable through `#private` fields of an Arena only, so their views of shared memory may be
+ * Objects of this layer are reachable through `#private` fields of an Arena only, so their views of shared memory may be
  * public among themselves (primordials.ts, P1).
  * @module
  */

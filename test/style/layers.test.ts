@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { orderOf, type RoomOrder, roomOffences } from './rooms.ts'
+import { type LayerOrder, layerOffences, orderOf } from './layers.ts'
 
 const readme = `# a
-A room imports those below it, and none above:
+A layer imports those below it, and none above:
 
-| room | is |
+| layer | is |
 | --- | --- |
 | [\`top/\`](top/README.md) | what \`other/\` is not |
 | | more of it |
@@ -14,17 +14,17 @@ A room imports those below it, and none above:
 \`left/\` and
 \`right/\` do not import each other.
 `
-const order: RoomOrder = { rooms: ['top', 'left', 'right'], typesGoUp: false, apart: [['left', 'right']] }
+const order: LayerOrder = { layers: ['top', 'left', 'right'], typesGoUp: false, apart: [['left', 'right']] }
 
-test('orderOf reads the rooms of a README that promises an order', () => {
+test('orderOf reads the layers of a README that promises an order', () => {
   assert.deepEqual(orderOf(readme), order)
   assert.equal(orderOf(readme.replace(', and none above', ''))?.typesGoUp, true)
   assert.equal(orderOf('| `top/` | one |'), undefined)
 })
 
-test('roomOffences finds what is imported from above, and rooms that are not listed (RM1, RM2, RM3)', () => {
+test('layerOffences finds what is imported from above, and layers that are not listed (LR1, LR2, LR3)', () => {
   const of = (path: string, specifier: string, { type = '', typesGoUp = false } = {}) =>
-    roomOffences('a', { ...order, typesGoUp }, [
+    layerOffences('a', { ...order, typesGoUp }, [
       { path, source: `import ${type}{ x } from '${specifier}'\n` },
     ])
   assert.deepEqual(of('a/top/one.ts', '../left/two.ts'), [])
