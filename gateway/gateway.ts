@@ -1,9 +1,15 @@
 /**
- * Gateway: wires the parts of the process together, and ends them in order.
+ * Gateway: makes the parts of the process, each behind those it needs, starts them, and ends them in the reverse order.
  *
- * It has no state of its own: what is wanted is in the store, and any number of gateways may run. When it ends, it
- * refuses new requests, tells open publishes how far they came, and waits a while until what it accepted is
- * acknowledged.
+ * It has no state of its own: what is wanted is in the store, and any number of gateways may run. What was accepted is
+ * kept or answered to the end, so what lets records in starts last and ends first:
+ *   GW1. New requests are refused, and open publishes are told how far they came. The server ends once they are answered.
+ *   GW2. Raw records from NATS are no longer taken: this gateway does not lead any more.
+ *   GW3. What was accepted gets `settleMs` to be acknowledged. Until then the catalog tells the producer of new owners
+ *        and removed functions, the disk queue takes and gives, and heartbeats say what was sent.
+ *   GW4. Then the final account is written, and only then the last heartbeat is sent: a ledger goes by what is heard
+ *        until the store says that this gateway is over.
+ * A start that fails ends in the same way.
  * @module
  */
 import { randomBytes } from 'node:crypto'
@@ -13,11 +19,10 @@ import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import { type Assets, ensureBundleStream } from '../infra/bundles/index.ts'
 import { type NatsConnection, subjects, type Wire } from '../infra/bus/index.ts'
-import { removeCheckpoints } from '../infra/checkpoints/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import { DifferenceStore } from '../infra/differences/index.ts'
 import type { Log } from '../infra/log.ts'
-import { ensureSpillStream, Orphans, SpillStore } from '../infra/spill/index.ts'
+import { ensureSpillStream, SpillStore } from '../infra/spill/index.ts'
 import type { Store } from '../infra/store/index.ts'
 import type { Replicas } from '../infra/streams.ts'
 import { makeApp } from './app.ts'
@@ -28,29 +33,26 @@ import { DeadLetters } from './dead-letters/dead-letters.ts'
 import { LetterStore, type LetterStoreOptions } from './dead-letters/letter-store.ts'
 import { TimerSetter } from './dead-letters/timer-setter.ts'
 import { Deployer } from './deploy/deploy.ts'
+import { Earlier } from './deploy/earlier.ts'
 import { Gatekeeper } from './deploy/gatekeeper.ts'
 import type { BundleSink } from './deploy/version-writer.ts'
 import { refuse } from './errors.ts'
-import { ensureLogs, forgetLogs } from './follow/logs.ts'
+import { ensureLogs } from './follow/logs.ts'
 import { Places, type ReaderKind } from './follow/places.ts'
 import { PlainFollowers } from './follow/plain.ts'
 import { answerUnreadable } from './http/unreadable.ts'
-import { Adopter } from './ingest/adopter.ts'
-import { GoneGateways } from './ingest/gone-gateways.ts'
 import { Ingest } from './ingest/ingest.ts'
-import { Successors, whileLeading } from './ingest/leader.ts'
 import { Pulse } from './ingest/pulse.ts'
 import { RawIngest } from './ingest/raw-ingest.ts'
-import { RawRepublish } from './ingest/raw-republish.ts'
 import { SentAccount } from './ingest/sent-account.ts'
-import { CheckpointSweeper } from './kept/checkpoints.ts'
 import { Ownership } from './kept/ownership.ts'
 import { untilMade } from './kept/until-made.ts'
+import { LeaderWork } from './leader-work.ts'
 import { makeMetrics } from './metrics.ts'
 import type { GatewayParts } from './parts.ts'
 import { Prober } from './probe/index.ts'
 import type { RunnerShelf } from './routes/runner.ts'
-import { type BundleShelf, startCollector } from './versions/collector.ts'
+import type { BundleShelf } from './versions/collector.ts'
 import type { BundleReader } from './versions/sources.ts'
 
 const settleMs = 10_000
@@ -58,6 +60,9 @@ const deadLetterDefaults = { bytesMax: 64 * 1024 * 1024, ageMaxMs: 7 * 24 * 3600
 const answerMs = 3000
 /** How long a start waits to learn whose state JetStream holds. */
 const claimMs = 2000
+
+/** Ends a part. */
+type End = () => unknown
 
 export interface GatewayOptions {
   readonly host: string
@@ -108,130 +113,94 @@ export interface Gateway {
 
 /** @throws {CodedError} ERR_GATEWAY_PORT_TAKEN, ERR_OTHER_STORE */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const closing = new AbortController()
+  const ends: End[] = []
+  let ended: Promise<void> | undefined
+  const end = (): Promise<void> => {
+    const why = 'The gateway is stopping. Try again in a moment, behind the records accepted.'
+    closing.abort(refuse('ERR_CLOSING', why))
+    ended ??= endAll(ends)
+    return ended
+  }
+  try {
+    const { givenUp, ...started } = await start(options, closing.signal, ends)
+    return { ...started, close: () => end().then(givenUp) }
+  } catch (error) {
+    await end()
+    throw error
+  }
+}
+
+/** The last part first. */
+async function endAll(ends: readonly End[]): Promise<void> {
+  for (const end of ends.toReversed()) await end()
+}
+
+/**
+ * Makes the parts, each behind those it needs, and starts them.
+ * @param closing Aborted, with the refusal to answer, before the ends are called.
+ * @param ends Takes the end of each part.
+ */
+async function start(
+  options: GatewayOptions,
+  closing: AbortSignal,
+  ends: End[],
+): Promise<Omit<Gateway, 'close'> & { readonly givenUp: () => number }> {
   const { namespace, nc, wire, store, bundles, assets, clock, log, bufferBytesMax } = options
   const { replicas = 'auto', checkpointConnection = nc } = options
+  const gatewayId = `gateway-${randomBytes(4).toString('hex')}`
+  const metrics = makeMetrics()
   const ownership = new Ownership({
     ...{ nc: checkpointConnection, store, namespace, replicas, replaces: options.replacesStore },
   })
   await ownership.claimSoon(claimMs)
-  const gatewayId = `gateway-${randomBytes(4).toString('hex')}`
-  const metrics = makeMetrics()
-  const closing = new AbortController()
+
+  const catalog = new Catalog(store, namespace, (error) => log.error({ err: error }, 'cannot read the store'))
+  ends.push(() => catalog.close())
   const heartbeats = new Heartbeats(clock)
+  const prober = new Prober(clock)
+  ends.push(() => prober.close())
+
   const spill =
     options.connectSpill &&
     new SpillStore({
-      ...{ namespace, connect: options.connectSpill },
-      onTrouble: (message) => log.warn(message),
+      ...{ namespace, connect: options.connectSpill, onTrouble: (message: string) => log.warn(message) },
     })
-  const ingest = new Ingest({
-    ...{ wire, namespace, gatewayId, clock, spill, onWant: () => pulse.soon() },
-    ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
-  })
+  const ingest = new Ingest({ wire, namespace, gatewayId, clock, spill, bufferBytesMax })
   const rawIngest = new RawIngest({ nc, namespace, ingest, clock, metrics, log })
-  const republish = new RawRepublish({ nc, wire, namespace, metrics })
-  let ingestEpoch: number | undefined
-  const pulse = new Pulse({
-    wire,
-    namespace,
-    gatewayId,
-    clock,
-    outputs: () => ingest.ledger(),
-    rawDropped: () => rawIngest.dropped,
-    ingestEpoch: () => ingestEpoch,
-  })
-  const catalogError = (error: unknown): void => log.error({ err: error }, 'cannot read the store')
-  const successors = new Successors()
-  let sweeper: CheckpointSweeper | undefined
-  const sweep = (): void => {
-    if (ingestEpoch !== undefined && ownership.isOurs) sweeper?.adopt()
-  }
-  const catalog = new Catalog(
-    store,
-    namespace,
-    (view) => {
-      if (ingest.adopt(view)) pulse.beat()
-      if (ingestEpoch !== undefined) republish.adopt(view)
-      sweep()
-    },
-    catalogError,
-  )
-  await catalog.refresh()
-  const stopHeartbeats = wire.subscribe(subjects.heartbeatSubject(namespace, '*'), (bytes) => {
-    const beat = heartbeats.take(bytes)
-    if (beat?.ingestEpoch !== undefined) successors.hear(beat.ingestEpoch)
-    if (beat !== undefined && ingestEpoch !== undefined) goneGateways.hear(beat)
-  })
-  const prober = new Prober(clock)
-  const differences = new DifferenceStore(checkpointConnection, namespace)
-  const forgetState = async (name: string): Promise<void> => {
-    if (!ownership.isOurs) await ownership.claim()
-    await Promise.all([
-      removeCheckpoints(checkpointConnection, namespace, name),
-      differences
-        .forget(name)
-        .catch((error: unknown) =>
-          log.warn({ err: error }, `cannot forget what shadows of '${name}' have found`),
-        ),
-    ])
-  }
-  const forgetLines = (name: string): Promise<void> =>
-    forgetLogs(nc, namespace, name).catch((error: unknown) =>
-      log.warn({ err: error }, `the log of '${name}' may show lines of an earlier function of that name`),
-    )
-  const gatekeeper = new Gatekeeper({ nc, namespace, clock })
-  const deployer = new Deployer({
-    ...{ store, bundles, assets, prober, catalog, heartbeats, gatekeeper, namespace, clock },
-    ...{ forgetState, forgetLines },
-  })
-  sweeper = new CheckpointSweeper({
-    ...{ nc: checkpointConnection, namespace, log },
-    functions: () => new Set(catalog.current.functions.keys()),
-  })
-  const view = () => catalog.current
+  const pulse = new Pulse({ wire, namespace, gatewayId, clock, ingest, rawIngest })
+  ingest.onWant = () => pulse.soon()
+  ends.push(() => pulse.stop())
+  ends.push(() => spill?.close())
   const forgotten = Promise.withResolvers<string>()
   const sentAccount = await SentAccount.open({
-    ...{ store, namespace, gatewayId, clock, log, view, outputs: () => ingest.ledger() },
+    ...{ store, namespace, gatewayId, clock, log, view: () => catalog.current },
+    outputs: () => ingest.ledger(),
     onForgotten: () => forgotten.resolve('it was taken for gone, and what it has sent is added up already'),
   })
-  const goneGateways = new GoneGateways({
-    ...{ store, namespace, gatewayId, clock, log, view },
-    silentMs: (id) => heartbeats.silentMs(id),
-    ask(gone) {
-      if (wire.connected) wire.publish(subjects.goneSubject(namespace), gone)
-      return wire.connected
-    },
+  ends.push(() => sentAccount.close(AbortSignal.timeout(answerMs))) // GW4
+  let givenUp = 0
+  ends.push(async () => {
+    givenUp = await settled(ingest, clock) // GW3
   })
-  const adopter = new Adopter({
-    orphans: new Orphans({ nc: checkpointConnection, namespace, clock }),
-    ...{ ingest, clock, log, isOurs: () => ownership.isOurs },
-    outputs: () => [...heartbeats.spoken(5000), ...ingest.ledger()],
+
+  const leaderWork = new LeaderWork({
+    ...{ namespace, gatewayId, nc, wire, checkpointConnection, store, bundles, ownership, catalog },
+    ...{ heartbeats, ingest, rawIngest, pulse, metrics, clock, log },
   })
-  const leading = whileLeading(store, `ingest-${namespace}`, closing.signal, log, successors, (epoch) => {
-    ingestEpoch = epoch
-    pulse.beat()
-    const stopRawIngest = rawIngest.start()
-    const stopAdopter = adopter.start()
-    const stopGoneGateways = goneGateways.start()
-    const stopCollector = startCollector({
-      store,
-      bundles,
-      namespace,
-      clock,
-      log,
-      isAlone: () => ownership.isAlone(),
-    })
-    republish.adopt(catalog.current)
-    sweep()
-    return () => {
-      ingestEpoch = undefined
-      stopRawIngest()
-      stopAdopter()
-      stopGoneGateways()
-      stopCollector()
-      republish.stop()
-    }
-  })
+  ends.push(
+    wire.subscribe(subjects.heartbeatSubject(namespace, '*'), (bytes) => {
+      const beat = heartbeats.take(bytes)
+      if (beat !== undefined) leaderWork.hear(beat)
+    }),
+  )
+  catalog.onChange = (view) => {
+    if (ingest.adopt(view)) pulse.beat()
+    leaderWork.adopt(view)
+  }
+  await catalog.refresh()
+
+  const differences = new DifferenceStore(checkpointConnection, namespace)
   const letterStore = new LetterStore({
     ...{ nc, namespace, replicas, ...deadLetterDefaults },
     ...options.deadLetters,
@@ -239,72 +208,54 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const making = [
     { what: 'the store of bundles', make: () => ensureBundleStream(checkpointConnection, replicas) },
     { what: 'the stream of logs', make: () => ensureLogs(nc, replicas) },
-    { what: 'the stream of checkpoints', make: () => ownership.claim().finally(sweep) },
+    {
+      what: 'the stream of checkpoints',
+      make: () => ownership.claim().finally(() => leaderWork.sweep()),
+    },
     { what: 'the stream of what is spilled', make: () => ensureSpillStream(checkpointConnection, replicas) },
     { what: 'the streams of dead letters', make: () => letterStore.ensure() },
     { what: 'the stream of differences', make: () => differences.ensure(replicas) },
   ].map(({ what, make }) =>
-    untilMade(make, closing.signal, (error) => log.warn({ err: error }, `cannot make ${what}`)),
+    untilMade(make, closing, (error) => log.warn({ err: error }, `cannot make ${what}`)),
   )
+  ends.push(() => Promise.all(making))
+  const leading = leaderWork.run(closing)
+  ends.push(() => leading) // GW2
+
+  const deployer = new Deployer({
+    ...{ store, bundles, assets, prober, catalog, heartbeats, namespace, clock },
+    gatekeeper: new Gatekeeper({ nc, namespace, clock }),
+    earlier: new Earlier({ nc, checkpointConnection, namespace, ownership, differences, log }),
+  })
   const deadLetters = new DeadLetters({
     ...{ store: letterStore, ingest, clock, view: () => catalog.current },
     timers: new TimerSetter({ nc, namespace, view: () => catalog.current }),
   })
-
   const parts: GatewayParts = {
-    ...{
-      namespace,
-      gatewayId,
-      nc,
-      wire,
-      store,
-      bundles,
-      assets,
-      catalog,
-      heartbeats,
-      ingest,
-      deployer,
-      deadLetters,
-    },
-    differences,
+    ...{ namespace, gatewayId, nc, wire, store, bundles, assets, catalog, heartbeats, ingest, deployer },
+    ...{ deadLetters, differences, metrics, clock, log, closing },
     sentTo: sentBefore(store, namespace),
-    ...{ metrics, clock, log },
     plain: new PlainFollowers({ wire, namespace }),
     places: new Places(metrics.followers, options.placesMax),
-    closing: closing.signal,
   }
   const server = createAdaptorServer({ fetch: makeApp(parts, options.token, options.runner).fetch }) as Server
   server.on('clientError', answerUnreadable)
   server.requestTimeout = 0 // a publish may last as long as its client wants
-
-  async function close(): Promise<number> {
-    closing.abort(
-      refuse('ERR_CLOSING', 'The gateway is stopping. Try again in a moment, behind the records accepted.'),
-    )
-    await endServer(server)
-    await Promise.all([leading, ...making])
-    const stop = new AbortController()
-    const cancel = clock.after(settleMs, () => stop.abort())
-    const givenUp = await ingest.close(stop.signal)
-    cancel()
-    await sentAccount.close(AbortSignal.timeout(answerMs))
-    await spill?.close()
-    pulse.stop()
-    stopHeartbeats()
-    catalog.close()
-    await prober.close()
-    return givenUp
-  }
-
-  try {
-    await listen(server, options.host, options.port)
-  } catch (error) {
-    await close()
-    throw error
-  }
+  await listen(server, options.host, options.port)
+  ends.push(() => endServer(server)) // GW1
   const { address, port } = server.address() as AddressInfo
   const host = address.includes(':') ? `[${address}]` : address
-  return { url: `http://${host}:${port}`, id: gatewayId, forgotten: forgotten.promise, close }
+  const url = `http://${host}:${port}`
+  return { url, id: gatewayId, forgotten: forgotten.promise, givenUp: () => givenUp }
+}
+
+/** Waits a while for what was accepted to be acknowledged. @returns How many records are given up. */
+async function settled(ingest: Ingest, clock: Clock): Promise<number> {
+  const stop = new AbortController()
+  const cancel = clock.after(settleMs, () => stop.abort())
+  const givenUp = await ingest.close(stop.signal)
+  cancel()
+  return givenUp
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {
@@ -320,7 +271,6 @@ async function listen(server: Server, host: string, port: number): Promise<void>
 
 /** Stops accepting connections, and gives open requests some time to finish. */
 async function endServer(server: Server): Promise<void> {
-  if (!server.listening) return
   const timer = setTimeout(() => server.closeAllConnections(), answerMs)
   server.close()
   server.closeIdleConnections()

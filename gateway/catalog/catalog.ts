@@ -59,27 +59,19 @@ export function functionIn({ functions }: CatalogView, name: string): LiveFuncti
 export class Catalog {
   readonly #store: Store
   readonly #namespace: string
-  readonly #onChange: (view: CatalogView) => void
   readonly #onError: (error: unknown) => void
   readonly #stops: (() => void)[]
   #reading: Promise<void> | undefined
   #next: Promise<void> | undefined
   #closed = false
   current: CatalogView = nothing
+  /** Called after each reading. */
+  onChange: (view: CatalogView) => void = () => undefined
 
-  /**
-   * @param onChange Called after each reading.
-   * @param onError Called when the store could not be read; the next change reads it again.
-   */
-  constructor(
-    store: Store,
-    namespace: string,
-    onChange: (view: CatalogView) => void,
-    onError: (error: unknown) => void,
-  ) {
+  /** @param onError Called when the store could not be read; the next change reads it again. */
+  constructor(store: Store, namespace: string, onError: (error: unknown) => void) {
     this.#store = store
     this.#namespace = namespace
-    this.#onChange = onChange
     this.#onError = onError
     const watched = [paths.streams(namespace), paths.functions(namespace), paths.statuses(namespace)]
     this.#stops = watched.map((path) => store.watch(path, () => void this.refresh().catch(onError)))
@@ -113,7 +105,7 @@ export class Catalog {
     this.current = view
     if (this.#closed) return
     try {
-      this.#onChange(view)
+      this.onChange(view)
     } catch (error) {
       this.#onError(error)
     }

@@ -25,6 +25,7 @@ import { leave } from '../versions/leaving.ts'
 import { versionToPromote } from '../versions/shadows.ts'
 import { checkTried, documentOf, versionBefore } from '../versions/versions.ts'
 import { type AssetChanges, assetsWith, checkAssets } from './assets.ts'
+import type { Earlier } from './earlier.ts'
 import { checkFormat, checkRollout, migratesAfter } from './formats.ts'
 import { type Gatekeeper, holdUp } from './gatekeeper.ts'
 import { makeManifest, refuseTooSmall } from './manifest.ts'
@@ -40,10 +41,7 @@ export interface DeployerOptions extends VersionWriterOptions {
   readonly catalog: Catalog
   readonly heartbeats: Heartbeats
   readonly gatekeeper: Gatekeeper
-  /** Deletes the state of an earlier function of that name. */
-  readonly forgetState: (name: string) => Promise<void>
-  /** Deletes the log lines of an earlier function of that name, as far as possible now. */
-  readonly forgetLines: (name: string) => Promise<void>
+  readonly earlier: Earlier
 }
 
 export class Deployer {
@@ -317,11 +315,11 @@ export class Deployer {
     const version = isNew ? await this.#writer.add(probed, draft, said) : live!.version.version
     // Delete state and log lines of an earlier function with this name. Also delete old state if the live version
     // keeps none: it is out of date.
-    const { forgetState, forgetLines } = this.#options
+    const { earlier } = this.#options
     const isAnew = live === undefined
     await Promise.all([
-      isAnew || keepsAgain(live.version.manifest, manifest) ? forgetState(name) : undefined,
-      isAnew ? forgetLines(name) : undefined,
+      isAnew || keepsAgain(live.version.manifest, manifest) ? earlier.forgetState(name) : undefined,
+      isAnew ? earlier.forgetLines(name) : undefined,
     ])
     const instances = instancesOf(manifest, live, said.instances)
     const isSame = !isNew && live?.document.instances === instances

@@ -22,11 +22,9 @@ export interface IngestOptions {
   readonly namespace: string
   readonly gatewayId: string
   readonly clock: Clock
-  readonly bufferBytesMax?: number
+  readonly bufferBytesMax?: number | undefined
   /** The disk queue for consumers that use one. */
   readonly spill?: Spill | undefined
-  /** Called when records begin to wait for a function without an instance. */
-  readonly onWant?: () => void
 }
 
 export class Ingest {
@@ -34,8 +32,10 @@ export class Ingest {
   readonly #clock: Clock
   readonly #turns = new Map<string, Turn>()
   #known: ReadonlySet<string> = new Set()
+  /** Called when records begin to wait for a function without an instance. */
+  onWant: () => void = () => undefined
 
-  constructor({ wire, namespace, gatewayId, clock, bufferBytesMax, spill, onWant }: IngestOptions) {
+  constructor({ wire, namespace, gatewayId, clock, bufferBytesMax, spill }: IngestOptions) {
     this.#clock = clock
     this.#producer = new Producer({
       ...{ wire, namespace, clock, spill },
@@ -43,7 +43,7 @@ export class Ingest {
       epoch: 1,
       isFirst: true,
       ...(bufferBytesMax === undefined ? {} : { bufferBytesMax }),
-      ...(onWant === undefined ? {} : { onWant }),
+      onWant: () => this.onWant(),
     })
   }
 

@@ -6,7 +6,9 @@
 import { randomBytes } from 'node:crypto'
 import { subjects, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import type { Heartbeat, OutputLedger } from '../../infra/control/messages.ts'
+import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Ingest } from './ingest.ts'
+import type { RawIngest } from './raw-ingest.ts'
 
 const beatEveryMs = 1000
 /** The least time between two heartbeats. */
@@ -17,10 +19,8 @@ export interface PulseOptions {
   readonly namespace: string
   readonly gatewayId: string
   readonly clock: Clock
-  readonly outputs: () => readonly OutputLedger[]
-  readonly rawDropped: () => Readonly<Record<string, number>>
-  /** The epoch at which it leads the raw ingest, if it does. */
-  readonly ingestEpoch: () => number | undefined
+  readonly ingest: Pick<Ingest, 'ledger'>
+  readonly rawIngest: Pick<RawIngest, 'dropped'>
 }
 
 export class Pulse {
@@ -28,6 +28,7 @@ export class Pulse {
   readonly #incarnation = randomBytes(8).toString('hex')
   #stopTimer: () => void = () => undefined
   #beatMs = Number.NEGATIVE_INFINITY
+  #ingestEpoch: number | undefined
 
   constructor(options: PulseOptions) {
     this.#options = options
@@ -51,6 +52,12 @@ export class Pulse {
     )
   }
 
+  /** Announces the epoch at which this gateway leads, or that it leads no more. */
+  leads(epoch: number | undefined): void {
+    this.#ingestEpoch = epoch
+    this.beat()
+  }
+
   /** Sends the last heartbeat. */
   stop(): void {
     this.#stopTimer()
@@ -58,8 +65,8 @@ export class Pulse {
   }
 
   #publish(state: Heartbeat['state']): void {
-    const { wire, namespace, gatewayId, clock, outputs, rawDropped } = this.#options
-    const ingestEpoch = this.#options.ingestEpoch()
+    const { wire, namespace, gatewayId, clock, ingest, rawIngest } = this.#options
+    const ingestEpoch = this.#ingestEpoch
     if (!wire.connected) return
     const { user, system } = process.cpuUsage()
     const beat: Heartbeat = {
@@ -74,8 +81,8 @@ export class Pulse {
       rssBytes: process.memoryUsage.rss(),
       cpuSeconds: (user + system) / 1e6,
       instances: [],
-      outputs: outputs(),
-      rawDropped: rawDropped(),
+      outputs: ingest.ledger(),
+      rawDropped: rawIngest.dropped,
       ...(ingestEpoch === undefined ? {} : { ingestEpoch }),
     }
     wire.publish(subjects.heartbeatSubject(namespace, gatewayId), Buffer.from(JSON.stringify(beat)))
