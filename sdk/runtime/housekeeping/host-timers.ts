@@ -2,7 +2,7 @@
  * HostTimers: sets, deletes and finds single timers for the host, between two batches.
  *
  *   HT1. Afterwards all arenas are at rest. A change is committed by an entry of the outcome log, like everything
- *        that the runtime does by itself: if the log is empty, there was no room, or no such timer.
+ *        that the runtime does by itself: if the log is empty, there was no room, or the function takes no timers.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
