@@ -111,8 +111,8 @@ function endSeat(
   neverRan = false,
 ): void {
   const { taskId, function: name, index, firstEpoch, epoch } = seat.document
-  const said = { report: reportOf(task, seat), notice: noticeOf(task, seat) }
-  fn.closing.push({ taskId, index, firstEpoch, epoch, endedAtMs: draft.nowMs, ...said })
+  const reports = { report: reportOf(task, seat), notice: noticeOf(task, seat) }
+  fn.closing.push({ taskId, index, firstEpoch, epoch, endedAtMs: draft.nowMs, ...reports })
   draft.wakeAt(fn.name, draft.nowMs + timings.closingMs)
   // Starting is not work: only time in `running` reduces a back-off (EN2).
   const workedMs = slot.phase === 'running' ? draft.nowMs - slot.sinceMs : 0
@@ -142,12 +142,12 @@ function nextOf(draft: Draft, { phase, untilMs = draft.nowMs }: Slot): string {
 }
 
 /** Logs that an instance that had ended works again, in the same place or elsewhere. */
-export function tellOfReturn(draft: Draft, task: Task, { slot, seat }: Seated): void {
+export function logReturn(draft: Draft, task: Task, { slot, seat }: Seated): void {
   if (slot.lastExit === undefined) return
   const { function: name, instance, version, taskId } = seat.document
-  const said = `works again, on ${task.document.hostname}`
-  const about = { function: name, instance, version, said }
-  draft.act({ kind: 'log', level: 'info', message: `${instance} ${said}`, task: taskId, about })
+  const text = `works again, on ${task.document.hostname}`
+  const about = { function: name, instance, version, said: text }
+  draft.act({ kind: 'log', level: 'info', message: `${instance} ${text}`, task: taskId, about })
 }
 
 function afterFailure(
@@ -194,12 +194,12 @@ function pause(draft: Draft, fn: FunctionState, slot: Slot, delayMs: number, why
 
 /** How a task ended: by the runner's own last report if it arrived, else by what the cluster says. */
 export function exitOf(task: Pick<Task, 'beat' | 'fault'>, update: TaskUpdate, nowMs: number): LastExit {
-  const said = task.beat?.exit
-  const code = update.exitCode ?? said?.code
+  const reported = task.beat?.exit
+  const code = update.exitCode ?? reported?.code
   return {
     code,
     reason: task.fault === undefined ? reasonOf(update, code) : 'silent',
-    message: said?.message ?? task.fault ?? spoken(update.message),
+    message: reported?.message ?? task.fault ?? spoken(update.message),
     atMs: nowMs,
   }
 }

@@ -26,7 +26,7 @@ export function seeFollowers(draft: Draft, { followers }: Wanted): boolean {
   return seen.size === known.size && [...seen.keys()].every((key) => known.has(key))
 }
 
-export function hearGateway(draft: Draft, { kind, id, state }: Heartbeat): void {
+export function observeGateway(draft: Draft, { kind, id, state }: Heartbeat): void {
   if (kind !== 'gateway' || state === 'stopped') return
   const fresh = [...draft.state.gatewaysHeard].filter(([, atMs]) => atMs > draft.nowMs - forgottenMs)
   draft.state.gatewaysHeard = new Map(fresh).set(id, draft.nowMs)

@@ -54,7 +54,7 @@ export function whoIsGone({ name, closing }: Readonly<FunctionState>): GoneProdu
 }
 
 /** Takes a receiver's answers from its heartbeat. @returns Whether there were any. */
-export function hearOfGone(draft: Draft, beat: Heartbeat): boolean {
+export function observeGone(draft: Draft, beat: Heartbeat): boolean {
   let any = false
   for (const { received = [] } of beat.instances) {
     for (const row of received) {

@@ -9,12 +9,13 @@ import type { InstanceStatus, SeatDocument } from '../../infra/store/index.ts'
 import { assertNever } from '../../sdk/errors.ts'
 import type { TaskUpdate } from '../engine.ts'
 import { closed } from './accounts.ts'
-import { endFailed, endTask, tellOfReturn } from './endings.ts'
-import { forgiveGateways, hearGateway, seeFollowers } from './followers.ts'
+import { sendAssignment } from './assigning.ts'
+import { endFailed, endTask, logReturn } from './endings.ts'
+import { forgiveGateways, observeGateway, seeFollowers } from './followers.ts'
 import { withoutBequeathed } from './former.ts'
-import { hearOfGone } from './gone.ts'
+import { observeGone } from './gone.ts'
 import { awaitedOf } from './partitions/ownership.ts'
-import { hearOfVersion } from './rollout/rollout.ts'
+import { observeVersion } from './rollout/rollout.ts'
 import { type Draft, newSlot, newTask, type Seated } from './state/draft.ts'
 import { isEqual } from './state/equality.ts'
 import type { Event } from './state/protocol.ts'
@@ -22,7 +23,6 @@ import { isOf, reportIn, reportOf } from './state/reports.ts'
 import { type Closing, instanceId, type Slot, type Task, type Wanted } from './state/state.ts'
 import { timings } from './state/timings.ts'
 import { saveStatus } from './status.ts'
-import { sendAssignment } from './telling.ts'
 
 /** What the next plan has to look at: nothing, the functions that the event was about, or everything. */
 export type Concern = 'nothing' | 'some' | 'all'
@@ -35,7 +35,7 @@ export function observe(draft: Draft, event: Event): Concern {
     case 'wanted':
       return want(draft, event.wanted)
     case 'heartbeat':
-      return hear(draft, event.heartbeat) ? 'some' : 'nothing'
+      return observeHeartbeat(draft, event.heartbeat) ? 'some' : 'nothing'
     case 'allowance':
       return allow(draft, event.notice) ? 'some' : 'nothing'
     case 'bus':
@@ -157,11 +157,11 @@ function want(draft: Draft, wanted: Wanted): Concern {
   return isAsBefore && isEqual(before.streams, wanted.streams) ? 'some' : 'all'
 }
 
-function hear(draft: Draft, beat: Heartbeat): boolean {
-  hearGateway(draft, beat)
+function observeHeartbeat(draft: Draft, beat: Heartbeat): boolean {
+  observeGateway(draft, beat)
   if (beat.kind !== 'runner') return false
-  const last = hearLast(draft, beat)
-  const isOfGone = hearOfGone(draft, beat)
+  const last = observeLastBeat(draft, beat)
+  const isOfGone = observeGone(draft, beat)
   const task = draft.task(beat.id)
   if (task === undefined) {
     if (!last) killStranger(draft, beat)
@@ -172,7 +172,7 @@ function hear(draft: Draft, beat: Heartbeat): boolean {
   task.beatAtMs = draft.nowMs
   task.runningSinceMs ??= draft.nowMs
   delete task.unsureSinceMs
-  for (const seated of draft.seated(task)) if (hearOf(draft, task, seated, beat)) news = true
+  for (const seated of draft.seated(task)) if (observeSeat(draft, task, seated, beat)) news = true
   // The assignment may have been lost: send it again at each heartbeat that shows an older generation.
   if (!news && task.assigned !== undefined && beat.generation < task.assigned.generation)
     sendAssignment(draft, task)
@@ -185,7 +185,7 @@ function hear(draft: Draft, beat: Heartbeat): boolean {
 }
 
 /** Applies a heartbeat to one seat. @returns Whether it changed anything. */
-function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): boolean {
+function observeSeat(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): boolean {
   const { fn, slot, seat } = seated
   const before = slot.phase
   if (slot.phase === 'launching') start(draft, slot)
@@ -200,9 +200,9 @@ function hearOf(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): bool
   const works = report?.state === 'running' && report.epoch === seat.document.epoch
   if (slot.phase === 'starting' && inForce && works) {
     draft.enter(slot, 'running')
-    tellOfReturn(draft, task, seated)
+    logReturn(draft, task, seated)
   }
-  const news = inForce && works && hearOfVersion(draft, slot, seat, report)
+  const news = inForce && works && observeVersion(draft, slot, seat, report)
   if (slot.phase === before) return news || (took && inForce && works)
   saveStatus(draft, fn, false)
   return true
@@ -218,7 +218,7 @@ function start(draft: Draft, slot: Slot): void {
  * Takes the last reports of instances that have left their seats, or whose task has just ended.
  * @returns Whether there were any.
  */
-function hearLast(draft: Draft, beat: Heartbeat): boolean {
+function observeLastBeat(draft: Draft, beat: Heartbeat): boolean {
   let any = false
   for (const [name, { closing }] of draft.functions) {
     if (!closing.some(({ taskId }) => taskId === beat.id)) continue

@@ -10,6 +10,7 @@
  * @module
  */
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import { assign } from './assigning.ts'
 import { describeAgain } from './describing.ts'
 import { dropFollowers } from './followers.ts'
 import { closeAccounts } from './gone.ts'
@@ -30,7 +31,6 @@ import type { Draft } from './state/draft.ts'
 import type { Action } from './state/protocol.ts'
 import type { Task } from './state/state.ts'
 import { kill } from './state/stopping.ts'
-import { tell } from './telling.ts'
 import { watch } from './watching.ts'
 
 /**
@@ -59,7 +59,7 @@ export function plan(draft: Draft, isAll: boolean, settled: ReadonlySet<string> 
     if (draft.wantedVersion(name) !== undefined)
       assignShares(draft, draft.fn(name), draft.state.active.get(name) ?? [])
   }
-  tellAll(draft, scope)
+  assignAll(draft, scope)
   preempt(draft, launchWaiting(draft, whoWaits(draft, names, all)))
   // Besides the functions in scope: those for which this plan launched something, or made room.
   for (const name of new Set([...names, ...draft.touched().map((fn) => fn.name)].sort())) {
@@ -88,13 +88,13 @@ function settle(draft: Draft, names: readonly string[], all: boolean, settled: R
 }
 
 /** Tells each runner what it is to run; one that is to run nothing ends, unless it is kept warm. */
-function tellAll(draft: Draft, scope: Scope): void {
+function assignAll(draft: Draft, scope: Scope): void {
   const warm = warmTasks(draft, scope)
-  const said = new Map<string, FunctionAssignment>()
+  const memo = new Map<string, FunctionAssignment>()
   for (const taskId of scope.taskIds) {
     const task = draft.task(taskId)
     if (task === undefined) continue // it has ended in this plan
-    tell(draft, task, said)
+    assign(draft, task, memo)
     if (task.seats.length === 0 && task.killedAtMs === undefined && !warm.has(taskId)) kill(draft, task)
   }
 }

@@ -3,7 +3,7 @@
  *
  * Shares belong to the wanted instances (homes.ts). When their number changes, shares move between living instances
  * (docs/design/0011-handover.md): once both work, the share is promised to the taker at a higher epoch, and both are
- * told in the same step (telling.ts). The taker asks the giver for it, and reports when it has it.
+ * told in the same step (assigning.ts). The taker asks the giver for it, and reports when it has it.
  *
  *   A1. A share is promised to one seat at a time. The promise ends when the share is taken, or when one of the two
  *       seats ends.

@@ -65,5 +65,7 @@ export function waveText(draft: Draft, fn: FunctionState, { index }: Slot): stri
 /** Whether an instance runs a version, off trial, by what its runner has reported to this leader. */
 export function runsVersion(fn: FunctionState, index: number, version: number): boolean {
   const slot = fn.slots.find((candidate) => candidate.index === index)
-  return slot?.phase === 'running' && slot.seat?.document.version === version && slot.heardVersion === version
+  return (
+    slot?.phase === 'running' && slot.seat?.document.version === version && slot.reportedVersion === version
+  )
 }

@@ -43,7 +43,7 @@ export function swap(draft: Draft, fn: FunctionState, slot: Slot, version: Versi
   const before = seat.document.version
   slot.restarts = 0
   slot.restartsVersion = version.version
-  delete slot.heardVersion
+  delete slot.reportedVersion
   draft.updateSeat(seat, { version: version.version })
   draft.enter(slot, 'swapping', `version ${version.version} takes over from ${before}`)
   return true
@@ -66,13 +66,13 @@ export function hasFailedForGood(draft: Draft, slot: Slot, version: VersionDocum
 }
 
 /** Applies what a report says about the version that a seat should have. @returns Whether it is news. */
-export function hearOfVersion(draft: Draft, slot: Slot, seat: Seat, report: InstanceReport): boolean {
+export function observeVersion(draft: Draft, slot: Slot, seat: Seat, report: InstanceReport): boolean {
   const { version } = seat.document
   const { swap } = report
   const isThere = report.version === version && swap === undefined
-  const isNews = isThere && slot.heardVersion !== version
-  if (isThere) slot.heardVersion = version
-  else delete slot.heardVersion
+  const isNews = isThere && slot.reportedVersion !== version
+  if (isThere) slot.reportedVersion = version
+  else delete slot.reportedVersion
   if (slot.phase === 'swapping' && isThere) draft.enter(slot, 'running')
   else if (slot.phase === 'running' && !isThere)
     draft.enter(slot, 'swapping', `version ${version} takes over from ${report.version}`)

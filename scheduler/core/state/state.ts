@@ -126,7 +126,7 @@ export interface Slot {
   command?: string
   leaving?: true
   /** The version that its runner reported as working, off trial, under an assignment of this leader. */
-  heardVersion?: number
+  reportedVersion?: number
   /** It starts beside the instances that it is to replace (beside.ts). */
   isReplacement?: true
   /** The version that it keeps until others have its shares (beside.ts). */

@@ -1,5 +1,5 @@
 /**
- * Telling: the assignment of each runner.
+ * Assigning: the assignment of each runner.
  * @module
  */
 import {
@@ -29,13 +29,13 @@ const generationsPerLeader = 1_000_000
 
 /**
  * Sends a task that was heard its assignment, if that differs from the last one sent.
- * @param said By function: its part of an assignment; a memo over the tasks of one plan.
+ * @param memo By function: its part of an assignment, over the tasks of one plan.
  */
-export function tell(draft: Draft, task: Task, said: Map<string, FunctionAssignment>): void {
+export function assign(draft: Draft, task: Task, memo: Map<string, FunctionAssignment>): void {
   if (task.beat === undefined || task.killedAtMs !== undefined) return
   const seen = task.beat.generation
   const before = task.assigned
-  const assignment = assignmentOf(draft, task, before?.generation ?? 0, said)
+  const assignment = assignmentOf(draft, task, before?.generation ?? 0, memo)
   if (assignment === undefined) return
   if (before !== undefined && seen <= before.generation && isEqual(assignment, before)) return
   const floor = draft.state.leaderEpoch * generationsPerLeader
@@ -54,7 +54,7 @@ function assignmentOf(
   draft: Draft,
   task: Task,
   generation: number,
-  said: Map<string, FunctionAssignment>,
+  memo: Map<string, FunctionAssignment>,
 ): Assignment | undefined {
   const functions: Record<string, FunctionAssignment> = {}
   const others: Record<string, FunctionAssignment> = {}
@@ -65,8 +65,8 @@ function assignmentOf(
     const version = draft.versionAt(name, index)
     if (version === undefined || version.version !== seat.document.version) return undefined
     const key = otherKey(name, version.version)
-    const its = said.get(key) ?? functionOf(draft, version)
-    said.set(key, its)
+    const its = memo.get(key) ?? functionOf(draft, version)
+    memo.set(key, its)
     functions[name] ??= its
     const isOther = functions[name] !== its
     if (isOther) others[key] = its
