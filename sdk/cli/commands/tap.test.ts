@@ -45,6 +45,21 @@ test('fn tap says why a tap holds no records', async (t) => {
   )
 })
 
+test('fn tap without an instance looks at all that run, and says so if none holds records', async (t) => {
+  const { env, received } = await gatewayOf(t, ({ path }) => {
+    const instances = [0, 1, 2].map((index) => ({ id: `shout-${index}`, state: 'running' }))
+    if (path === '/v1/functions/shout') return { status: 200, json: { name: 'shout', instances } }
+    const instance = path.split('/')[3]
+    return { status: 200, json: { schema: 1, function: 'shout', version: 1, instance, chapters: [] } }
+  })
+  const { stdout } = await concord(['fn', 'tap', 'shout'], { env })
+  assert.match(
+    stdout,
+    /^The tap of shout-0 holds no records: .* Nor do those of the other instances that run \(2\)\.$/m,
+  )
+  assert.equal(received.filter(({ path }) => path.endsWith('/tap')).length, 3)
+})
+
 test('fn replay reports a missing file', async () => {
   assertFails(
     await concord(['fn', 'replay', 'nope.tap.json']),

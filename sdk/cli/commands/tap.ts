@@ -14,7 +14,7 @@ import { wholeNumber } from '../numbers.ts'
 import { assetFilesIn, hashOfFile } from '../project/assets.ts'
 import { bundleProject } from '../project/bundle.ts'
 import { openProject } from '../project/project.ts'
-import { note, print, printJson, table } from '../terminal.ts'
+import { dim, note, print, printJson, table } from '../terminal.ts'
 
 interface TapOptions extends ServerOptions {
   readonly instance?: string
@@ -32,7 +32,10 @@ export function addTap(fn: CliCommand, installation: Installation): void {
   fn.command('tap')
     .description('Show the recent inputs of an instance, or save them for `concord fn replay`.')
     .argument('<name>', 'the function')
-    .option('--instance <id>', 'which instance, e.g. score-1 or 1 (default: the first that runs)')
+    .option(
+      '--instance <id>',
+      'which instance, e.g. score-1 or 1 (default: the first that runs and holds records)',
+    )
     .option('--tail <n>', 'how many records', wholeNumber(0), 20)
     .option('-o, --output <file>', 'write the tap to a file, for `concord fn replay`')
     .printsData('the tap')
@@ -56,15 +59,21 @@ export function addTap(fn: CliCommand, installation: Installation): void {
 
 async function tap(name: string, options: TapOptions): Promise<void> {
   const client = connect(options)
-  const id = await instanceOf(client, name, options.instance)
-  const file = await client.tap(id)
+  const ids = options.instance === undefined ? await idsOf(client, name) : [idOf(name, options.instance)]
+  const file = await firstTap(client, ids)
+  const id = file.instance
   if (options.output !== undefined) {
     await writeFile(options.output, tapText(file))
     note(`Written to ${options.output}`)
   }
   if (options.json) return await printJson(JSON.parse(tapText(file)))
   const records = recordsOf(file)
-  if (records.length === 0) return await print(`The tap of ${id} holds no records: ${emptyText(file)}.`)
+  const others = ids.length - 1
+  if (records.length === 0) {
+    const neither = others === 0 ? '' : ` Nor do those of the other instances that run (${others}).`
+    return await print(`The tap of ${id} holds no records: ${emptyText(file)}.${neither}`)
+  }
+  if (others > 0) note(dim(`of ${id}, one of ${ids.length} instances; --instance shows another`))
   const rows = records
     .slice(-options.tail)
     .map((record) => [
@@ -83,17 +92,29 @@ function emptyText({ missed = 0 }: TapFile): string {
     : `each of its ${missed} batches since it began was larger than half of it; "tap": { "kib": … } in its concord.jsonc gives it more, ${tapKibMax} at most`
 }
 
-/** The requested instance, or the first that runs. If none runs, the gateway says so. */
-async function instanceOf(client: ConcordClient, name: string, asked: string | undefined): Promise<string> {
-  if (asked !== undefined) {
-    const index = asked.startsWith(`${name}-`) ? asked.slice(name.length + 1) : asked
-    if (/^\d+$/.test(index)) return `${name}-${index}`
-    const text = `'${asked}' is no instance of ${name}: it is an id or its number, as ${name}-1 or 1`
-    throw new CodedError<CliErrorCode>('ERR_USAGE', text)
-  }
+function idOf(name: string, asked: string): string {
+  const index = asked.startsWith(`${name}-`) ? asked.slice(name.length + 1) : asked
+  if (/^\d+$/.test(index)) return `${name}-${index}`
+  const text = `'${asked}' is no instance of ${name}: it is an id or its number, as ${name}-1 or 1`
+  throw new CodedError<CliErrorCode>('ERR_USAGE', text)
+}
+
+/** The instances that run. If none does, one of which the gateway says so. */
+async function idsOf(client: ConcordClient, name: string): Promise<readonly string[]> {
   const { instances } = await client.inspect(name)
-  const atWork = instances.find(({ state }) => state === 'running' || state === 'swapping')
-  return (atWork ?? instances[0])?.id ?? `${name}-0`
+  const atWork = instances.filter(({ state }) => state === 'running' || state === 'swapping')
+  return atWork.length > 0 ? atWork.map(({ id }) => id) : [instances[0]?.id ?? `${name}-0`]
+}
+
+/** The first tap that holds records, or the first one. */
+async function firstTap(client: ConcordClient, [id, ...others]: readonly string[]): Promise<TapFile> {
+  const first = await client.tap(id!)
+  if (recordsOf(first).length > 0) return first
+  for (const other of others) {
+    const file = await client.tap(other)
+    if (recordsOf(file).length > 0) return file
+  }
+  return first
 }
 
 function recordsOf({ chapters }: TapFile): (TapRecord & { readonly nowMs: number })[] {
