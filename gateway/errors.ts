@@ -140,12 +140,13 @@ export function unknownFunction(name: string, known?: ReadonlyMap<string, unknow
   )
 }
 
-/** @param known As of `unknownFunction`. */
-export function unknownStream(name: string, known?: ReadonlyMap<string, unknown>): Error {
-  return refuse(
-    'ERR_STREAM_UNKNOWN',
-    `There is no stream '${name}'.${didYouMean(name, known)} Create it by \`concord stream create ${name}\`, or deploy a function that names it.`,
-  )
+/** @param known As of `unknownFunction`. @param advice For whoever does not want it created. */
+export function unknownStream(
+  name: string,
+  known?: ReadonlyMap<string, unknown>,
+  advice = `Create it by \`concord stream create ${name}\`, or deploy a function that names it.`,
+): Error {
+  return refuse('ERR_STREAM_UNKNOWN', `There is no stream '${name}'.${didYouMean(name, known)} ${advice}`)
 }
 
 function didYouMean(name: string, known: ReadonlyMap<string, unknown> = new Map()): string {

@@ -34,7 +34,8 @@ export async function removeStream(store: Store, ns: string, catalog: Catalog, n
   refuseUsed(catalog.current, name)
   const path = paths.stream(ns, name)
   const document = (await store.get<StreamDocument>(path))?.value
-  if (document === undefined) throw unknownStream(name, catalog.current.streams)
+  if (document === undefined)
+    throw unknownStream(name, catalog.current.streams, '`concord stream ls` shows those there are.')
   await store.remove(path)
   await catalog.refresh()
   try {

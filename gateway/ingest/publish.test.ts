@@ -294,7 +294,10 @@ test('PUT of a stream creates it, changes raw, and keeps its partitions', async 
 
 test('DELETE removes a stream, and refuses one in use, naming its users', async () => {
   const remove = async (name: string) => await platform.call('DELETE', `/v1/streams/${name}`)
-  assert.equal((await remove('never-made')).status, 404)
+  const unknown = await remove('never-made')
+  assert.equal(unknown.status, 404)
+  const { detail } = (await unknown.json()) as { detail: string }
+  assert.equal(detail, "There is no stream 'never-made'. `concord stream ls` shows those there are.")
   await makeStream('passing', { partitions: 4 })
   assert.equal((await publish('passing', '{"value":"1"}')).status, 200)
   assert.equal((await remove('passing')).status, 204)
