@@ -70,6 +70,8 @@ test('print.ts shows the settings that `up` passes to its processes, or, after i
 test('print.ts prints a table, JSON with --json, and one line for a rejected configuration', () => {
   const table = spawnSync(process.execPath, [script], { env, encoding: 'utf8' })
   assert.match(table.stdout, /^SETTING +VALUE +ORIGIN +MEANING\n.*home +\/nowhere +environment CONCORD_HOME/)
+  const named = spawnSync(process.execPath, [script, '--home', '/elsewhere'], { env, encoding: 'utf8' })
+  assert.match(named.stdout, /^home +\/elsewhere +flag home /m)
   const json = spawnSync(process.execPath, [script, '--json'], { env, encoding: 'utf8' })
   assert.equal(JSON.parse(json.stdout).length, table.stdout.trim().split('\n').length - 1)
   const rejected = spawnSync(process.execPath, [script], {

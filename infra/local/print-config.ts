@@ -2,7 +2,7 @@
  * PrintConfig: prints every setting with its value and origin, for `concord config`. For settings that `concord up` overrides for
  * its processes, it prints what they were told.
  *
- *     node infra/local/print-config.ts [--json] [--file FILE]
+ *     node infra/local/print-config.ts [--json] [--home DIR] [--file FILE]
  * @module
  */
 import { parseArgs } from 'node:util'
@@ -80,9 +80,12 @@ export function formatSettings(reports: readonly SettingReport[]): string {
 }
 
 async function main(): Promise<void> {
-  const { values: options } = parseArgs({ options: { json: { type: 'boolean' }, file: { type: 'string' } } })
+  const { values: options } = parseArgs({
+    options: { json: { type: 'boolean' }, home: { type: 'string' }, file: { type: 'string' } },
+  })
+  const { home, file } = options
   try {
-    const loaded = loadConfig(options.file === undefined ? {} : { file: options.file })
+    const loaded = loadConfig({ flags: { home }, ...(file !== undefined && { file }) })
     const reports = reportSettings(loaded, await toldIn(loaded))
     process.stdout.write(options.json ? `${JSON.stringify(reports)}\n` : formatSettings(reports))
   } catch (error) {

@@ -20,12 +20,11 @@ export function addConfig(program: CliCommand, installation: Installation): void
     .option('--home <folder>', 'state folder (default: CONCORD_HOME, else ~/.concord)')
     .printsData()
     .action(async (options: ConfigOptions) => {
-      const env = options.home === undefined ? {} : { CONCORD_HOME: homeFolder(options) }
-      const args = options.json ? ['--json'] : []
+      const home = options.home === undefined ? [] : ['--home', homeFolder(options)]
+      const args = [...home, ...(options.json ? ['--json'] : [])]
       const child = spawnPlatform(installation, 'infra/local/print-config.ts', {
         args,
         stdio: 'inherit',
-        env,
       })
       process.exitCode = await exitOf(child)
     })
