@@ -21,11 +21,11 @@ export function homeFolder(options: { readonly home?: string }): string {
 }
 
 export function connect(options: ServerOptions): ConcordClient {
-  const written = readClientFile(homeFolder(options))
+  const home = homeFolder(options)
+  const written = readClientFile(home)
   const url = options.url ?? (env['CONCORD_URL'] || written?.url)
   if (url === undefined) {
-    const text =
-      "No server is known: start one with 'concord up', or say where it is with --url or CONCORD_URL"
+    const text = `No server is known in ${home}: start one with 'concord up', or say where it is with --url or CONCORD_URL`
     throw new CodedError<CliErrorCode>('ERR_SERVER_UNKNOWN', text)
   }
   const urls = url.split(',').map((one) => one.trim())
