@@ -14,6 +14,7 @@ import {
 } from '../../sdk/api/index.ts'
 import { moveAnswerSchema, moveSchema } from '../../sdk/api/moved.ts'
 import { resourcesPatchSchema } from '../../sdk/api/resources.ts'
+import { logTailMax } from '../../sdk/manifest/limits.ts'
 import { deleteFunction, killInstance, refuseInFlight } from '../by-hand/functions.ts'
 import { moveAsWished } from '../by-hand/moves.ts'
 import { scaleAsWished } from '../by-hand/scale.ts'
@@ -149,7 +150,7 @@ const logs = createRoute({
   security,
   request: {
     params: nameParam,
-    query: z.object({ follow: flagQuery, tail: z.coerce.number().int().min(0).max(10_000).default(100) }),
+    query: z.object({ follow: flagQuery, tail: z.coerce.number().int().min(0).max(logTailMax).default(100) }),
   },
   responses: {
     200: {

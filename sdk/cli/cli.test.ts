@@ -44,7 +44,13 @@ test('--verbose shows everything known about a failure', async (t) => {
 })
 
 test('an unknown or unreachable server is exit code 8', async (t) => {
-  assertFails(await concord(['fn', 'ls']), 8, /No server is known: start one with 'concord up'/)
+  assertFails(await concord(['fn', 'ls']), 8, /No server is known in \S+: start one with 'concord up'/)
+  assertFails(await concord(['fn', 'ls', '--home', '/elsewhere']), 8, /No server is known in \/elsewhere: /)
+  assertFails(
+    await concord(['fn', 'logs', 'x', '--tail', '10001']),
+    2,
+    /Expected a whole number from 0 to 10000;/,
+  )
   const gone = await gatewayOf(t, () => undefined)
   await gone.close()
   assertFails(

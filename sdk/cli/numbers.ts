@@ -7,11 +7,12 @@ import { CodedError } from '../errors.ts'
 import type { CliErrorCode } from './errors.ts'
 
 /** A parser for a whole number of at least `least`. */
-export function wholeNumber(least: number): (text: string) => number {
+export function wholeNumber(least: number, most = Number.POSITIVE_INFINITY): (text: string) => number {
+  const range = most === Number.POSITIVE_INFINITY ? `of at least ${least}` : `from ${least} to ${most}`
   return (text) => {
     const value = Number(text)
-    if (!/^\d+$/.test(text) || value < least)
-      throw new InvalidArgumentError(`Expected a whole number of at least ${least}.`)
+    if (!/^\d+$/.test(text) || value < least || value > most)
+      throw new InvalidArgumentError(`Expected a whole number ${range}.`)
     return value
   }
 }

@@ -1,10 +1,12 @@
 /**
- * Limits: bounds and defaults of a manifest, for those who need no schema: the command line shows and sends without loading zod.
+ * Limits: bounds and defaults of a manifest and of requests, for those who need no schema: the command line shows and sends without loading zod.
  * @module
  */
 
 const instancesPerPackedRunnerDefault = 8
 export const tapKibMax = 1024
+/** Lines of a log that one request may ask for. */
+export const logTailMax = 10_000
 
 /** The number of partitions of a stream that nobody has configured. */
 export const partitionsDefault = 16

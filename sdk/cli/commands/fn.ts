@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
+import { logTailMax } from '../../manifest/limits.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
@@ -90,7 +91,7 @@ export function addFunctions(program: CliCommand, installation: Installation): v
     .description('Print the log of a function.')
     .argument('<name>', 'the function')
     .option('-f, --follow', 'continue with new lines as they come')
-    .option('--tail <n>', 'how many of the latest lines', wholeNumber(0), 100)
+    .option('--tail <n>', 'how many of the latest lines', wholeNumber(0, logTailMax), 100)
     .printsData('each line as one JSON line')
     .talksToServer()
     .example('concord fn logs score --tail 20', 'concord fn logs score -f')
