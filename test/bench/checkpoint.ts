@@ -8,7 +8,7 @@
  */
 import { join } from 'node:path'
 import type { CheckpointSample } from './load/checkpoint-main.ts'
-import { Crew } from './stage/crew.ts'
+import { BenchProcesses } from './stage/bench-processes.ts'
 import type { Benchmark } from './suite/benchmark.ts'
 
 export const checkpoint: Benchmark = {
@@ -25,9 +25,9 @@ export const checkpoint: Benchmark = {
   references: { quiet: 'the same sets without one' },
   recordsDefault: 9_500_000,
   async open({ records }) {
-    const crew = new Crew()
+    const processes = new BenchProcesses()
     const script = join(import.meta.dirname, 'load/checkpoint-main.ts')
-    const child = crew.start('checkpoint', process.execPath, [script, String(records)])
+    const child = processes.start('checkpoint', process.execPath, [script, String(records)])
     await child.says()
     return {
       measure: async (side) => {
@@ -35,7 +35,7 @@ export const checkpoint: Benchmark = {
         const { cutMs, setMicros, stateBytes } = await child.says<CheckpointSample>()
         return { values: { pause: cutMs, set: setMicros, state: stateBytes / 1e6 } }
       },
-      close: () => crew.close(),
+      close: () => processes.close(),
     }
   },
 }

@@ -9,8 +9,8 @@ import { freemem } from 'node:os'
 import { join } from 'node:path'
 import { withHugePages } from '../../runner/process/huge-pages.ts'
 import type { StateReport } from './load/state-main.ts'
+import { BenchProcesses } from './stage/bench-processes.ts'
 import type { Child } from './stage/child.ts'
-import { Crew } from './stage/crew.ts'
 import type { Benchmark, Sample } from './suite/benchmark.ts'
 
 /** What a Map takes for an entry, and what V8 may take for it. */
@@ -38,20 +38,20 @@ export const state: Benchmark = {
   references: { map: 'Map<string, Uint8Array> in the same isolate' },
   recordsDefault: 10_000_000,
   async open({ records, references }) {
-    const crew = new Crew()
+    const processes = new BenchProcesses()
     const withMap = (keys: number): boolean =>
       references.includes('map') && freemem() > 2 * mapBytesPerKey * keys
     const few = Math.ceil(records / 10)
-    const large = { child: start(crew, records, withMap(records)), map: withMap(records) }
+    const large = { child: start(processes, records, withMap(records)), map: withMap(records) }
     await large.child.says()
-    const small = { child: start(crew, few, withMap(few)), map: withMap(few) }
+    const small = { child: start(processes, few, withMap(few)), map: withMap(few) }
     await small.child.says()
     return {
       measure: async (side) => {
         const store = side === 'map' ? 'map' : 'arena'
         return sampleOf(await ask(small, store), await ask(large, store))
       },
-      close: () => crew.close(),
+      close: () => processes.close(),
     }
   },
 }
@@ -61,11 +61,11 @@ interface Stores {
   readonly map: boolean
 }
 
-function start(crew: Crew, keys: number, map: boolean): Child {
+function start(processes: BenchProcesses, keys: number, map: boolean): Child {
   const script = join(import.meta.dirname, 'load/state-main.ts')
   const flags = ['--expose-gc', `--max-old-space-size=${heapMibMax}`]
   const words = [...flags, script, String(keys), map ? 'arena,map' : 'arena']
-  return crew.start('state', process.execPath, words, withHugePages(process.env, heapMibMax))
+  return processes.start('state', process.execPath, words, withHugePages(process.env, heapMibMax))
 }
 
 async function ask({ child, map }: Stores, store: 'arena' | 'map'): Promise<StateReport | undefined> {

@@ -11,8 +11,8 @@ import { join } from 'node:path'
 import { connectBus, type NatsConnection } from '../../../infra/bus/index.ts'
 import { type NatsServer, startNatsServer } from '../../../infra/nats/index.ts'
 import { withHugePages } from '../../../runner/process/huge-pages.ts'
+import { BenchProcesses } from './bench-processes.ts'
 import type { Child } from './child.ts'
-import { Crew } from './crew.ts'
 
 /** What a benchmark gives to a runner. */
 export const memMib = 4096
@@ -25,20 +25,20 @@ export interface Starter {
   readonly script: (script: string, ...args: string[]) => Child
   /** The same with the memory that a runner asks for: pages of 2 MiB. */
   readonly scriptLikeRunner: (script: string, ...args: string[]) => Child
-  readonly command: Crew['start']
+  readonly command: BenchProcesses['start']
 }
 
 export class Place {
   readonly dir: string
   readonly nats: NatsServer
   readonly nc: NatsConnection
-  readonly #crew: Crew
+  readonly #processes: BenchProcesses
 
   private constructor(dir: string, nats: NatsServer, nc: NatsConnection) {
     this.dir = dir
     this.nats = nats
     this.nc = nc
-    this.#crew = new Crew(async () => {
+    this.#processes = new BenchProcesses(async () => {
       await nc.close()
       await nats.stop()
       rmSync(dir, { recursive: true, force: true })
@@ -55,7 +55,7 @@ export class Place {
   async scene<T>(act: (start: Starter) => Promise<T>): Promise<T> {
     const started: Child[] = []
     const command: Starter['command'] = (...what) => {
-      const child = this.#crew.start(...what)
+      const child = this.#processes.start(...what)
       started.push(child)
       return child
     }
@@ -67,11 +67,11 @@ export class Place {
     try {
       return await act({ script, scriptLikeRunner, command })
     } finally {
-      await Promise.all(started.map((child) => this.#crew.end(child)))
+      await Promise.all(started.map((child) => this.#processes.end(child)))
     }
   }
 
   close(): Promise<void> {
-    return this.#crew.close()
+    return this.#processes.close()
   }
 }

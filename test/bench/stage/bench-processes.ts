@@ -1,12 +1,12 @@
 /**
- * Crew: the processes of a benchmark, ended with it, and by a signal that ends the benchmark.
+ * BenchProcesses: the processes of a benchmark, ended with it, and by a signal that ends the benchmark.
  * @module
  */
 import { Child } from './child.ts'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-export class Crew {
+export class BenchProcesses {
   readonly #children = new Set<Child>()
   readonly #onClose: () => Promise<void>
   readonly #onSignal = (signal: NodeJS.Signals): void => {
