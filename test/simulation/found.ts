@@ -4,8 +4,8 @@
  * @module
  */
 import type { Bug } from './bugs.ts'
+import { quietNetwork } from './network.ts'
 import type { Script } from './script.ts'
-import { calm } from './weather.ts'
 
 export interface Found {
   readonly what: string
@@ -19,7 +19,7 @@ export const found: readonly Found[] = [
     what: 'a wall clock that is set moves no back-off: the function would stay away for an hour',
     bug: 'wall-clock',
     script: {
-      ...{ seed: 32, beatMs: 4_000, weather: calm },
+      ...{ seed: 32, beatMs: 4_000, network: quietNetwork },
       disturbances: [
         { atMs: 57_352, kind: 'moveClock', choice: 827_952 },
         { atMs: 59_508, kind: 'failInstance', choice: 175_594 },
@@ -29,7 +29,7 @@ export const found: readonly Found[] = [
   {
     what: 'a leader whose clock is behind that of the one before takes nothing for begun in the future',
     script: {
-      ...{ seed: 353, beatMs: 1_000, weather: calm },
+      ...{ seed: 353, beatMs: 1_000, network: quietNetwork },
       disturbances: [
         { atMs: 8_174, kind: 'moveClock', choice: 190_856 },
         { atMs: 12_625, kind: 'loseSession', choice: 661_201 },
@@ -42,7 +42,7 @@ export const found: readonly Found[] = [
     what: 'an instance that has left, as only a leader knew that died, does not come back at the epoch at which it left',
     bug: 'comes-back-as-itself',
     script: {
-      ...{ seed: 381, beatMs: 1_000, weather: { ...calm, busMs: 3_000 } },
+      ...{ seed: 381, beatMs: 1_000, network: { ...quietNetwork, busMs: 3_000 } },
       disturbances: [
         { atMs: 40_613, kind: 'scale', choice: 929_572 },
         { atMs: 41_093, kind: 'stopScheduler', choice: 698_366 },
@@ -53,7 +53,11 @@ export const found: readonly Found[] = [
   {
     what: 'an assignment that was lost is told again to a runner with a canary: its reports are news, and hid that',
     script: {
-      ...{ seed: 114, beatMs: 12_000, weather: { ...calm, loss: 0.1, busMs: 10, wireMs: 10, storeMs: 4 } },
+      ...{
+        seed: 114,
+        beatMs: 12_000,
+        network: { ...quietNetwork, loss: 0.1, busMs: 10, wireMs: 10, storeMs: 4 },
+      },
       disturbances: [
         { atMs: 51_086, kind: 'command', choice: 577_311 },
         { atMs: 221_912, kind: 'deployCanary', choice: 23_846 },
@@ -63,7 +67,7 @@ export const found: readonly Found[] = [
   {
     what: 'a canary of a function without instances is looked at though no heartbeat comes',
     script: {
-      ...{ seed: 32, beatMs: 12_000, weather: calm },
+      ...{ seed: 32, beatMs: 12_000, network: quietNetwork },
       disturbances: [
         { atMs: 80_642, kind: 'scale', choice: 59_818 },
         { atMs: 232_561, kind: 'deployCanary', choice: 635_989 },
@@ -73,7 +77,7 @@ export const found: readonly Found[] = [
   {
     what: 'a step that describes the streams anew in its middle settles once which instances are wanted, as one that looks at everything',
     script: {
-      ...{ seed: 3_880, beatMs: 1_000, weather: { ...calm, busMs: 50, wireMs: 1_000, storeMs: 300 } },
+      ...{ seed: 3_880, beatMs: 1_000, network: { ...quietNetwork, busMs: 50, wireMs: 1_000, storeMs: 300 } },
       disturbances: [
         { atMs: 8_768, kind: 'cutAgent', choice: 747_169 },
         { atMs: 12_725, kind: 'loseRunner', choice: 279_976 },
@@ -94,7 +98,11 @@ export const found: readonly Found[] = [
     what: 'a slot that was given up, and lives, is fenced off by whoever takes its shares over: outputs of it may still be on their way',
     bug: 'no-fence',
     script: {
-      ...{ seed: 3_951, beatMs: 4_000, weather: { ...calm, busMs: 3_000, wireMs: 1_000, storeMs: 300 } },
+      ...{
+        seed: 3_951,
+        beatMs: 4_000,
+        network: { ...quietNetwork, busMs: 3_000, wireMs: 1_000, storeMs: 300 },
+      },
       disturbances: [
         { atMs: 75_291, kind: 'loseRunner', choice: 381_991 },
         { atMs: 101_950, kind: 'scale', choice: 954_565 },

@@ -17,9 +17,9 @@ import type { CanaryReport } from '../../sdk/versions/canary.ts'
 import type { Bug } from './bugs.ts'
 import { measured } from './canaries.ts'
 import type { Loop, Process } from './loop.ts'
+import type { Bus } from './network.ts'
 import type { Owner, Plane } from './plane.ts'
 import type { Random } from './random.ts'
-import type { Bus } from './weather.ts'
 
 const askAgainMs = 500
 const swapMs = 300
@@ -238,7 +238,7 @@ export class InstanceModel implements Owner {
     const { random, bus } = options
     const owned = this.owns.get(share)
     if (process.isCut || owned === undefined) return
-    process.after(random.delayMs(bus.weather.busMs) + random.delayMs(workMs), () => {
+    process.after(random.delayMs(bus.network.busMs) + random.delayMs(workMs), () => {
       // What it had in hand when it gave the share away is gone, although it may have the share again.
       if (this.owns.get(share) === owned) this.#process(share, sequence, owned)
     })
@@ -343,7 +343,7 @@ export class InstanceModel implements Owner {
 
   #toPlane(run: () => void): void {
     const { process, options } = this.#runner
-    if (!process.isCut) process.after(options.random.delayMs(options.bus.weather.busMs), run)
+    if (!process.isCut) process.after(options.random.delayMs(options.bus.network.busMs), run)
   }
 
   /** In order; what cannot be sent now goes when NATS is in reach again, for producers keep what was not accepted. */
@@ -351,7 +351,7 @@ export class InstanceModel implements Owner {
     this.#held.push(run)
     const { process, options } = this.#runner
     const nowMs = options.loop.nowMs()
-    this.#sinkMs = Math.max(this.#sinkMs, nowMs + options.random.delayMs(options.bus.weather.busMs))
+    this.#sinkMs = Math.max(this.#sinkMs, nowMs + options.random.delayMs(options.bus.network.busMs))
     options.loop.after(this.#sinkMs - nowMs, () => {
       if (!process.isCut) this.#flush()
     })

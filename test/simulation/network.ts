@@ -1,5 +1,5 @@
 /**
- * Weather: the state of the network, and the datagrams in it: NATS as the control plane sees it.
+ * Network: its conditions, and the datagrams in it: NATS as the control plane sees it.
  * @module
  */
 import type { Loop, Process } from './loop.ts'

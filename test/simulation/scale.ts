@@ -1,5 +1,5 @@
 /**
- * Scale: a large simulated cluster in calm weather: it is filled, gets another leader, which hears every runner for
+ * Scale: a large simulated cluster with a quiet network: it is filled, gets another leader, which hears every runner for
  * the first time, and loses an agent. Prints what each event costs the scheduler, and its memory.
  * @module
  */
@@ -12,13 +12,13 @@ import { AgentModel } from './agent.ts'
 import { judgeRunners, judgeSeats } from './judge.ts'
 import { Loop } from './loop.ts'
 import { MasterModel } from './master.ts'
+import { Bus, type NetworkConditions, quietNetwork } from './network.ts'
 import { Plane } from './plane.ts'
 import { Random } from './random.ts'
 import { RunnerModel } from './runner.ts'
 import { SchedulerModel } from './scheduler.ts'
 import { StoreModel } from './store.ts'
 import { must } from './violation.ts'
-import { Bus, calm, type Weather } from './weather.ts'
 
 export interface Size {
   readonly agents: number
@@ -46,7 +46,7 @@ export interface ScaleReport {
 
 const beatMs = 5_000
 /** The scheduler writes one node after the other. */
-const weather: Weather = { ...calm, storeMs: 0 }
+const network: NetworkConditions = { ...quietNetwork, storeMs: 0 }
 const longestMs = 300_000
 
 export function runAtScale(size: Size, tell: (phase: Phase) => void): ScaleReport {
@@ -81,10 +81,10 @@ class Cluster {
 
   constructor(size: Size) {
     this.#size = size
-    const bus = new Bus(this.#loop, new Random(2), weather)
+    const bus = new Bus(this.#loop, new Random(2), network)
     const plane = new Plane(new Set())
     const around = { loop: this.#loop, random: this.#random, bus, bugs: new Set<never>() }
-    const wireMs = (): number => weather.wireMs
+    const wireMs = (): number => network.wireMs
     const find = (taskId: string): RunnerModel | undefined => this.#runners.get(taskId)
     this.#agents = Array.from({ length: size.agents }, (_, i) => {
       const agent: AgentModel = new AgentModel({

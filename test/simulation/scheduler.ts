@@ -25,12 +25,12 @@ import { judgeActions, judgeLaunch } from './judge.ts'
 import { Link } from './link.ts'
 import { type Loop, Process } from './loop.ts'
 import type { MasterModel } from './master.ts'
+import type { Bus } from './network.ts'
 import type { Random } from './random.ts'
 import type { RunnerModel } from './runner.ts'
 import type { Session, StoreModel } from './store.ts'
 import { takeOver } from './take-over.ts'
 import { readCommands, readWanted } from './wanted.ts'
-import type { Bus } from './weather.ts'
 import { WriterModel } from './writer.ts'
 
 const killGraceMs = 10_000
@@ -196,7 +196,7 @@ export class SchedulerModel {
   }
 
   #later(run: () => void): void {
-    this.process.after(this.#options.random.delayMs(this.#options.bus.weather.storeMs), run)
+    this.process.after(this.#options.random.delayMs(this.#options.bus.network.storeMs), run)
   }
 
   #takeOver(session: Session): void {
@@ -244,7 +244,7 @@ export class SchedulerModel {
     }
     const link: Link = new Link({
       ...{ client: this.process, master: master.process, random },
-      wireMs: () => bus.weather.wireMs,
+      wireMs: () => bus.network.wireMs,
       event: (event) => this.#onEngine(link, event),
       ended: (why) => this.#onLinkEnd(link, why),
     })

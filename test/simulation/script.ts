@@ -1,10 +1,11 @@
 /**
- * Script: everything done to the simulated system, made from a seed: the weather and the disturbances. It is plain
+ * Script: everything done to the simulated system, made from a seed: the network and the disturbances. It is plain
  * data, so that a failure can be shrunk by leaving parts out, and kept as a regression test.
  * @module
  */
+
+import { type NetworkConditions, quietNetwork } from './network.ts'
 import { Random } from './random.ts'
-import { calm, type Weather } from './weather.ts'
 
 /** By kind: how often it comes, against the others. */
 const frequencies = {
@@ -46,7 +47,7 @@ export interface Disturbance {
 
 export interface Script {
   readonly seed: number
-  readonly weather: Weather
+  readonly network: NetworkConditions
   /** From one heartbeat to the next: the slower all is, the more time a run spans. */
   readonly beatMs: number
   readonly disturbances: readonly Disturbance[]
@@ -57,12 +58,12 @@ const most = 120
 export function scriptOf(seed: number): Script {
   const random = new Random(seed * 2_654_435_761)
   random.next()
-  const weather: Weather = {
+  const network: NetworkConditions = {
     loss: random.pick([0, 0, 0.02, 0.1])!,
     twice: random.pick([0, 0, 0.02, 0.1])!,
-    busMs: random.pick([calm.busMs, 50, 400, 3_000])!,
-    wireMs: random.pick([calm.wireMs, 50, 1_000])!,
-    storeMs: random.pick([calm.storeMs, 20, 300])!,
+    busMs: random.pick([quietNetwork.busMs, 50, 400, 3_000])!,
+    wireMs: random.pick([quietNetwork.wireMs, 50, 1_000])!,
+    storeMs: random.pick([quietNetwork.storeMs, 20, 300])!,
   }
   const beatMs = random.pick([1_000, 1_000, 4_000, 12_000])!
   // A quiet run now and then: some states are reached only when things go well for a while.
@@ -78,5 +79,5 @@ export function scriptOf(seed: number): Script {
     const kind = random.pick(some.length === 0 ? kinds : some)!
     disturbances.push({ atMs, kind, choice: random.below(1_000_000) })
   }
-  return { seed, weather, beatMs, disturbances }
+  return { seed, network: network, beatMs, disturbances }
 }

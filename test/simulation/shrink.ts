@@ -3,9 +3,9 @@
  * @module
  */
 import type { Bug } from './bugs.ts'
+import { quietNetwork } from './network.ts'
 import { run } from './run.ts'
 import type { Disturbance, Script } from './script.ts'
-import { calm } from './weather.ts'
 
 export interface ShrinkOptions {
   readonly steps: number
@@ -23,7 +23,7 @@ export function shrink(script: Script, options: ShrinkOptions): Script {
     shrunk = candidate
     return true
   }
-  attempt({ ...shrunk, weather: calm })
+  attempt({ ...shrunk, network: quietNetwork })
   // Large parts first, then smaller ones, at last one by one until none can go.
   for (let size = shrunk.disturbances.length; size >= 1; ) {
     let isSmaller = false
@@ -34,8 +34,8 @@ export function shrink(script: Script, options: ShrinkOptions): Script {
     if (size === 1 && !isSmaller) break
     size = size === 1 ? 1 : Math.ceil(size / 2)
   }
-  for (const what of Object.keys(calm) as (keyof typeof calm)[])
-    attempt({ ...shrunk, weather: { ...shrunk.weather, [what]: calm[what] } })
+  for (const what of Object.keys(quietNetwork) as (keyof typeof quietNetwork)[])
+    attempt({ ...shrunk, network: { ...shrunk.network, [what]: quietNetwork[what] } })
   return shrunk
 }
 
@@ -44,10 +44,10 @@ function without(of: readonly Disturbance[], at: number, size: number): readonly
 }
 
 /** A script as its reader, and found.ts, wants it. */
-export function scriptText({ seed, weather, beatMs, disturbances }: Script): string {
+export function scriptText({ seed, network, beatMs, disturbances }: Script): string {
   const lines = disturbances.map(
     ({ atMs, kind, choice }) => `    { atMs: ${atMs}, kind: '${kind}', choice: ${choice} },`,
   )
-  const air = Object.entries(weather).map(([what, much]) => `${what}: ${much}`)
-  return `{\n  seed: ${seed},\n  beatMs: ${beatMs},\n  weather: { ${air.join(', ')} },\n  disturbances: [\n${lines.join('\n')}\n  ],\n}`
+  const conditions = Object.entries(network).map(([what, much]) => `${what}: ${much}`)
+  return `{\n  seed: ${seed},\n  beatMs: ${beatMs},\n  network: { ${conditions.join(', ')} },\n  disturbances: [\n${lines.join('\n')}\n  ],\n}`
 }

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Bug, bugs } from './bugs.ts'
 import { found } from './found.ts'
+import { quietNetwork } from './network.ts'
 import { run } from './run.ts'
 import { type Phase, runAtScale } from './scale.ts'
 import { scriptOf, withRollouts } from './script.ts'
 import { scriptText, shrink } from './shrink.ts'
 import { simulate } from './simulate.ts'
-import { calm } from './weather.ts'
 
 const seeds = Number(process.env['CONCORD_SIMULATION_SEEDS'] ?? 10_000)
 const first = Number(process.env['CONCORD_SIMULATION_FIRST'] ?? 1)
@@ -70,7 +70,7 @@ test('a scaler that always wants more stays within what has room, and so all tha
     ...{ atMs: 10_000 + 4_000 * i, kind: 'autoscale' as const, choice: 32 },
   }))
   // Its function may have three instances on each of four hosts.
-  const script = { seed: 1_000_619, beatMs: 1_000, weather: calm, disturbances }
+  const script = { seed: 1_000_619, beatMs: 1_000, network: quietNetwork, disturbances }
   assert.equal(run(script, { steps }).failure, undefined)
 })
 

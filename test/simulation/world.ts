@@ -11,6 +11,7 @@ import { GatewayModel, partitions } from './gateway.ts'
 import { judgeRunners, judgeSeats } from './judge.ts'
 import { Loop, type Process } from './loop.ts'
 import { MasterModel } from './master.ts'
+import { Bus, quietNetwork } from './network.ts'
 import { Plane } from './plane.ts'
 import { Random } from './random.ts'
 import { RunnerModel } from './runner.ts'
@@ -18,10 +19,9 @@ import { SchedulerModel } from './scheduler.ts'
 import type { Disturbance, Script } from './script.ts'
 import { StoreModel } from './store.ts'
 import { must } from './violation.ts'
-import { Bus, calm } from './weather.ts'
 
 const agentResources = { cpus: 4, memMib: 4_096, diskMib: 4_096 }
-/** While all is calm: so that time passes without many steps. */
+/** While all is quiet: so that time passes without many steps. */
 const calmBeatMs = 5_000
 /** So many in the time of a heartbeat. */
 const recordsABeat = 5
@@ -49,15 +49,15 @@ export class World {
   #hasMoved = false
   #hasReseated = false
 
-  constructor({ seed, weather, beatMs, disturbances }: Script, bugs: ReadonlySet<Bug>) {
+  constructor({ seed, network, beatMs, disturbances }: Script, bugs: ReadonlySet<Bug>) {
     const { loop, store } = this
     this.#bugs = bugs
     this.#beatMs = beatMs
     const random = new Random(seed)
     this.#random = random
-    this.bus = new Bus(loop, new Random(seed + 1), weather)
+    this.bus = new Bus(loop, new Random(seed + 1), network)
     this.plane = new Plane(bugs)
-    const wireMs = (): number => this.bus.weather.wireMs
+    const wireMs = (): number => this.bus.network.wireMs
     this.agents = [0, 1, 2, 3].map(
       (i) =>
         new AgentModel({
@@ -107,7 +107,7 @@ export class World {
   calm(): void {
     this.#isCalm = true
     this.#swapsFail = false
-    this.bus.weather = calm
+    this.bus.network = quietNetwork
     this.loop.trace?.('── faults stop')
     for (const scheduler of this.schedulers) {
       scheduler.process.continue()
