@@ -165,28 +165,32 @@ test('LetterBox gathers letters that follow others closely until they are due, n
   assert.deepEqual(await late, [false], 'nobody is left waiting')
 })
 
-/** A server that gives these answers, in turn: that there is no JetStream, a code, or that it is stored. */
-function answering(answers: (503 | number | 'stored')[]): NatsConnection {
+type Answer = 503 | 10023 | 10047 | 10077 | 'stored' | 'lost'
+
+/** A server that gives these answers, in turn: no JetStream, a code of it, stored, or none, since the connection ends. */
+function answering(answers: Answer[]): NatsConnection {
   let answered: (error: null, message: unknown) => void
+  const ended = Promise.withResolvers<void>()
   const nc = {
     subscribe: (_: string, { callback }: { callback: typeof answered }) => {
       answered = callback
     },
     publish(_: string, __: Uint8Array, { reply }: { reply: string }) {
       const answer = answers.shift()
+      if (answer === 'lost') return ended.resolve()
       const error = { err_code: answer, description: 'refused' }
       const json = () => (answer === 'stored' ? { seq: 1, duplicate: true } : { error })
       const headers = answer === 503 ? { code: 503 } : undefined
       setImmediate(() => answered(null, { subject: reply, headers, json }))
     },
-    closed: () => new Promise(() => undefined),
+    closed: () => ended.promise,
     close: () => Promise.resolve(),
   }
   return nc as unknown as NatsConnection
 }
 
 test('LetterBox believes only the stream that a letter is refused which may be stored already (LB1)', async (t) => {
-  const said = async (answers: (503 | number | 'stored')[]): Promise<readonly boolean[]> => {
+  const said = async (answers: Answer[]): Promise<readonly boolean[]> => {
     const box = new LetterBox({
       ...{ namespace: 'test', clock: systemClock, heard: () => Promise.resolve() },
       ...{ connect: () => Promise.resolve(answering(answers)), onTrouble: () => undefined },
@@ -197,6 +201,7 @@ test('LetterBox believes only the stream that a letter is refused which may be s
     return stored
   }
   assert.deepEqual(await said([10023]), [false])
-  assert.deepEqual(await said([503, 10023, 10047, 'stored']), [true])
-  assert.deepEqual(await said([503, 10077]), [false])
+  assert.deepEqual(await said(['lost', 10023, 10047, 'stored']), [true])
+  assert.deepEqual(await said(['lost', 10077]), [false])
+  assert.deepEqual(await said([503, 10023]), [false], 'where there was no JetStream, nothing was stored')
 })

@@ -22,7 +22,7 @@ import { aborted, type NatsConnection, subjects } from '../../infra/bus/index.ts
 import type { Clock } from '../../infra/clock.ts'
 import { encodeLetters, type Letters, messagesOf } from '../../infra/dead-letters/index.ts'
 import { GatheredLetters } from './gathered-letters.ts'
-import { LetterPost } from './letter-post.ts'
+import { LetterPost, Unanswered } from './letter-post.ts'
 
 /** Bytes of unanswered letters beyond which no input is taken. */
 export const openBytesMax = 4 * 1024 * 1024
@@ -164,9 +164,9 @@ export class LetterBox {
       await told
       for (let waitMs = retryFirstMs, mayBeStored = false; ; waitMs = Math.min(retryLastMs, waitMs * 2)) {
         this.#closing.signal.throwIfAborted()
-        const stored = await this.#attempt(subject, bytes, msgID, mayBeStored)
-        mayBeStored = true
-        if (stored !== undefined) return new Array<boolean>(count).fill(stored)
+        const outcome = await this.#attempt(subject, bytes, msgID, mayBeStored)
+        if (typeof outcome === 'boolean') return new Array<boolean>(count).fill(outcome)
+        if (outcome === 'unanswered') mayBeStored = true
         await delay(waitMs, undefined, { signal: this.#closing.signal })
       }
     } catch {
@@ -174,13 +174,13 @@ export class LetterBox {
     }
   }
 
-  /** @returns Whether it was stored; undefined if unknown. */
+  /** @returns Whether it was stored, or why it is to be sent again. */
   async #attempt(
     subject: string,
     bytes: Uint8Array,
     msgID: string,
     mayBeStored: boolean,
-  ): Promise<boolean | undefined> {
+  ): Promise<boolean | 'unanswered' | 'not taken'> {
     try {
       const post = await this.#open()
       await post.send(subject, bytes, msgID, answerMs)
@@ -197,7 +197,7 @@ export class LetterBox {
         )
         this.#troubled = true
       }
-      return undefined
+      return error instanceof Unanswered ? 'unanswered' : 'not taken'
     }
   }
 

@@ -16,6 +16,9 @@ interface Answer {
   readonly error?: { readonly err_code?: number; readonly description: string }
 }
 
+/** A message was sent, and nobody knows whether it was stored. */
+export class Unanswered extends Error {}
+
 export class LetterPost {
   readonly #nc: NatsConnection
   readonly #inbox: string
@@ -36,6 +39,7 @@ export class LetterPost {
 
   /**
    * Resolves when it is stored; if it was stored before under this id, nothing more is.
+   * @throws {Unanswered} If no answer comes in this time, or the connection has ended.
    * @throws {Error} With JetStream's `code`, if that is why it was refused.
    */
   async send(subject: string, bytes: Uint8Array, id: string, timeoutMs: number): Promise<void> {
@@ -48,7 +52,7 @@ export class LetterPost {
     const timer = setTimeout(resolve, timeoutMs, undefined)
     const message = await promise
     clearTimeout(timer)
-    if (message === undefined) throw new Error('timeout')
+    if (message === undefined) throw new Unanswered('timeout')
     if (message.headers?.code === noResponders) throw new Error('jetstream is not enabled')
     const { error } = message.json<Answer>()
     if (error !== undefined) throw Object.assign(new Error(error.description), { code: error.err_code })
