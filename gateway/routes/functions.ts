@@ -71,7 +71,7 @@ const remove = createRoute({
   method: 'delete',
   path: '/v1/functions/{name}',
   summary: 'Remove a function: drain its instances, then delete it and its state',
-  description: 'While records are in flight to it, it is removed, and they are lost, only with `drop`.',
+  description: 'Answers 409 while records are in flight to it, unless you give `drop`; then they are lost.',
   security,
   request: { params: nameParam, query: z.object({ drop: flagQuery }) },
   responses: { 204: { description: 'it will be' }, default: problemAnswer },
