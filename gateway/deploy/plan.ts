@@ -1,10 +1,10 @@
 /**
- * Plan: what a deploy will do, once everything that could be refused was checked.
+ * Plan: what the caller says about a change of the wanted version, and the change once everything that could be
+ * refused was checked.
  * @module
  */
 import type { FunctionDocument, VersionDocument } from '../../infra/store/index.ts'
 import type { DeployAnswer } from '../../sdk/api/index.ts'
-import type { AssetRefs } from '../../sdk/manifest/assets.ts'
 import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import type { Candidate } from './gatekeeper.ts'
@@ -38,22 +38,22 @@ export interface GateWishes {
   readonly accept?: boolean | undefined
 }
 
-/** A checked deploy. */
-export interface Plan {
-  readonly live: LiveFunction | undefined
-  readonly assets: AssetRefs
-  readonly isNew: boolean
-  /** The answer if nothing changes. */
+/** A change that was checked, and is not made yet. */
+export interface Checked {
+  /** The answer if nothing changes, and to a dry run. */
   readonly answer: DeployAnswer
-  /** What the gate judges. */
-  readonly candidate: Omit<Candidate, 'partitions'> & {
-    /** Stores its code where runners find it. */
-    readonly make: () => Promise<Partial<Candidate>>
-  }
+  /** What the gate can judge; absent: nothing is new, or there is nothing to compare it with. */
+  readonly judged?: Judged | undefined
+  /** Makes the change. */
+  apply(): Promise<DeployAnswer>
 }
 
-export interface DeployPlan extends Plan, Pick<VersionDocument, 'manifestResources'> {
-  readonly format: Pick<VersionDocument, 'migrates' | 'stateFormat'>
+/** A version to judge beside the one that runs. */
+export interface Judged {
+  readonly live: LiveFunction
+  readonly candidate: Omit<Candidate, 'partitions'>
+  /** Stores its code where runners find it. Absent: they have it. */
+  putCode?(): Promise<Partial<Candidate>>
 }
 
 /**
