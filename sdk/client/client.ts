@@ -63,9 +63,9 @@ export interface OneSource {
   readonly file: string
 }
 
-export type Deployment = (Bundled | OneSource) & DeploymentWords
+export type Deployment = (Bundled | OneSource) & DeploymentSettings
 
-export interface DeploymentWords {
+export interface DeploymentSettings {
   /**
    * Everything that the code's metadata does not contain: resources, limits, env … (docs/reference/cli.md,
    * concord.jsonc).
