@@ -27,13 +27,13 @@ import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { deployRoutes } from './routes/deploy.ts'
 import { functionRoutes } from './routes/functions.ts'
 import { healthRoutes } from './routes/health.ts'
-import { type RunnerShelf, runnerRoute } from './routes/runner.ts'
+import { type RunnerDownload, runnerRoute } from './routes/runner.ts'
 import { shadowRoutes } from './routes/shadows.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { tapRoutes } from './routes/tap.ts'
 import { versionRoutes } from './routes/versions.ts'
 
-export function makeApp(parts: GatewayParts, token: string, runner?: RunnerShelf): App {
+export function makeApp(parts: GatewayParts, token: string, runner?: RunnerDownload): App {
   const app: App = new OpenAPIHono<{ Bindings: HttpBindings }>({
     defaultHook: (result) => {
       if (result.success) return

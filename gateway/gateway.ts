@@ -51,8 +51,8 @@ import { LeaderWork } from './leader-work.ts'
 import { makeMetrics } from './metrics.ts'
 import type { GatewayParts } from './parts.ts'
 import { Prober } from './probe/index.ts'
-import type { RunnerShelf } from './routes/runner.ts'
-import type { BundleShelf } from './versions/collector.ts'
+import type { RunnerDownload } from './routes/runner.ts'
+import type { BundleRemover } from './versions/collector.ts'
 import type { BundleReader } from './versions/sources.ts'
 
 const settleMs = 10_000
@@ -74,7 +74,7 @@ export interface GatewayOptions {
   /** The connection of the channels. */
   readonly wire: Wire
   readonly store: Store
-  readonly bundles: BundleSink & BundleShelf & BundleReader
+  readonly bundles: BundleSink & BundleRemover & BundleReader
   readonly assets: Assets
   /** A connection without records; default: `nc`. */
   readonly checkpointConnection?: NatsConnection
@@ -83,7 +83,7 @@ export interface GatewayOptions {
   readonly clock: Clock
   readonly log: Log
   /** The runner's archive, if this gateway serves it. */
-  readonly runner?: RunnerShelf | undefined
+  readonly runner?: RunnerDownload | undefined
   /** The id of a lost store that this one replaces. */
   readonly replacesStore?: string | undefined
   /** The number of copies of each JetStream stream. */

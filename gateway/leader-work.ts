@@ -24,7 +24,7 @@ import { RawRepublish } from './ingest/raw-republish.ts'
 import { CheckpointSweeper } from './kept/checkpoints.ts'
 import type { Ownership } from './kept/ownership.ts'
 import type { GatewayMetrics } from './metrics.ts'
-import { type BundleShelf, startCollector } from './versions/collector.ts'
+import { type BundleRemover, startCollector } from './versions/collector.ts'
 
 /** Heartbeats of this last while tell which producers live. */
 const producersSpokeMs = 5000
@@ -37,7 +37,7 @@ export interface LeaderWorkOptions {
   /** A connection without records. */
   readonly checkpointConnection: NatsConnection
   readonly store: Store
-  readonly bundles: BundleShelf
+  readonly bundles: BundleRemover
   readonly ownership: Ownership
   readonly catalog: Catalog
   readonly heartbeats: Heartbeats

@@ -6,22 +6,22 @@ import { type RunnerArchive, verifyPath } from '../../infra/runner-archive/index
 import { refuse } from '../errors.ts'
 import type { App } from '../http/routes.ts'
 
-export interface RunnerShelf {
+export interface RunnerDownload {
   readonly archive: RunnerArchive
   /** The key of the signatures. */
   readonly key: string
 }
 
 /** Comes before the check of the token. */
-export function runnerRoute(app: App, shelf: RunnerShelf, clock: Clock): void {
+export function runnerRoute(app: App, download: RunnerDownload, clock: Clock): void {
   app.get('/v1/runner/:end/:signature/:name', (c) => {
-    const name = verifyPath(c.req.path, shelf.key, clock.nowMs())
+    const name = verifyPath(c.req.path, download.key, clock.nowMs())
     if (name === undefined)
       throw refuse(
         'ERR_UNAUTHORIZED',
         'Not allowed: this URL of a runner is not signed by a scheduler of this platform, or its time is over.',
       )
-    const { archive } = shelf
+    const { archive } = download
     if (name !== archive.name)
       throw refuse(
         'ERR_ROUTE_UNKNOWN',

@@ -9,14 +9,14 @@ import { ManualClock } from '../../infra/clock.ts'
 import { makeLog } from '../../infra/log.ts'
 import { openStore, paths, type Store } from '../../infra/store/index.ts'
 import { manifestSchema } from '../../sdk/manifest/manifest.ts'
-import { type BundleShelf, collect, startCollector, versionsKept } from './collector.ts'
+import { type BundleRemover, collect, startCollector, versionsKept } from './collector.ts'
 
 const hourMs = 60 * 60_000
 const namespace = 'test'
 const log = makeLog({ name: 'gateway', level: 'error', to: { write: () => {} } })
 
 /** A bundle store in memory, with the revisions and times of the real one. */
-class Shelf implements BundleShelf {
+class MemoryBundles implements BundleRemover {
   readonly held = new Map<string, StoredBundle>()
   /** Of uploads that did not come to their end: when something was added last. */
   torn: number[] = []
@@ -59,13 +59,13 @@ async function setUp(t?: TestContext) {
   }
   t?.after(close)
   const clock = new ManualClock(10 * hourMs)
-  const shelf = new Shelf(clock)
+  const bundles = new MemoryBundles(clock)
   return {
     store,
     clock,
-    shelf,
+    bundles,
     close,
-    options: { store, bundles: shelf, namespace, clock, log, isAlone: async () => true },
+    options: { store, bundles, namespace, clock, log, isAlone: async () => true },
   }
 }
 
@@ -93,11 +93,11 @@ const numbers = async (store: Store, name: string) =>
   (await store.list(paths.versions(namespace, name))).map(Number).sort((a, b) => a - b)
 
 test('collect keeps the newest 100 versions of a function, the wanted one, and those that instances run (L1)', async (t) => {
-  const { store, shelf, clock, options } = await setUp(t)
+  const { store, bundles, clock, options } = await setUp(t)
   for (let version = 1; version <= 106; version++) {
     await addVersion(store, 'often', version, `bundle-${version}`, { sourceMapSha256: `map-${version}` })
-    shelf.put(`bundle-${version}`)
-    shelf.put(`map-${version}`)
+    bundles.put(`bundle-${version}`)
+    bundles.put(`map-${version}`)
   }
   await addVersion(store, 'once', 1, 'bundle-3')
   await want(store, 'often', 2)
@@ -116,7 +116,7 @@ test('collect keeps the newest 100 versions of a function, the wanted one, and t
   assert.deepEqual(kept.slice(0, 3), [2, 4, 7])
   // Bundle 3 is another function's; everything else of the four versions has gone.
   assert.deepEqual(
-    [1, 2, 3, 4, 5, 6, 7].map((i) => [shelf.held.has(`bundle-${i}`), shelf.held.has(`map-${i}`)]),
+    [1, 2, 3, 4, 5, 6, 7].map((i) => [bundles.held.has(`bundle-${i}`), bundles.held.has(`map-${i}`)]),
     [
       [false, false],
       [true, true],
@@ -131,7 +131,7 @@ test('collect keeps the newest 100 versions of a function, the wanted one, and t
 })
 
 test('collect keeps the assets that any kept version names', async (t) => {
-  const { store, shelf, clock, options } = await setUp(t)
+  const { store, bundles, clock, options } = await setUp(t)
   const manifest = manifestSchema.parse({ name: 'scored' })
   for (const [version, sha256] of [
     [1, 'old'],
@@ -141,31 +141,31 @@ test('collect keeps the assets that any kept version names', async (t) => {
     const assets = { 'model.bin': { sha256, bytes: 1 } }
     await store.create(paths.version(namespace, 'scored', version), { ...document, assets })
   }
-  for (const content of ['code', 'old', 'new', 'nobodys']) shelf.put(content)
+  for (const content of ['code', 'old', 'new', 'nobodys']) bundles.put(content)
   clock.advance(hourMs)
   assert.deepEqual(await collect(options), { versions: 0, bundles: 1 })
-  assert.deepEqual([...shelf.held.keys()], ['code', 'old', 'new'])
+  assert.deepEqual([...bundles.held.keys()], ['code', 'old', 'new'])
 })
 
 test('collect spares bundles of other namespaces, fresh bundles, and functions being deleted', async (t) => {
-  const { store, shelf, clock, options } = await setUp(t)
+  const { store, bundles, clock, options } = await setUp(t)
   await addVersion(store, 'far', 1, 'far', { ns: 'other' })
   for (let version = 1; version <= 103; version++) await addVersion(store, 'leaving', version, 'same')
   await want(store, 'leaving', 103, { deleted: true })
-  for (const name of ['far', 'same', 'nobody']) shelf.put(name)
+  for (const name of ['far', 'same', 'nobody']) bundles.put(name)
   clock.advance(hourMs - 1)
-  shelf.put('fresh')
+  bundles.put('fresh')
   assert.deepEqual(await collect(options), { versions: 0, bundles: 0 })
   clock.advance(1)
   assert.deepEqual(await collect(options), { versions: 0, bundles: 1 })
-  assert.deepEqual([...shelf.held.keys()].sort(), ['far', 'fresh', 'same'])
+  assert.deepEqual([...bundles.held.keys()].sort(), ['far', 'fresh', 'same'])
 })
 
 test('collect removes what an upload has left an hour after its last byte (L3)', async (t) => {
-  const { shelf, clock, options } = await setUp(t)
-  shelf.torn = [clock.nowMs() - hourMs - 1, clock.nowMs() - hourMs + 1]
+  const { bundles, clock, options } = await setUp(t)
+  bundles.torn = [clock.nowMs() - hourMs - 1, clock.nowMs() - hourMs + 1]
   assert.deepEqual(await collect(options), { versions: 0, bundles: 1 })
-  assert.equal(shelf.torn.length, 1)
+  assert.equal(bundles.torn.length, 1)
 })
 
 test('a deploy of the same code at any moment of a collection keeps its bundle (L2)', async () => {
@@ -175,26 +175,26 @@ test('a deploy of the same code at any moment of a collection keeps its bundle (
       fc.array(step, { maxLength: 4 }),
       fc.array(step, { maxLength: 4 }),
       async (before, during) => {
-        const { store, shelf, clock, options, close } = await setUp()
-        shelf.put('code')
+        const { store, bundles, clock, options, close } = await setUp()
+        bundles.put('code')
         clock.advance(2 * hourMs)
         let put = false
         let version = 0
         const run = async (steps: readonly string[]) => {
           for (const what of steps) {
             if (what === 'put') {
-              shelf.put('code')
+              bundles.put('code')
               put = true
             } else if (what === 'version' && put) await addVersion(store, 'f', ++version, 'code')
             else if (what === 'wait') clock.advance(60_000)
           }
         }
-        shelf.afterList = () => run(during)
+        bundles.afterList = () => run(during)
         await run(before)
         await collect(options)
         if (put && version === 0) await run(['version']) // the deploy goes on
-        if (version > 0) assert.ok(shelf.held.has('code'), `${before} | ${during}`)
-        else assert.ok(!shelf.held.has('code'))
+        if (version > 0) assert.ok(bundles.held.has('code'), `${before} | ${during}`)
+        else assert.ok(!bundles.held.has('code'))
         await close()
       },
     ),
@@ -203,7 +203,7 @@ test('a deploy of the same code at any moment of a collection keeps its bundle (
 })
 
 test('startCollector collects after a minute, then hourly, also after a failure, until it is stopped', async (t) => {
-  const { options, shelf } = await setUp(t)
+  const { options, bundles } = await setUp(t)
   const alarms: { delayMs: number; run: () => void }[] = []
   let set = Promise.withResolvers<void>()
   const clock = {
@@ -216,7 +216,7 @@ test('startCollector collects after a minute, then hourly, also after a failure,
     },
   }
   let looks = 0
-  shelf.afterList = async () => {
+  bundles.afterList = async () => {
     if (++looks === 1) throw new Error('the store does not answer')
   }
   const stop = startCollector({ ...options, clock })

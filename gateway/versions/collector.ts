@@ -25,7 +25,7 @@ const firstMs = 60_000
 const everyMs = 60 * 60_000
 
 /** What collecting needs of the bundle store. */
-export interface BundleShelf {
+export interface BundleRemover {
   list(): Promise<readonly StoredBundle[]>
   removeUntouched(found: StoredBundle): Promise<boolean>
   removeTorn(beforeMs: number): Promise<number>
@@ -33,7 +33,7 @@ export interface BundleShelf {
 
 export interface CollectorOptions {
   readonly store: Store
-  readonly bundles: BundleShelf
+  readonly bundles: BundleRemover
   readonly namespace: string
   readonly clock: Clock
   readonly log: Log
