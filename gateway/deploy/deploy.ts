@@ -34,7 +34,14 @@ import type { Earlier } from './earlier.ts'
 import { checkFormat, checkRollout, migratesAfter } from './formats.ts'
 import { type Gatekeeper, holdUp } from './gatekeeper.ts'
 import { makeManifest, refuseTooSmall } from './manifest.ts'
-import { type Checked, drainOf, type GateWishes, instancesOf, type Judged, type Said } from './plan.ts'
+import {
+  type Checked,
+  type DeployRequest,
+  drainOf,
+  type GateWishes,
+  instancesOf,
+  type Judged,
+} from './plan.ts'
 import { lapsedMoves, resetOf } from './remarks.ts'
 import { keptByHand, type ResourcesWish, resized } from './resources.ts'
 import { checkShadow, SuccessorChecks } from './successor-checks.ts'
@@ -72,13 +79,13 @@ export class Deployer {
   async deploy(
     upload: Upload,
     uploadedManifest: unknown,
-    said: Said = {},
+    request: DeployRequest = {},
     named: AssetChanges = {},
     wishes: GateWishes = {},
   ): Promise<DeployAnswer> {
     const probed = await this.#options.prober.probe(upload)
     const manifest = makeManifest(probed.metadata, probed.callbacks, uploadedManifest)
-    const check = () => this.#checkDeploy(probed, manifest, named, said, uploadedManifest)
+    const check = () => this.#checkDeploy(probed, manifest, named, request, uploadedManifest)
     return await this.#throughGate(check, wishes)
   }
 
@@ -89,7 +96,7 @@ export class Deployer {
   async changeAssets(
     name: string,
     changes: AssetChanges,
-    said: Said,
+    request: DeployRequest,
     wishes: GateWishes = {},
   ): Promise<DeployAnswer> {
     const check = async (): Promise<Checked> => {
@@ -101,7 +108,7 @@ export class Deployer {
       return {
         answer: answerOf(live.version, isNew),
         judged: isNew ? { live, candidate: { ...live.version, assets } } : undefined,
-        apply: () => this.#follow(live, isNew ? { assets } : undefined, said, {}),
+        apply: () => this.#follow(live, isNew ? { assets } : undefined, request, {}),
       }
     }
     return await this.#throughGate(check, wishes)
@@ -112,7 +119,7 @@ export class Deployer {
    * not tried as a canary, a shadow or in waves; it is refused while that code is itself being tried.
    * @throws {CodedError} Why it was refused.
    */
-  async changeResources(name: string, wish: ResourcesWish, said: Said): Promise<DeployAnswer> {
+  async changeResources(name: string, wish: ResourcesWish, request: DeployRequest): Promise<DeployAnswer> {
     return await this.inTurn(async () => {
       const live = await this.#liveNow(name)
       checkTried(live)
@@ -122,7 +129,7 @@ export class Deployer {
       refuseTooSmall(manifest)
       this.#successors.check(manifest, live)
       checkAssets(manifest, before.assets ?? {})
-      const answer = await this.#follow(live, change, said, { atOnce: true })
+      const answer = await this.#follow(live, change, request, { atOnce: true })
       return { ...answer, ...lapsedMoves(live, manifest) }
     })
   }
@@ -130,10 +137,10 @@ export class Deployer {
   /**
    * Rolls back to an earlier version.
    * @param to Default: see `versionBefore`.
-   * @param said Who rolls back, and why; stored with the version that is left.
+   * @param request Who rolls back, and why; stored with the version that is left.
    * @throws {CodedError} Why it was refused.
    */
-  async rollback(name: string, to: number | undefined, said: Said = {}): Promise<DeployAnswer> {
+  async rollback(name: string, to: number | undefined, request: DeployRequest = {}): Promise<DeployAnswer> {
     return await this.inTurn(async () => {
       const { store, namespace } = this.#options
       const live = await this.#liveNow(name)
@@ -143,7 +150,7 @@ export class Deployer {
       this.#successors.check(document.manifest, live)
       const format = await this.#successors.formatOf(live)
       checkFormat(live, format, document, this.#successors.isMigrating(live))
-      return await this.#turnTo(live, document, { atOnce: true, ...drainOf(said) }, said)
+      return await this.#turnTo(live, document, { atOnce: true, ...drainOf(request) }, request)
     })
   }
 
@@ -219,7 +226,7 @@ export class Deployer {
     probed: Probed,
     own: Manifest,
     named: AssetChanges,
-    said: Said,
+    request: DeployRequest,
     uploadedManifest: unknown,
   ): Promise<Checked> {
     const { catalog } = this.#options
@@ -227,7 +234,7 @@ export class Deployer {
     await catalog.refresh()
     const live = catalog.current.functions.get(name)
     if (live?.document.deleted) throw deleting(name)
-    const { manifest, manifestResources, byHand } = keptByHand(own, live?.version, said.ownSizes)
+    const { manifest, manifestResources, byHand } = keptByHand(own, live?.version, request.ownSizes)
     if (byHand !== undefined) refuseTooSmall(manifest, own.resources.memMib)
     this.#successors.check(manifest, live)
     const assets = await assetsWith(this.#options.assets, name, live?.version.assets ?? {}, named)
@@ -264,8 +271,12 @@ export class Deployer {
       answer,
       judged: isSuccessor ? { live, candidate, putCode: () => this.#writer.putCode(probed) } : undefined,
       apply: async () => {
-        const made = isNew ? await this.#writer.add(probed, draft, said) : version
-        return { ...answer, version: made, ...(await this.#wantDeployed(live, manifest, made, isNew, said)) }
+        const made = isNew ? await this.#writer.add(probed, draft, request) : version
+        return {
+          ...answer,
+          version: made,
+          ...(await this.#wantDeployed(live, manifest, made, isNew, request)),
+        }
       },
     }
   }
@@ -275,7 +286,7 @@ export class Deployer {
     manifest: Manifest,
     version: number,
     isNew: boolean,
-    said: Said,
+    request: DeployRequest,
   ): Promise<Pick<DeployAnswer, 'idle' | 'left'>> {
     const { name } = manifest
     const { catalog, earlier } = this.#options
@@ -286,9 +297,9 @@ export class Deployer {
       isAnew || keepsAgain(live.version.manifest, manifest) ? earlier.forgetState(name) : undefined,
       isAnew ? earlier.forgetLines(name) : undefined,
     ])
-    const instances = instancesOf(manifest, live, said.instances)
+    const instances = instancesOf(manifest, live, request.instances)
     const isSame = !isNew && live?.document.instances === instances
-    const left = isSame ? {} : await this.#want(name, version, instances, isNew ? drainOf(said) : {})
+    const left = isSame ? {} : await this.#want(name, version, instances, isNew ? drainOf(request) : {})
     await catalog.refresh()
     const idle = idleOf(catalog.current, manifest, instances)
     return { ...(idle > 0 && { idle }), ...left }
@@ -307,12 +318,12 @@ export class Deployer {
   async #follow(
     live: LiveFunction,
     change: Partial<VersionDraft> | undefined,
-    said: Said,
+    request: DeployRequest,
     how: Pick<FunctionDocument, 'atOnce'>,
   ): Promise<DeployAnswer> {
     if (change === undefined) return answerOf(live.version, false)
-    const version = await this.#writer.follow(live.version, change, said)
-    return await this.#turnTo(live, { ...live.version, version }, { ...how, ...drainOf(said) })
+    const version = await this.#writer.follow(live.version, change, request)
+    return await this.#turnTo(live, { ...live.version, version }, { ...how, ...drainOf(request) })
   }
 
   /** Wants another version, with as many instances. */
@@ -320,7 +331,7 @@ export class Deployer {
     { name, document: { instances } }: LiveFunction,
     to: VersionDocument,
     how: How,
-    back?: Said,
+    back?: DeployRequest,
   ): Promise<DeployAnswer> {
     const left = await this.#want(name, to.version, instances, how, back)
     await this.#options.catalog.refresh()
@@ -332,7 +343,7 @@ export class Deployer {
     version: number,
     instances: number,
     how: How,
-    back?: Said,
+    back?: DeployRequest,
   ): Promise<Pick<DeployAnswer, 'left'>> {
     const { store, namespace, clock } = this.#options
     let replaced: FunctionDocument | undefined

@@ -10,8 +10,8 @@ import type { LiveFunction } from '../catalog/catalog.ts'
 import type { Candidate } from './gatekeeper.ts'
 import type { Size } from './resources.ts'
 
-/** What the caller says about a deploy. */
-export interface Said {
+/** What the caller asks of a deploy, and who asks. */
+export interface DeployRequest {
   readonly author?: string | undefined
   readonly message?: string | undefined
   /** The number of instances, overriding the current one. */
@@ -22,11 +22,14 @@ export interface Said {
   readonly drain?: boolean | undefined
 }
 
-export function wordsOf({ author, message }: Said): Pick<VersionDocument, 'author' | 'message'> {
+export function annotationsOf({
+  author,
+  message,
+}: DeployRequest): Pick<VersionDocument, 'author' | 'message'> {
   return { ...(author === undefined ? {} : { author }), ...(message === undefined ? {} : { message }) }
 }
 
-export function drainOf({ drain }: Said): Pick<FunctionDocument, 'drain'> {
+export function drainOf({ drain }: DeployRequest): Pick<FunctionDocument, 'drain'> {
   return drain === true ? { drain } : {}
 }
 
@@ -63,14 +66,16 @@ export interface Judged {
 export function instancesOf(
   { scale, instances: own, rollout }: Manifest,
   live: LiveFunction | undefined,
-  said: number | undefined,
+  requested: number | undefined,
 ): number {
   if (live?.document.good !== undefined && rollout?.shadow !== undefined) return live.document.instances
-  const instances = said ?? own
+  const instances = requested ?? own
   if (scale === undefined) {
     const before = live?.version.manifest
     const isByHand = before?.scale === undefined || live?.document.pinned === true
-    return said === undefined && before?.instances === own && isByHand ? live!.document.instances : instances
+    return requested === undefined && before?.instances === own && isByHand
+      ? live!.document.instances
+      : instances
   }
   if (live?.document.pinned === true) return live.document.instances
   const begun = live?.version.manifest.scale === undefined ? instances : live.document.instances

@@ -8,7 +8,7 @@ import { isCode } from '../../sdk/errors.ts'
 import { partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import { namedStreams } from '../catalog/catalog.ts'
 import type { Probed } from '../probe/index.ts'
-import { type Said, wordsOf } from './plan.ts'
+import { annotationsOf, type DeployRequest } from './plan.ts'
 import { stored } from './store-trouble.ts'
 
 /** What a deploy needs of the bundle store. */
@@ -38,7 +38,7 @@ export class VersionWriter {
   }
 
   /** Creates a version with new code or a new manifest. @returns Its number. */
-  async add({ bundle, sourceMap }: Probed, draft: VersionDraft, said: Said): Promise<number> {
+  async add({ bundle, sourceMap }: Probed, draft: VersionDraft, request: DeployRequest): Promise<number> {
     const code = await this.putCode({ bundle, sourceMap })
     for (const stream of namedStreams(draft.manifest)) await this.#ensureStream(stream)
     const deployedAtMs = this.#options.clock.nowMs()
@@ -48,7 +48,7 @@ export class VersionWriter {
       bundleBytes: bundle.length,
       ...draft,
       deployedAtMs,
-      ...wordsOf(said),
+      ...annotationsOf(request),
     } as const
     return await this.#create(version, draft.migrates === true)
   }
@@ -57,10 +57,10 @@ export class VersionWriter {
   async follow(
     { version: _, author: __, message: ___, ...before }: VersionDocument,
     change: Partial<VersionDraft>,
-    said: Said,
+    request: DeployRequest,
   ): Promise<number> {
     const deployedAtMs = this.#options.clock.nowMs()
-    return await this.#create({ ...before, ...change, deployedAtMs, ...wordsOf(said) }, false)
+    return await this.#create({ ...before, ...change, deployedAtMs, ...annotationsOf(request) }, false)
   }
 
   /** Stores code where runners find it. */

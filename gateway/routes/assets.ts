@@ -112,8 +112,13 @@ export function assetRoutes(app: App, parts: GatewayParts): void {
   })
   app.openapi(change, async (c) => {
     const { name } = c.req.valid('param')
-    const { assets: changes, dryRun, accept, ...said } = await readDocument(c, 'the assets', assetPatchSchema)
-    const answer = await deployer.changeAssets(name, changes, said, { dryRun, accept })
+    const {
+      assets: changes,
+      dryRun,
+      accept,
+      ...request
+    } = await readDocument(c, 'the assets', assetPatchSchema)
+    const answer = await deployer.changeAssets(name, changes, request, { dryRun, accept })
     parts.metrics.deploys.inc({ outcome: answer.changed ? 'changed' : 'unchanged' })
     log.info({ function: name, version: answer.version, changed: answer.changed }, 'assets changed')
     return c.json(answer, 200)

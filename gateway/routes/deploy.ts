@@ -119,10 +119,10 @@ export function deployRoutes(app: App, parts: GatewayParts): void {
     reading += 1
     const stop = parts.clock.after(bodyTimeoutMs, () => void c.env.incoming.destroy())
     try {
-      const { file, dryRun, accept, ...said } = c.req.valid('query')
+      const { file, dryRun, accept, ...request } = c.req.valid('query')
       const { upload, manifest, assets } = await readUpload(c, file)
       stop()
-      const answer = await parts.deployer.deploy(upload, manifest, said, assets, { dryRun, accept })
+      const answer = await parts.deployer.deploy(upload, manifest, request, assets, { dryRun, accept })
       const { name, version, changed } = answer
       const outcome = answer.dryRun ? 'dryRun' : changed ? 'changed' : 'unchanged'
       parts.metrics.deploys.inc({ outcome })

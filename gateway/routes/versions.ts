@@ -100,8 +100,8 @@ export function versionRoutes(app: App, parts: GatewayParts): void {
   })
   app.openapi(rollback, async (c) => {
     const { name } = c.req.valid('param')
-    const { to, ...said } = await readDocument(c, 'where to go back to', rollbackSchema)
-    const answer = await deployer.rollback(name, to, said)
+    const { to, ...request } = await readDocument(c, 'where to go back to', rollbackSchema)
+    const answer = await deployer.rollback(name, to, request)
     log.info({ function: name, version: answer.version }, 'rolled back')
     return c.json(answer, 200)
   })

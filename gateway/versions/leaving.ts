@@ -19,7 +19,7 @@ import {
   type VersionDocument,
 } from '../../infra/store/index.ts'
 import type { DeployAnswer } from '../../sdk/api/index.ts'
-import type { Said } from '../deploy/plan.ts'
+import type { DeployRequest } from '../deploy/plan.ts'
 
 export interface Leaving {
   /** The function's document before the change. */
@@ -28,7 +28,7 @@ export interface Leaving {
   readonly to: number
   readonly atMs: number
   /** Who rolls back, and why; absent: it is a deploy. */
-  readonly back?: Said | undefined
+  readonly back?: DeployRequest | undefined
 }
 
 const reasonMax = 1000
