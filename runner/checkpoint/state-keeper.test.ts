@@ -58,3 +58,17 @@ test('StateKeeper: a stop without NATS ends in time while a cut is being shipped
   await once(AbortSignal.timeout(20), 'abort') // after those of the wait, which began before
   await new Promise(setImmediate)
 })
+
+test('StateKeeper: a stop while memory for a whole cut is being prepared leaves no rejection over', async () => {
+  const never = new Promise<never>(() => undefined)
+  const checkpointer = { flush: (make: () => Promise<unknown>) => make() } as unknown as Checkpointer
+  const wire = { connected: false, flush: () => never, onReconnect: () => () => undefined } as unknown as Wire
+  const isolate = { provideShadow: () => never } as unknown as Isolate
+  const keeper = new StateKeeper(checkpointer, isolate, new Map(), {
+    ...{ clock: systemClock, wire },
+    letters: { answered: () => never },
+  })
+  void keeper.store({} as Consumer)
+  keeper.giveWay()
+  await new Promise(setImmediate)
+})

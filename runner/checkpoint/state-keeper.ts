@@ -251,6 +251,7 @@ export class StateKeeper {
 
   /** While nothing is being shipped: the isolate may get other memory for copies, and give up some of its own. */
   async #wholeSource(consumer: Consumer, settled = this.#settled()) {
+    settled.catch(() => undefined) // it may fail while the isolate is at work
     const shadow = await this.#isolate.provideShadow()
     return { ...this.#cutSource(consumer, settled), shadow }
   }
