@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { ManualClock } from '../clock.ts'
+import { writeRefusal } from './disk-check.ts'
 import { Keeper, type Kept } from './keeper.ts'
-import { refusalOf } from './room.ts'
 
 /** A process of the test's own, whose life is in its hands. */
 class Process implements Kept {
@@ -168,12 +168,12 @@ test('Keeper starts nothing that could not write, says so once, and starts it wh
   assert.equal(started.length, 2)
 })
 
-test('refusalOf says why a folder takes nothing, and leaves nothing behind', async (t) => {
+test('writeRefusal says why a folder takes nothing, and leaves nothing behind', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-room-'))
   t.after(() => rm(dir, { recursive: true }))
-  assert.equal(await refusalOf(dir), undefined)
+  assert.equal(await writeRefusal(dir), undefined)
   assert.deepEqual(await readdir(dir), [])
-  assert.match((await refusalOf(join(dir, 'missing')))!, /no such file/)
+  assert.match((await writeRefusal(join(dir, 'missing')))!, /no such file/)
 })
 
 test('Keeper.stop leaves no process running, whatever Keeper was about to do (K2)', async () => {

@@ -13,10 +13,10 @@ import { connectBus } from '../bus/index.ts'
 import { infraError } from '../errors.ts'
 import { type NatsServer, natsClusterSize, planNatsCluster, startNatsServer } from '../nats/index.ts'
 import { processId } from '../process.ts'
+import { writeRefusal } from './disk-check.ts'
 import type { Home } from './home.ts'
 import { Keeper } from './keeper.ts'
 import type { PlatformOptions } from './platform-options.ts'
-import { refusalOf } from './room.ts'
 
 export interface NatsServers {
   /** All servers, separated by commas. */
@@ -128,7 +128,7 @@ function keep(
   start: (before: NatsServer | undefined) => Promise<NatsServer>,
 ): Promise<Keeper<NatsServer>> {
   return Keeper.start({
-    ...{ name, start, clock, log, hindered: () => refusalOf(home.root) },
+    ...{ name, start, clock, log, hindered: () => writeRefusal(home.root) },
     started({ pid }) {
       const id = processId(pid)
       if (id !== undefined) started(name, id)

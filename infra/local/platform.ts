@@ -21,13 +21,13 @@ import { fileURLToPath } from 'node:url'
 import type { Config } from '../config/index.ts'
 import { type AgentSpec, endTasks, memShare, powerOn } from '../minimesos/index.ts'
 import { type Child, startChild } from './child.ts'
+import { writeRefusal } from './disk-check.ts'
 import { writePrivate } from './home.ts'
 import { JetStreamWatch } from './jetstream-watch.ts'
 import { Keeper } from './keeper.ts'
 import { type NatsServers, startNatsServers } from './nats-servers.ts'
 import type { PlatformOptions } from './platform-options.ts'
 import { usablePort } from './ports.ts'
-import { refusalOf } from './room.ts'
 import type { PortName } from './up-file.ts'
 import { refuseAnotherStore, startZooKeepers, type ZooKeepers } from './zookeepers.ts'
 
@@ -333,7 +333,7 @@ function startNodeChild(
       })
     },
     started: (child) => started(name, child.id),
-    hindered: () => refusalOf(home.root),
+    hindered: () => writeRefusal(home.root),
     clock,
     log,
   })

@@ -19,12 +19,12 @@ import { processId } from '../process.ts'
 import { type FileLock, tryLock } from '../store/index.ts'
 import { exitCodeOf } from './command.ts'
 import { loadCredentials } from './credentials.ts'
+import { writeRefusal } from './disk-check.ts'
 import { type Home, makeHome, writePrivate } from './home.ts'
 import { endOrphans } from './leftovers.ts'
 import { type Platform, startPlatform } from './platform.ts'
 import type { ClusterSize } from './platform-options.ts'
 import type { PortChoice } from './ports.ts'
-import { refusalOf } from './room.ts'
 import { type PortName, readUpFile, refuseCopy, type UpFile, UpRecord, upRunning } from './up-file.ts'
 
 /** More are useless on one machine. */
@@ -50,7 +50,7 @@ async function main(): Promise<void> {
   const { values: config } = loaded
   const log = makeLog({ name: 'up', level: config.log.level })
   const home = await makeHome(config.home)
-  const refusal = await refusalOf(home.root)
+  const refusal = await writeRefusal(home.root)
   if (refusal !== undefined)
     throw infraError('ERR_USAGE', `Cannot start: nothing can be written to the home: ${refusal}`)
   const lock = await lockHome(home)

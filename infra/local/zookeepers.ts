@@ -11,9 +11,9 @@ import { join } from 'node:path'
 import { infraError } from '../errors.ts'
 import { processId } from '../process.ts'
 import { planEnsemble, type ZooKeeperServer } from '../zookeeper/index.ts'
+import { writeRefusal } from './disk-check.ts'
 import { Keeper } from './keeper.ts'
 import type { PlatformOptions } from './platform-options.ts'
-import { refusalOf } from './room.ts'
 
 /** With this tick, sessions may last 1 to 10 s. */
 const tickMs = 500
@@ -58,7 +58,7 @@ export async function startZooKeepers(options: PlatformOptions, servers: number)
   const keep = (index: number): Promise<Keeper<ZooKeeperServer>> => {
     const name = `zookeeper-${index + 1}`
     return Keeper.start({
-      ...{ name, clock, log, hindered: () => refusalOf(home.root) },
+      ...{ name, clock, log, hindered: () => writeRefusal(home.root) },
       start: () => plan.start(index),
       started({ pid }) {
         const id = processId(pid)

@@ -15,9 +15,9 @@
 import { head, journalWords } from './layout.ts'
 import { foreign, isCutShort, PagedSlabs } from './paged-slabs.ts'
 import { clean, firstAge, marksIn, otherAge, pageBytes, pageWords } from './pages.ts'
-import { slabsUsed } from './room.ts'
 import { ShadowReader } from './shadow.ts'
 import type { Slabs } from './slabs.ts'
+import { slabsUsed } from './usage.ts'
 
 interface CapturedArena {
   readonly slabs: Slabs

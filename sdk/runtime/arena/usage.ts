@@ -1,5 +1,5 @@
 /**
- * Room: how many of its slabs an arena uses, and how much fits before it needs another, as the host reads it between
+ * Usage: how many of its slabs an arena uses, and how much fits before it needs another, as the host reads it between
  * two calls. Other slabs, and those taken by a record that was undone, have no meaning.
  *
  * The isolate has written what is read here, so it may be anything: at worst the host adds a slab too many or too

@@ -1,5 +1,5 @@
 /**
- * Room: whether a folder takes what is written. It is tried: of quotas, inodes, rights and a disk that has become
+ * Disk check: whether a folder takes what is written. It is tried: of quotas, inodes, rights and a disk that has become
  * read-only, the number of free bytes says nothing.
  * @module
  */
@@ -10,8 +10,8 @@ import { join } from 'node:path'
 const triedBytes = 256 * 1024
 
 /** @returns Why the folder takes nothing; undefined: it does. */
-export async function refusalOf(dir: string): Promise<string | undefined> {
-  const file = join(dir, `room.${process.pid}.tmp`)
+export async function writeRefusal(dir: string): Promise<string | undefined> {
+  const file = join(dir, `disk-check.${process.pid}.tmp`)
   try {
     await writeFile(file, Buffer.alloc(triedBytes), { mode: 0o600 })
     return undefined
