@@ -1,0 +1,45 @@
+/**
+ * Bugs: faults to plant into a worker, to show that the model would find them.
+ * @module
+ */
+import { StateKeeper } from '../../../runner/checkpoint/state-keeper.ts'
+import { Instance } from '../../../runner/isolate/index.ts'
+
+interface Fault {
+  readonly what: string
+  /** @returns Takes it out again. */
+  readonly plant: () => () => void
+}
+
+export const bugs: readonly Fault[] = [
+  {
+    what: 'what a killed instance had done since its checkpoint is not counted',
+    plant: () => over(StateKeeper.prototype, 'contains', () => () => undefined),
+  },
+  {
+    what: 'records are acknowledged before the store knows of a state that has begun',
+    plant: () => over(StateKeeper.prototype, 'begin', () => () => undefined),
+  },
+  {
+    what: 'the last record of a batch is done again',
+    plant: () =>
+      over(
+        Instance.prototype,
+        'run',
+        (run) =>
+          async function (this: Instance, ...args: Parameters<Instance['run']>) {
+            const result = await run.apply(this, args)
+            const isAgain = result.records > 1 && result.failures.length === 0 && !result.pending
+            return isAgain ? { ...result, records: result.records - 1 } : result
+          },
+      ),
+  },
+]
+
+function over<T extends object, K extends keyof T>(of: T, name: K, change: (real: T[K]) => T[K]): () => void {
+  const real = of[name]
+  of[name] = change(real)
+  return () => {
+    of[name] = real
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * Life: an instance, what it is sent, and all its starts: what befalls it, and whether each record is accounted for in the end.
+ *
+ *   RW1. Each record sent is in the state or counted: as dropped, as lost with the state, or as unaccounted.
+ *   RW2. No record is in the state twice.
+ *   RW3. It ends only when told to, and comes to rest when all that fails is well again.
+ * @module
+ */
+import assert from 'node:assert/strict'
+import { setImmediate as turn } from 'node:timers/promises'
+import { originOf, Producer } from '../../../infra/bus/index.ts'
+import { SimNet } from '../../../infra/bus/wire/sim-net.ts'
+import { ManualClock, sleep, systemClock } from '../../../infra/clock.ts'
+import type { OutputLedger } from '../../../infra/control/messages.ts'
+import { record } from '../../../runner/isolate/testing/harness.ts'
+import { frameOf } from '../../../sdk/wire/frame.ts'
+import { Random } from '../../simulation/random.ts'
+import { input, partitions, SimRunner } from './runner.ts'
+import { MemoryStore } from './store.ts'
+
+export type Kind = 'plain' | 'bad' | 'waits' | 'failsNext'
+/** Rounds after which what has not come about never will: 2 ms each at least, since isolates may wait long for a CPU. */
+const roundsMax = 10_000
+
+export class Life {
+  /** What has happened, line by line. */
+  readonly log: string[] = []
+  readonly #clock = new ManualClock(1_000_000)
+  readonly #net = new SimNet()
+  readonly #random: Random
+  readonly #store: MemoryStore
+  readonly #producer: Producer
+  #runner: SimRunner | undefined
+  #sent = 0
+  #epoch = 0
+  #version = 1
+
+  constructor(seed: number) {
+    this.#random = new Random(seed)
+    this.#store = new MemoryStore(this.#clock, this.#random)
+    this.#producer = new Producer({
+      ...{ wire: this.#net.connect(), namespace: 'n', clock: this.#clock },
+      ...{ origin: originOf('n', 'p', 0), epoch: 1 },
+    })
+    this.#producer.setStream(input)
+  }
+
+  async start(): Promise<void> {
+    this.#store.isSilent = false // without its state it does not begin
+    this.#runner = await SimRunner.start({
+      ...{ net: this.#net, clock: this.#clock, store: this.#store },
+      ...{ epoch: ++this.#epoch, version: this.#version, say: (what) => this.log.push(what) },
+    })
+  }
+
+  send(partition: number, kinds: readonly Kind[]): void {
+    const texts = kinds.map(
+      (kind) => `${this.#sent++} ${kind === 'failsNext' ? `v${this.#version + 1};` : kind}`,
+    )
+    this.#producer.send('in', partition, frameOf(texts.map((text) => record(text))), texts.length)
+    this.log.push(`is sent ${texts.join(', ')} to ${partition}`)
+  }
+
+  async deliver(rounds: number): Promise<void> {
+    await this.#pump(rounds)
+    await this.#work()
+  }
+
+  async time(ms: number): Promise<void> {
+    this.#clock.advance(ms)
+    await this.#pump(2)
+  }
+
+  silence(): void {
+    this.#store.isSilent = !this.#store.isSilent
+    this.log.push(this.#store.isSilent ? 'the store is silent' : 'the store speaks')
+  }
+
+  async stop(): Promise<void> {
+    await this.#stopped()
+    await this.start()
+  }
+
+  async kill(): Promise<void> {
+    this.log.push('is killed')
+    this.#at.kill()
+    await this.#pump(1)
+    await this.start()
+  }
+
+  async swap(errors: number): Promise<void> {
+    const version = this.#version + 1
+    this.log.push(`swaps to ${version}`)
+    await this.#at.swap(version, errors, ({ failure }) => {
+      this.log.push(`${version} ${failure?.message ?? 'has passed'}`)
+      if (failure === undefined) this.#version = Math.max(this.#version, version)
+    })
+    await this.#pump(2)
+  }
+
+  async assign(own: readonly number[]): Promise<void> {
+    this.log.push(`should have ${own}`)
+    this.#at.assign(++this.#epoch, own)
+    await this.#pump(3)
+  }
+
+  /** Lets it come to rest, and judges. */
+  async rest(): Promise<void> {
+    this.#store.isSilent = false
+    await this.assign(partitions)
+    for (let round = 0; this.#sent > 0 && !this.#isAtRest; round++) {
+      await this.#work()
+      await this.time(200)
+      this.#mustGoOn(round)
+    }
+    const stateLost = await this.#stopped()
+    const contained = this.#at.contained()
+    await this.#producer.close(AbortSignal.abort()).catch(() => undefined)
+    if (this.#sent > 0) this.#judge(contained, stateLost)
+  }
+
+  #judge(contained: number, stateLost: number): void {
+    const { dropped, unaccounted } = this.#row!
+    const gone = Object.values(dropped).reduce((sum, count) => sum + count, 0)
+    const text = JSON.stringify({ sent: this.#sent, contained, stateLost, unaccounted, dropped })
+    assert.ok(contained + stateLost + unaccounted + gone >= this.#sent, `lost and not counted: ${text}`)
+    assert.ok(contained <= this.#sent - (dropped['skipped'] ?? 0), `done twice: ${text}`)
+  }
+
+  get #at(): SimRunner {
+    return this.#runner!
+  }
+
+  get #row(): OutputLedger | undefined {
+    return this.#producer.ledger().find(({ consumer }) => consumer === 'fn')
+  }
+
+  get #isAtRest(): boolean {
+    const row = this.#row
+    return row !== undefined && row.acked + row.unaccounted >= this.#sent
+  }
+
+  /** @returns How many records it has lost with the state. */
+  async #stopped(): Promise<number> {
+    const { worker } = this.#at
+    let isStopped = false
+    void worker.stop().then(() => {
+      isStopped = true
+    })
+    for (let round = 0; !isStopped; round++) {
+      await this.#work()
+      if (round % 5 === 0) await this.time(500)
+      this.#mustGoOn(round)
+    }
+    const inputs = worker.report().inputs[0]!
+    this.log.push(`has stopped: ${JSON.stringify(inputs)}`)
+    this.#at.kill()
+    return inputs.stateLost
+  }
+
+  #mustGoOn(round: number): void {
+    assert.equal(this.#at.ending, undefined, 'it ends by itself')
+    assert.ok(round < roundsMax, `it does not come to rest: ${JSON.stringify(this.#row)} of ${this.#sent}`)
+  }
+
+  async #pump(rounds: number): Promise<void> {
+    for (let round = 0; round < rounds; round++) {
+      for (let steps = 0; steps < 30 && this.#net.step(this.#random.below(100)); ) steps++
+      await turn()
+    }
+  }
+
+  /** Isolates have threads of their own, and wait in real time. */
+  async #work(): Promise<void> {
+    await sleep(systemClock, 2)
+    await this.#pump(3)
+  }
+}

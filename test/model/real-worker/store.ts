@@ -1,0 +1,96 @@
+/**
+ * MemoryStore: a checkpoint store in memory that goes silent: what is asked then is answered when it speaks again, or fails after
+ * its time limit, and now and then it was done although nobody was told.
+ * @module
+ */
+import { setImmediate as turn } from 'node:timers/promises'
+import type { CheckpointStore, SegmentId, StoredManifest } from '../../../infra/checkpoints/index.ts'
+import type { Clock } from '../../../infra/clock.ts'
+import { infraError } from '../../../infra/errors.ts'
+import type { Random } from '../../simulation/random.ts'
+
+const timeoutMs = 30_000
+
+type StoredPart = NonNullable<Awaited<ReturnType<CheckpointStore['getPart']>>>
+
+export class MemoryStore {
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #manifests = new Map<string, StoredManifest>()
+  readonly #parts = new Map<string, StoredPart>()
+  #revision = 0
+  #isSilent = false
+  readonly #waiting = new Set<() => void>()
+
+  constructor(clock: Clock, random: Random) {
+    this.#clock = clock
+    this.#random = random
+  }
+
+  get isSilent(): boolean {
+    return this.#isSilent
+  }
+
+  set isSilent(isSilent: boolean) {
+    this.#isSilent = isSilent
+    if (isSilent) return
+    for (const goOn of this.#waiting) goOn()
+    this.#waiting.clear()
+  }
+
+  /** As one runner has it. @param isKilled Then nothing of its is done any more, and it hears nothing. */
+  connect(isKilled: () => boolean): CheckpointStore {
+    const ask = <T>(action: () => T): Promise<T> => this.#ask(action, isKilled)
+    return {
+      readManifest: (slot) => ask(() => structuredClone(this.#manifests.get(slot))),
+      writeManifest: (slot, manifest, before) => {
+        const copy = structuredClone(manifest)
+        return ask(() => this.#write(slot, { manifest: copy, revision: before }))
+      },
+      putPart: (slot, segment, index, message) => {
+        const copy = message.slice()
+        return ask(() => {
+          const sequence = ++this.#revision
+          this.#parts.set(nameOf(slot, segment, index), { message: copy, sequence })
+          return sequence
+        })
+      },
+      getPart: (slot, segment, index) => ask(() => this.#parts.get(nameOf(slot, segment, index))),
+      remove: (sequences) =>
+        ask(() => {
+          for (const [name, { sequence }] of this.#parts)
+            if (sequences.includes(sequence)) this.#parts.delete(name)
+        }),
+      removeStrays: () => Promise.resolve(0),
+    }
+  }
+
+  async #ask<T>(action: () => T, isKilled: () => boolean): Promise<T> {
+    if (this.#isSilent) {
+      if (this.#random.chance(1 / 3) && !isKilled()) action()
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      this.#waiting.add(resolve)
+      const cancel = this.#clock.after(timeoutMs, () =>
+        reject(infraError('ERR_CHECKPOINT_STORE', 'the store gives no answer')),
+      )
+      await promise.finally(cancel)
+    }
+    await turn()
+    if (isKilled()) return await new Promise<T>(() => undefined)
+    return action()
+  }
+
+  /** Who writes what is there already has written it, and was not told. */
+  #write(slot: string, { manifest, revision }: StoredManifest): number {
+    const now = this.#manifests.get(slot)
+    if (now !== undefined && JSON.stringify(now.manifest) === JSON.stringify(manifest)) return now.revision
+    if ((now?.revision ?? 0) !== revision)
+      throw infraError('ERR_CHECKPOINT_SUPERSEDED', 'another was written')
+    this.#manifests.set(slot, { manifest, revision: ++this.#revision })
+    return this.#revision
+  }
+}
+
+function nameOf(slot: string, { epoch, number }: SegmentId, index: number): string {
+  return `${slot}/${epoch}-${number}/${index}`
+}
