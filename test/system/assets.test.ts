@@ -161,5 +161,5 @@ test('an asset of 200 MB is in memory once for four instances; a project brings 
   writeFileSync(join(platform.home, 'asks.ts'), asks)
   const missing = await platform.cli(['fn', 'deploy', join(platform.home, 'asks.ts')])
   assert.equal(missing.code, 6, missing.stderr)
-  assert.match(missing.stderr, /Cannot read asset 'list'.*it has none.*concord asset push asks list/)
+  assert.match(missing.stderr, /lacks asset 'list' \(it has none.*concord asset push asks list/)
 })
