@@ -108,11 +108,12 @@ export class Life {
   async rest(): Promise<void> {
     this.#store.isSilent = false
     await this.assign(partitions)
-    for (let round = 0; this.#sent > 0 && !this.#isAtRest; round++) {
+    for (let round = 0; !this.#at.isAssigned || (this.#sent > 0 && !this.#isAtRest); round++) {
       await this.#work()
       await this.time(200)
       this.#mustGoOn(round)
     }
+    await this.deliver(10) // a channel counts what its state lacks when it begins
     const stateLost = await this.#stopped()
     const contained = this.#at.contained()
     await this.#producer.close(AbortSignal.abort()).catch(() => undefined)

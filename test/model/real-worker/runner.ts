@@ -45,6 +45,7 @@ export class SimRunner {
   readonly #wire: SimClient
   readonly #options: RunnerOptions
   #assigned: Promise<void> = Promise.resolve()
+  #assigning = 0
   #isKilled = false
   #ending: string | undefined
 
@@ -117,13 +118,20 @@ export class SimRunner {
     return this.#ending
   }
 
+  /** Whether it has taken what it was told to have. */
+  get isAssigned(): boolean {
+    return this.#assigning === 0
+  }
+
   /** One assignment after the other, as they arrive. */
   assign(epoch: number, own: readonly number[]): void {
     const { worker } = this
     const { say } = this.#options
+    this.#assigning += 1
     this.#assigned = this.#assigned.then(async () => {
       await worker.reassign(worker.running.assignment, { ...worker.instance, epoch, partitions: { in: own } })
       say(`has ${own} (epoch ${epoch})`)
+      this.#assigning -= 1
     })
   }
 
