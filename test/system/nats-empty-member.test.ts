@@ -15,20 +15,9 @@ import { homeOf } from '../../infra/local/home.ts'
 import { readUpFile } from '../../infra/local/up-file.ts'
 import { isAlive } from '../../infra/process.ts'
 import type { DeadLetterSummary, FunctionDetail } from '../../sdk/api/index.ts'
+import { name, source } from './counts.ts'
 import { Platform, Reader } from './platform.ts'
 
-const name = 'counts'
-const source = `import { defineFunction, groupBy } from 'concord'
-export default defineFunction({
-  metadata: { name: '${name}', istreams: { said: groupBy }, ostreams: ['counted'], onError: 'deadLetter' },
-  processRecord(ctx, record) {
-    if (record.text() === 'bad') throw new Error('bad')
-    const count = (ctx.getJson<number>(record.key) ?? 0) + 1
-    ctx.setJson(record.key, count)
-    ctx.produceRecord('counted', record.key, String(count))
-  },
-})
-`
 /** Behind what has been produced by then lies a checkpoint with all of it. */
 const settledMs = 5_000
 const member = 'nats-1'
