@@ -189,6 +189,45 @@ test('ShareMover counts what goes unasked with a state of which the store has no
   assert.deepEqual(lost, ['unstored 1'])
 })
 
+test('ShareMover: an instance works while the outputs of what it gives up unasked are still to be accepted', async () => {
+  const log: string[] = []
+  const accepted = Promise.withResolvers<void>()
+  const nothing = (): void => undefined
+  const mover = new ShareMover(
+    {
+      ...{ namespace: 'n', clock: new ManualClock(), stopping: new AbortController().signal },
+      consumer: {
+        ...{ own: nothing, suspend: nothing },
+        release: (_: string, partitions: readonly number[]) => log.push(`released ${partitions}`),
+      } as never as Consumer,
+      producer: { accepted: () => accepted.promise } as never as Producer,
+      isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
+      keeper: undefined,
+      ask: () => Promise.reject(new Error('it asks for nothing')),
+      between: (run) => run().finally(() => log.push('next batch')),
+      drop: nothing,
+      endAside: async () => undefined,
+      lettersSafe: async () => true,
+      ...{ onOwn: nothing, onMoved: nothing, onTrouble: nothing },
+    },
+    assigned,
+    { ...givingOne, giving: [] },
+  )
+  mover.start()
+  const partitions = { in: [0] }
+  const applied = mover.reassign(assigned, { ...givingOne, epoch: 2, giving: [], partitions })
+  void applied.then(() => log.push('applied'))
+  await new Promise(setImmediate)
+  assert.deepEqual(log, ['next batch'])
+  accepted.resolve()
+  await applied
+  assert.deepEqual(
+    log,
+    ['next batch', 'released 1', 'applied'],
+    'the next assignment follows then (HI1, HI2)',
+  )
+})
+
 test('ShareMover announces partitions whenever it claims some, also those handed over by another instance', async () => {
   const log: string[] = []
   const taken = Promise.withResolvers<void>()

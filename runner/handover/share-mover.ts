@@ -39,6 +39,7 @@ import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from './moves
 const outputsWaitMs = 4_000
 /** Before it is tried again to store a share that could not be. */
 const storeAgainMs = 1_000
+const nothing: PartitionsByStream = new Map()
 
 export interface ShareMoverOptions {
   readonly namespace: string
@@ -124,8 +125,7 @@ export class ShareMover {
     const { gone, come } = this.#difference()
     if (gone.size + come.size === 0) return
     await this.#giver.settled() // one of them may be on its way, and be ours again
-    const released = await this.#options.between(() => this.#change())
-    await released
+    await this.#release(await this.#options.between(() => this.#change()))
   }
 
   answer(ask: MoveAsk): Promise<MoveAnswer<MovedState>> {
@@ -171,17 +171,17 @@ export class ShareMover {
     return differenceOf(this.#owned, this.#instance, (share) => this.#partitionsOf(share))
   }
 
-  /** Between two batches: gives up what nobody asks for, and takes what nobody has. */
-  async #change(): Promise<Promise<void>> {
+  /** Between two batches: gives up what nobody asks for, and takes what nobody has. @returns What is to be released beside the work. */
+  async #change(): Promise<PartitionsByStream> {
     const { consumer, keeper, isolate, drop, endAside, stopping } = this.#options
     const { gone, come } = this.#difference()
     for (const [stream, partitions] of gone) consumer.suspend(stream, partitions)
     drop(gone)
     if (gone.size > 0) {
       await endAside()
-      if (isolate().isEnded) return Promise.resolve() // and so does the instance, which leaves all that it has
+      if (isolate().isEnded) return nothing // and so does the instance, which leaves all that it has
       await keeper?.handOver(consumer)
-      if (stopping.aborted) return Promise.resolve() // all is left, with its state
+      if (stopping.aborted) return nothing // all is left, with its state
       const isLost = keeper?.unstored // LV3 of leaving.ts
       if (isLost !== undefined)
         consumer.giveUp(
@@ -198,10 +198,10 @@ export class ShareMover {
     }
     await keeper?.take(this.instance)
     this.#own(come, this.#instance.epoch)
-    return this.#release(gone)
+    return gone
   }
 
-  /** Should the owners downstream not take the outputs in time they are sent all the same, then in no certain order. */
+  /** SM2. Should the owners downstream not take the outputs in time they are sent all the same, then in no certain order. */
   async #release(gone: PartitionsByStream): Promise<void> {
     if (gone.size === 0) return
     const { consumer, producer, lettersSafe, stopping } = this.#options
