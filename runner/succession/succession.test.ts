@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
-import type { Instance } from '../isolate/index.ts'
+import type { BatchResult, Instance } from '../isolate/index.ts'
 import type { Running } from './change-over.ts'
 import { Succession } from './succession.ts'
 
@@ -81,6 +81,37 @@ test('Succession restores the version before if the new isolate ends while its t
     ],
     'what the one on trial has had of state is not kept',
   )
+})
+
+test('Succession goes back to the version before the one on trial, if that ended when another took over', async () => {
+  const destroyed: unknown[] = []
+  const [first, second, third] = [version(1), version(2), version(3)]
+  const why = new Error('it had no CPU')
+  const endTrial = async (): Promise<Error> => {
+    Object.assign(second.isolate, { isEnded: true, takeOver: () => Promise.reject(why) })
+    return why
+  }
+  Object.assign(second.isolate, { endTrial })
+  const verdicts: (Error | undefined)[] = []
+  const succession = new Succession(first, {
+    ...quiet(),
+    destroy: async (isolate) => void destroyed.push(isolate),
+  })
+  const rules = { records: 10, errors: 0, ms: 1000 }
+  for (const next of [second, third]) {
+    const swapped = succession.swap(next, rules, ({ failure }) => verdicts.push(failure))
+    await succession.advance()
+    await swapped
+  }
+  assert.deepEqual(destroyed, [second.isolate])
+  const fatal = new Error('it runs too long')
+  assert.equal(
+    await succession.judge({ records: 0, timersFired: 0, fatal } as never as BatchResult),
+    undefined,
+  )
+  assert.equal(succession.running.isolate, first.isolate)
+  assert.deepEqual(destroyed, [second.isolate, third.isolate])
+  assert.deepEqual(verdicts, [fatal])
 })
 
 test('Succession tells again in which format state is used when a version has gone that never came to work here', async () => {

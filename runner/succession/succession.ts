@@ -124,10 +124,9 @@ export class Succession {
       const startMs = clock.monotonicMs()
       const before = await this.#put(next)
       await this.#settle()
-      if (this.#trial !== undefined) await before.isolate.endTrial() // it stands by now: the policy handles its failures
-      this.#standDown()
-      if (rules === undefined) void destroy(before.isolate)
-      else this.#trial = new Trial(before, rules, { clock, onTime: wake, onVerdict })
+      const standby = await this.#standby(before)
+      if (rules === undefined) void destroy(standby.isolate)
+      else this.#trial = new Trial(standby, rules, { clock, onTime: wake, onVerdict })
       return clock.monotonicMs() - startMs
     }, isLost)
   }
@@ -222,12 +221,19 @@ export class Succession {
     }
   }
 
-  /** Ends a trial because another version has taken over: the one that stood by is not needed any more. */
-  #standDown(): void {
+  /**
+   * Ends a trial because another version has taken over.
+   * @returns Whom to go back to: the one that worked before, or, if that was on trial and ends over this, the one before it.
+   */
+  async #standby(before: Running): Promise<Running> {
     const trial = this.#trial
+    if (trial === undefined) return before
+    const ended = await before.isolate.endTrial() // from now on the policy handles its failures
     this.#trial = undefined
-    trial?.cancel()
-    if (trial !== undefined) void this.#options.destroy(trial.before.isolate)
+    trial.cancel()
+    const [standby, other] = ended === undefined ? [before, trial.before] : [trial.before, before]
+    void this.#options.destroy(other.isolate)
+    return standby
   }
 
   async #pass(trial: Trial): Promise<void> {
