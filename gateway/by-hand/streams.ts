@@ -4,21 +4,19 @@
  */
 import { paths, type Store, type StreamDocument, upsert } from '../../infra/store/index.ts'
 import type { StreamConfig } from '../../sdk/api/index.ts'
+import { partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import type { Catalog, CatalogView } from '../catalog/catalog.ts'
 import { refuse, unknownStream } from '../errors.ts'
 
-/** Creates a stream, or changes the settings that may change. */
-export async function putStream(
-  store: Store,
-  ns: string,
-  name: string,
-  { partitions, raw }: StreamConfig,
-): Promise<void> {
+/** Creates a stream, or changes the settings that may change. What `wish` leaves out stays as it is. */
+export async function putStream(store: Store, ns: string, name: string, wish: StreamConfig): Promise<void> {
   await upsert<StreamDocument>(store, paths.stream(ns, name), (before) => {
+    const partitions = wish.partitions ?? before?.partitions ?? partitionsDefault
+    const raw = wish.raw ?? before?.raw ?? false
     if (before !== undefined && before.partitions !== partitions) {
       throw refuse(
         'ERR_STREAM_PARTITIONS_FIXED',
-        `Cannot give stream '${name}' ${partitions} partitions: it has ${before.partitions}, and its keys would move away from their state. Make a stream of another name.`,
+        `Cannot give stream '${name}' ${partitions} partitions: it has ${before.partitions}, and its keys would move away from their state. Make a stream of another name, or, if no function uses it, remove it first (\`concord stream rm ${name}\`).`,
       )
     }
     return { schema: 1, partitions, raw }

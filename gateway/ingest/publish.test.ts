@@ -276,14 +276,24 @@ test('Publish keeps the accepted records of a client that hangs up, and logs no 
   assert.equal((await publish('lines', '{"value":"3"}')).status, 200)
 })
 
-test('PUT of a stream creates it, changes raw, and keeps its partitions', async () => {
-  await makeStream('fixed', { partitions: 4 })
-  await makeStream('fixed', { partitions: 4, raw: true })
-  const { streams } = (await (await platform.call('GET', '/v1/streams')).json()) as {
-    streams: { name: string }[]
+test('PUT of a stream creates it, changes raw, keeps its partitions, and leaves what it does not name', async () => {
+  const found = async () => {
+    const { streams } = (await (await platform.call('GET', '/v1/streams')).json()) as {
+      streams: { name: string }[]
+    }
+    return streams.find(({ name }) => name === 'fixed')
   }
-  const found = streams.find(({ name }) => name === 'fixed')
-  assert.deepEqual(found, { name: 'fixed', partitions: 4, raw: true, producers: [], consumers: [] })
+  await makeStream('fixed', { partitions: 4 })
+  for (const [config, raw] of [
+    [{ raw: true }, true],
+    [{}, true],
+    [{ partitions: 4 }, true],
+    [{ raw: false }, false],
+  ] as const) {
+    await makeStream('fixed', config)
+    const expected = { name: 'fixed', partitions: 4, raw, producers: [], consumers: [] }
+    assert.deepEqual(await found(), expected, JSON.stringify(config))
+  }
   const refusedStatus = async (body: string) =>
     (await platform.call('PUT', '/v1/streams/fixed', { body })).status
   assert.equal(await refusedStatus('{"partitions":5}'), 409)

@@ -5,9 +5,18 @@
 import { z } from 'zod'
 import { nameSchema, partitionsDefault, partitionsMax } from '../manifest/manifest.ts'
 
+/** What is absent stays as it is; a new stream gets the default. */
 export const streamConfigSchema = z.strictObject({
-  partitions: z.int().min(1).max(partitionsMax).default(partitionsDefault),
-  raw: z.boolean().default(false),
+  partitions: z
+    .int()
+    .min(1)
+    .max(partitionsMax)
+    .optional()
+    .describe(`integer; never changes; ${partitionsDefault} for a new stream`),
+  raw: z
+    .boolean()
+    .optional()
+    .describe('boolean: also publish each record as one plain NATS message; false for a new stream'),
 })
 export type StreamConfig = z.output<typeof streamConfigSchema>
 

@@ -9,7 +9,7 @@ import { print, printJson, table } from '../terminal.ts'
 
 interface CreateOptions extends ServerOptions {
   readonly partitions?: number
-  readonly raw?: true
+  readonly raw?: boolean
 }
 
 export function addStreams(program: CliCommand): void {
@@ -22,10 +22,13 @@ export function addStreams(program: CliCommand): void {
     .action(list)
   stream
     .command('create')
-    .description('Create a stream, or change one that no function uses yet.')
+    .description(
+      'Create a stream, or change whether it is also published raw. The number of partitions of a stream never changes.',
+    )
     .argument('<name>', 'a lower-case letter, then letters, digits or dashes')
-    .option('--partitions <n>', 'how many partitions (default 16)', wholeNumber(1))
+    .option('--partitions <n>', 'how many partitions (a new stream: 16)', wholeNumber(1))
     .option('--raw', 'also publish each record as one plain NATS message')
+    .option('--no-raw', 'do so no longer')
     .printsData()
     .talksToServer()
     .example('concord stream create clicks --partitions 32')
@@ -56,7 +59,10 @@ async function list(options: ServerOptions): Promise<void> {
 
 async function create(name: string, options: CreateOptions): Promise<void> {
   const { partitions, raw } = options
-  await connect(options).createStream(name, { ...(partitions && { partitions }), ...(raw && { raw }) })
+  await connect(options).createStream(name, {
+    ...(partitions && { partitions }),
+    ...(raw !== undefined && { raw }),
+  })
   await (options.json ? printJson({ name, created: true }) : print(`Stream ${name} exists.`))
 }
 
