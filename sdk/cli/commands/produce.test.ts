@@ -5,9 +5,13 @@ import { test } from 'node:test'
 import { problem, type Script } from '../../client/test-gateway.ts'
 import { assertFails, bin, concord, gatewayOf, lastJson, plainNode, root } from '../test-cli.ts'
 
+/** What `produce` asks at its end. */
+const noStreams = { status: 200, json: { streams: [] } }
+
 test('produce sends the lines of standard input once, and says once that it slows down', async (t) => {
   const bodies: string[] = []
-  const { env, received } = await gatewayOf(t, ({ body }) => {
+  const { env, received } = await gatewayOf(t, ({ method, body }) => {
+    if (method === 'GET') return noStreams
     if (received.length <= 2)
       return {
         ...problem(429, 'ERR_STREAM_FULL', 'full', { accepted: received.length }),
@@ -41,7 +45,8 @@ test('produce --key-tab sends again what consume has printed', async (t) => {
     { key: 'bert', value: '' },
   ]
   const sent: string[] = []
-  const { env } = await gatewayOf(t, ({ method, body }, response) => {
+  const { env } = await gatewayOf(t, ({ method, path, body }, response) => {
+    if (path === '/v1/streams') return noStreams
     if (method === 'POST') sent.push(body.toString())
     if (method === 'POST') return { status: 200, json: { accepted: records.length } }
     const lines = [{ event: 'ready', hold: false }, ...records]
@@ -67,7 +72,8 @@ test('produce --ndjson leaves out the partitions of what consume --json has prin
     ...record,
   }))
   const sent: unknown[][] = []
-  const { env } = await gatewayOf(t, ({ method, body }, response) => {
+  const { env } = await gatewayOf(t, ({ method, path, body }, response) => {
+    if (path === '/v1/streams') return noStreams
     const lines = body.toString().trim().split('\n')
     if (method === 'POST') sent.push(lines.map((line) => JSON.parse(line)))
     if (method === 'POST') return { status: 200, json: { accepted: records.length } }
@@ -90,6 +96,28 @@ test('produce --ndjson leaves out the partitions of what consume --json has prin
 test('produce says how many records were accepted, in the singular for one', async (t) => {
   const { env } = await gatewayOf(t, () => ({ status: 200, json: { accepted: 1 } }))
   assert.equal((await concord(['produce', 'words'], { env, input: 'a\n' })).stdout, '1 record accepted.\n')
+})
+
+test('produce says so if no function reads the stream, and it is not published raw either', async (t) => {
+  const summary = { name: 'words', partitions: 16, raw: false, producers: [], consumers: [] }
+  let answer: ReturnType<Script>
+  const { env } = await gatewayOf(t, ({ method }) =>
+    method === 'POST' ? { status: 200, json: { accepted: 1 } } : answer,
+  )
+  const said = async (...streams: object[]) => {
+    answer = { status: 200, json: { streams } }
+    const ran = await concord(['produce', 'words'], { env, input: 'a\n' })
+    assert.deepEqual([ran.code, ran.stdout], [0, '1 record accepted.\n'])
+    return ran.stderr
+  }
+  assert.equal(
+    await said({ ...summary, name: 'others' }, summary),
+    "no function reads 'words': only followers (`concord consume`) got these records\n",
+  )
+  assert.equal(await said({ ...summary, consumers: ['shout'] }), '')
+  assert.equal(await said({ ...summary, raw: true }), '')
+  answer = problem(503, 'ERR_BACKEND', 'away')
+  assert.equal((await concord(['produce', 'words'], { env, input: 'a\n' })).stderr, '')
 })
 
 test('produce that fails says how many records were accepted', async (t) => {

@@ -90,10 +90,19 @@ async function produce(stream: string, options: ProduceCommandOptions): Promise<
     if (options.json) await printJson(sent)
   }
   if (!options.json) await print(`${recordsText(sent.accepted)} accepted.`)
+  if (sent.accepted > 0) await tellIfUnread(client, stream)
   if (sent.unknown === 0) return
   if (options.atLeastOnce) return note(`${recordsText(sent.unknown)} of them may have arrived twice`)
   note(`${unknownText(sent.unknown)}. They were not sent again; --at-least-once would have`)
   process.exitCode = exitCodes.failed
+}
+
+/** What was accepted stays so: whoever cannot be asked now is not asked. */
+async function tellIfUnread(client: ConcordClient, stream: string): Promise<void> {
+  const streams = await client.streams().catch(() => undefined)
+  const found = streams?.find(({ name }) => name === stream)
+  if (found === undefined || found.raw || found.consumers.length > 0) return
+  note(`no function reads '${stream}': only followers (\`concord consume\`) got these records`)
 }
 
 interface Sent {
