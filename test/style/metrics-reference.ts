@@ -49,8 +49,11 @@ Runners come and go, so update the scraper's targets regularly. On each machine 
 
 \`\`\`sh
 for name in $(concord fn ls --json | jq -r '.[].name'); do concord fn inspect "$name" --json; done |
-  jq -s '[.[].instances[].metricsUrl // empty | ltrimstr("http://") | rtrimstr("/metrics")] | unique | [{ targets: . }]' > runners.json
+  jq -s --arg host "$(hostname -f)" '[.[].instances[] | select(.hostname == $host) | .metricsUrl // empty |
+    ltrimstr("http://") | rtrimstr("/metrics")] | unique | [{ targets: . }]' > runners.json
 \`\`\`
+
+\`hostname\` is the agent's, as \`concord fn why\` shows it; on one machine leave the \`select\` out.
 
 \`\`\`yaml
 scrape_configs:
