@@ -94,7 +94,7 @@ export const functionSummarySchema = z.object({
   instancesRunning: z.int(),
   istreams: z.array(z.string()),
   ostreams: z.array(z.string()),
-  /** These three as told by the instances, present and past; without what a killed one had done since its last heartbeat. */
+  /** These three as the instances reported them, present and past; what a killed one did after its last report is missing. */
   recordsIn: z.int(),
   recordsOut: z.int(),
   errors: z.int(),

@@ -53,7 +53,7 @@ export function addFunctions(program: CliCommand, installation: Installation): v
   addFnDeploy(fn, installation)
   fn.command('ls')
     .description(
-      'List the functions. IN, OUT and ERRORS are what their instances have told of: what a killed one had done since its last heartbeat is not among it. PROCESSED in `fn inspect` has that too: it is what the senders know to be done.',
+      'List the functions. IN, OUT and ERRORS are reported by the instances each second; what a killed one did after its last report is missing. PROCESSED in `fn inspect` includes it, since the senders count it.',
     )
     .printsData('an array of functions')
     .talksToServer()
