@@ -66,7 +66,7 @@ export class TimerSetter {
     if (answer.ok) return
     throw refuse(
       'ERR_REDRIVE',
-      `Cannot say that timers of ${instance} are set again: ${answer.message}. Their letters are 'redriving'; \`concord dlq redrive --again\` sets them once more, and a timer that is set twice is set once.`,
+      `Not confirmed: timers of ${instance} may not be set again (${answer.message}). Their letters are 'redriving'; \`concord dlq redrive --again\` sets them once more, and a timer that is set twice is set once.`,
     )
   }
 }

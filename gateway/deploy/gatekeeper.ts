@@ -82,7 +82,7 @@ export class Gatekeeper {
       return answer.ok ? answer.evidence : failedBy(`${id}: ${answer.message}`)
     } catch (error) {
       return failedBy(
-        `the runner of ${id} gave no answer (${(error as Error).message}). It may have ended over it: \`concord fn inspect\` shows that; or it is of a build without gates`,
+        `the runner of ${id} gave no answer (${(error as Error).message}). It may have ended over it: \`concord fn logs ${id.replace(/-\d+$/, '')}\` shows that; or it is of a build without gates`,
       )
     }
   }

@@ -255,7 +255,7 @@ export class HoldingFollower {
       if (clock.monotonicMs() > untilMs) {
         throw refuse(
           'ERR_FOLLOW_NOT_READY',
-          `Cannot hold stream '${stream}' back: ${waitsFor} has not heard of this reader within ${readyWaitMs} ms. Is the scheduler up? \`concord fn inspect\` shows the instances; follow without \`hold\` to read all the same.`,
+          `Cannot hold stream '${stream}' back: ${waitsFor} has not heard of this reader within ${readyWaitMs} ms. Is the scheduler up? \`concord fn ls\` shows which functions run; follow without \`hold\` to read all the same.`,
         )
       }
       await setTimeout(lookEveryMs, undefined, { signal }).catch(() => undefined)

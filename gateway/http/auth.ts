@@ -23,7 +23,7 @@ export function bearerAuth(token: string): MiddlewareHandler {
         given === undefined ? 'no bearer token was sent' : 'the token is not the one of this gateway'
       throw refuse(
         'ERR_UNAUTHORIZED',
-        `Not allowed: ${found}. Send 'Authorization: Bearer TOKEN' with the token of \`concord up\`.`,
+        `Not allowed: ${found}. Send 'Authorization: Bearer TOKEN' with the content of the gateway's token file (\`gateway.tokenFile\`).`,
       )
     }
     await next()

@@ -10,7 +10,15 @@ import { CodedError } from '../../sdk/errors.ts'
 import type { Answer } from './answer.ts'
 import { compile } from './compile.ts'
 import { Evaluator, timeoutMs } from './evaluate.ts'
-import { bundleBytesMax, type childCodes, decodeUpload, encode, readyByte, type Upload } from './protocol.ts'
+import {
+  bundleBytesMax,
+  type childCodes,
+  decodeUpload,
+  encode,
+  mend,
+  readyByte,
+  type Upload,
+} from './protocol.ts'
 
 const none = new Uint8Array(0)
 /** Longer than the prober waits. */
@@ -49,7 +57,7 @@ function failure(code: (typeof childCodes)[number], message: string, detail: obj
 function withDeadline<T>(work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
-      const text = `Cannot load the function: its top level runs longer than ${timeoutMs} ms`
+      const text = `Cannot load the function: its top level runs longer than ${timeoutMs} ms. ${mend}`
       reject(new CodedError('ERR_LOAD_DEADLINE', text))
     }, timeoutMs + 1000)
     work.then(resolve, reject).finally(() => clearTimeout(timer))

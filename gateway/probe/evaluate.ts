@@ -11,7 +11,7 @@ import ivm from 'isolated-vm'
 import { type GatewayErrorCode, type Location, refuse } from '../errors.ts'
 import { importMessage } from './compile.ts'
 import { inspectAnswers, inspectedModule, inspectScript } from './inspect.ts'
-import { type callbackNames, metadataCharsMax } from './protocol.ts'
+import { type callbackNames, mend, metadataCharsMax } from './protocol.ts'
 
 const memoryMib = 64
 export const timeoutMs = 2000
@@ -133,12 +133,15 @@ function verdict(error: unknown, name: string, message: string): [GatewayErrorCo
     return ['ERR_IMPORT_REFUSED', text]
   }
   if (/script execution timed out/i.test(message)) {
-    return ['ERR_LOAD_DEADLINE', `Cannot load the function: its top level runs longer than ${timeoutMs} ms`]
+    return [
+      'ERR_LOAD_DEADLINE',
+      `Cannot load the function: its top level runs longer than ${timeoutMs} ms. ${mend}`,
+    ]
   }
   if (/isolate was disposed|memory limit|Array buffer allocation failed/i.test(message)) {
     return [
       'ERR_LOAD_MEMORY',
-      `Cannot load the function: it takes more than ${memoryMib} MiB before its first record`,
+      `Cannot load the function: it takes more than ${memoryMib} MiB before its first record. ${mend}`,
     ]
   }
   if (name === 'SyntaxError' && / \[bundle\.js:\d+:\d+\]$/.test(message)) {

@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url'
 import type { Clock } from '../../infra/clock.ts'
 import { refuse } from '../errors.ts'
 import { answerBytesMax } from './answer.ts'
-import { readyByte } from './protocol.ts'
+import { mend, readyByte } from './protocol.ts'
 
 export const deadlineMs = 5000
 const rssMibMax = 512
@@ -124,14 +124,14 @@ export class ProbeProcess {
   #tooLong(): Error {
     return refuse(
       'ERR_LOAD_DEADLINE',
-      `Cannot load the function: it did not come to an end within ${deadlineMs} ms and was killed.`,
+      `Cannot load the function: it did not come to an end within ${deadlineMs} ms and was killed. ${mend}`,
     )
   }
 
   #tooLarge(): Error {
     return refuse(
       'ERR_LOAD_MEMORY',
-      `Cannot load the function: it took more than ${rssMibMax} MiB of memory and was killed.`,
+      `Cannot load the function: it took more than ${rssMibMax} MiB of memory and was killed. ${mend}`,
     )
   }
 

@@ -43,6 +43,9 @@ export const childCodes = [
   'ERR_TOO_LARGE',
 ] as const
 
+/** What an author can do about code that takes too much time or memory to load. */
+export const mend = 'Do that in `init`, or keep the data in an asset.'
+
 export function encodeUpload({ kind, file, code, sourceMap }: Upload): Uint8Array {
   return encode({ kind, file, bytes: [code.length, sourceMap.length] }, code, sourceMap)
 }

@@ -44,7 +44,8 @@ export function tapRoutes(app: App, { catalog, nc, namespace }: GatewayParts): v
       .request(subjects.tapSubject(namespace, taskId), id, { timeout: answerMs })
       .then(({ data }) => Buffer.from(data))
       .catch(() => {
-        throw refuse('ERR_TAP', `Cannot read the tap of instance '${id}': its runner does not answer`)
+        const why = `its runner does not answer. Try again in a moment; \`concord fn inspect ${id.replace(/-\d+$/, '')}\` shows whether it runs.`
+        throw refuse('ERR_TAP', `Cannot read the tap of instance '${id}': ${why}`)
       })
     if (packed[0] !== gzipMark) {
       const why = packed.length === 0 ? 'its runner, of an earlier build, has none' : packed.toString()

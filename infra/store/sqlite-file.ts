@@ -30,7 +30,7 @@ export async function whenFree<T>(file: string, attempt: () => T): Promise<T> {
       if (performance.now() > deadlineMs) {
         throw infraError(
           'ERR_STORE_BUSY',
-          `Cannot use the store ${file}: another process has held it for ${busyTimeoutMs} ms`,
+          `Cannot use the store ${file}: another process has held it for ${busyTimeoutMs} ms. Does another \`concord up\`, or a database tool, use it? End that`,
         )
       }
       await setTimeout(1 + Math.random() * 4)

@@ -235,7 +235,7 @@ async function firstOutput(
   try {
     return await Promise.any(ostreams.map((stream) => firstRecord(client, stream, done.signal)))
   } catch (cause) {
-    const text = `${name} v${version} runs, but nothing came out of it on ${ostreams.join(', ') || 'any stream'} in ${timeoutMs / 1000} s`
+    const text = `${name} v${version} runs, but nothing came out of it on ${ostreams.join(', ') || 'any stream'} in ${timeoutMs / 1000} s: send it a record; 'concord fn logs ${name}' shows what it did`
     throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text, { cause })
   } finally {
     clearTimeout(timer)
