@@ -26,8 +26,10 @@ import { ensureSpillStream, SpillStore } from '../infra/spill/index.ts'
 import type { Store } from '../infra/store/index.ts'
 import type { Replicas } from '../infra/streams.ts'
 import { makeApp } from './app.ts'
+import { accountsBy } from './catalog/accounts.ts'
 import { Catalog } from './catalog/catalog.ts'
 import { Heartbeats } from './catalog/heartbeats.ts'
+import { LedgerGauges } from './catalog/ledger-gauges.ts'
 import { sentBefore } from './catalog/sent-before.ts'
 import { DeadLetters } from './dead-letters/dead-letters.ts'
 import { LetterStore, type LetterStoreOptions } from './dead-letters/letter-store.ts'
@@ -227,14 +229,22 @@ async function start(
     gatekeeper: new Gatekeeper({ nc, namespace, clock }),
     earlier: new Earlier({ nc, checkpointConnection, namespace, ownership, differences, log }),
   })
+  const view = () => catalog.current
   const deadLetters = new DeadLetters({
-    ...{ store: letterStore, ingest, clock, view: () => catalog.current },
-    timers: new TimerSetter({ nc, namespace, view: () => catalog.current }),
+    ...{ store: letterStore, ingest, clock, view },
+    timers: new TimerSetter({ nc, namespace, view }),
+  })
+  const accountsOf = accountsBy({
+    ...{ view, heartbeats, gatewayId, sentTo: sentBefore(store, namespace) },
+    ownRows: () => ingest.ledger(),
+  })
+  const ledgerGauges = new LedgerGauges({
+    ...{ view, heartbeats, accountsOf, metrics, clock },
+    deadLettersOf: (name) => deadLetters.counts(name),
   })
   const parts: GatewayParts = {
     ...{ namespace, gatewayId, nc, wire, store, bundles, assets, catalog, heartbeats, ingest, deployer },
-    ...{ deadLetters, differences, metrics, clock, log, closing },
-    sentTo: sentBefore(store, namespace),
+    ...{ accountsOf, ledgerGauges, deadLetters, differences, metrics, clock, log, closing },
     plain: new PlainFollowers({ wire, namespace }),
     places: new Places(metrics.followers, options.placesMax),
   }

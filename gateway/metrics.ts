@@ -14,6 +14,9 @@ export interface GatewayMetrics {
   readonly republishDropped: Counter<'stream'>
   readonly deploys: Counter<'outcome'>
   readonly followers: Gauge<'kind'>
+  readonly inputRecords: Gauge<'function' | 'stream' | 'state'>
+  readonly inputDropped: Gauge<'function' | 'stream' | 'reason'>
+  readonly deadLetters: Gauge<'function' | 'state'>
 }
 
 export function makeMetrics(): GatewayMetrics {
@@ -21,6 +24,8 @@ export function makeMetrics(): GatewayMetrics {
   const registers = [registry]
   const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
     new Counter({ name, help, labelNames, registers })
+  const gauge = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
+    new Gauge({ name, help, labelNames, registers })
   return {
     registry,
     requests: new Histogram({
@@ -51,11 +56,20 @@ export function makeMetrics(): GatewayMetrics {
       'Deploys by outcome: changed, unchanged, or the code of the refusal.',
       ['outcome'],
     ),
-    followers: new Gauge({
-      name: 'concord_followers',
-      help: 'Current readers of streams and logs.',
-      labelNames: ['kind'],
-      registers,
-    }),
+    followers: gauge('concord_followers', 'Current readers of streams and logs.', ['kind']),
+    inputRecords: gauge(
+      'concord_input_records',
+      'Records of an input, by state: sent, processed, in_flight, unaccounted.',
+      ['function', 'stream', 'state'],
+    ),
+    inputDropped: gauge(
+      'concord_input_dropped_records',
+      'Records of an input that were dropped, by reason.',
+      ['function', 'stream', 'reason'],
+    ),
+    deadLetters: gauge('concord_dead_letters', 'Dead letters, by state: waiting, redriven.', [
+      'function',
+      'state',
+    ]),
   }
 }

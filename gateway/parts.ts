@@ -5,9 +5,10 @@ import type { Clock } from '../infra/clock.ts'
 import type { DifferenceStore } from '../infra/differences/index.ts'
 import type { Log } from '../infra/log.ts'
 import type { Store } from '../infra/store/index.ts'
+import type { AccountsOf } from './catalog/accounts.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import type { Heartbeats } from './catalog/heartbeats.ts'
-import type { SentTo } from './catalog/sent-before.ts'
+import type { LedgerGauges } from './catalog/ledger-gauges.ts'
 import type { DeadLetters } from './dead-letters/dead-letters.ts'
 import type { Deployer } from './deploy/deploy.ts'
 import type { Places } from './follow/places.ts'
@@ -26,7 +27,8 @@ export interface GatewayParts {
   readonly assets: Assets
   readonly catalog: Catalog
   readonly heartbeats: Heartbeats
-  readonly sentTo: SentTo
+  readonly accountsOf: AccountsOf
+  readonly ledgerGauges: LedgerGauges
   readonly ingest: Ingest
   readonly deployer: Deployer
   readonly deadLetters: DeadLetters

@@ -18,8 +18,8 @@ import { logTailMax } from '../../sdk/manifest/limits.ts'
 import { deleteFunction, killInstance, refuseInFlight } from '../by-hand/functions.ts'
 import { moveAsWished } from '../by-hand/moves.ts'
 import { scaleAsWished } from '../by-hand/scale.ts'
-import { functionIn, type LiveFunction } from '../catalog/catalog.ts'
-import { allOutputs, ledgerOf, outputsOfClients } from '../catalog/ledger.ts'
+import { functionIn } from '../catalog/catalog.ts'
+import { ledgerOf } from '../catalog/ledger.ts'
 import { shadowNow } from '../catalog/shadow-view.ts'
 import { functionDetail, functionSummary, scalingView, tasksAtWork, topology } from '../catalog/views.ts'
 import { functionWhy } from '../catalog/why.ts'
@@ -170,16 +170,9 @@ const graph = createRoute({
 })
 
 export function functionRoutes(app: App, parts: GatewayParts): void {
-  const { catalog, heartbeats, store, namespace, ingest, gatewayId, closing, clock } = parts
+  const { catalog, heartbeats, accountsOf, store, namespace, gatewayId, closing, clock } = parts
   /** A gateway that has just started listens to heartbeats before it reports on instances. */
   const heard = () => heartbeats.firstBeats(tasksAtWork(catalog.current.functions.values()))
-  /** What all producers have told of so far, and what gateways had sent. */
-  const accountsOf = async (live: LiveFunction) => {
-    const clients = heartbeats.ofClients()
-    const sent = await parts.sentTo(live, (id) => id === gatewayId || clients.some((beat) => beat.id === id))
-    const ofClients = outputsOfClients(clients, { id: gatewayId, rows: ingest.ledger() }, sent)
-    return { sent, outputs: allOutputs(catalog.current, heartbeats, ofClients) }
-  }
   app.openapi(list, async (c) => {
     await heard()
     const functions = [...catalog.current.functions.values()].map((live) => functionSummary(live, heartbeats))

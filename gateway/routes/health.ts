@@ -39,5 +39,8 @@ export function healthRoutes(app: App, parts: GatewayParts): void {
     })
     return c.json({ ok: true as const }, 200)
   })
-  app.openapi(metrics, async (c) => c.text(await parts.metrics.registry.metrics(), 200))
+  app.openapi(metrics, async (c) => {
+    await parts.ledgerGauges.refresh()
+    return c.text(await parts.metrics.registry.metrics(), 200)
+  })
 }

@@ -68,6 +68,10 @@ scrape_configs:
 
 Worth an alarm:
 
+- \`concord_input_records{state="in_flight"}\` stays high, or \`processed\` stops growing while \`sent\` grows: a function lags
+- \`concord_input_records{state="unaccounted"}\` or \`concord_input_dropped_records\` grows: records are lost. \`reason="deadLetterRefused"\`
+  means that there is [no room for dead letters](../failures.md#dead-letters)
+- \`concord_dead_letters{state="waiting"}\` is above 0
 - \`concord_runner_errors_total\` or \`concord_runner_state_lost\` grows
 - the sum of \`concord_runner_memory_bytes\` approaches \`concord_runner_memory_bound_bytes\`
 - \`concord_runner_checkpoint_time_seconds\` stops advancing
@@ -75,6 +79,8 @@ Worth an alarm:
     '## Runner',
     table(metricsOf(runnerRegistry(() => [], unused))),
     '## Gateway',
+    `Inputs and dead letters are those of \`concord fn inspect\`, read at most every 10 s. Every gateway reports all of them, so take
+\`max by (function, stream, state)\`. What is \`unaccounted\` may be an upper bound, and what is \`in_flight\` may be queued on disk.`,
     table(gateway),
     '## Scheduler',
     table(metricsOf(scheduler)),

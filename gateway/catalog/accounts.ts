@@ -1,0 +1,36 @@
+/**
+ * Accounts: what all producers have told of the records that they sent, for ledgers.
+ * @module
+ */
+import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { CatalogView, LiveFunction } from './catalog.ts'
+import type { Heartbeats } from './heartbeats.ts'
+import { allOutputs, outputsOfClients } from './ledger.ts'
+import type { Sent, SentTo } from './sent-before.ts'
+
+export interface Accounts {
+  /** What gateways had sent to the function. */
+  readonly sent: Sent
+  /** The rows of all producers. */
+  readonly outputs: readonly OutputLedger[]
+}
+
+export type AccountsOf = (live: LiveFunction) => Promise<Accounts>
+
+export interface AccountsOptions {
+  readonly view: () => CatalogView
+  readonly heartbeats: Heartbeats
+  readonly sentTo: SentTo
+  readonly gatewayId: string
+  /** The rows of this gateway. */
+  readonly ownRows: () => readonly OutputLedger[]
+}
+
+export function accountsBy({ view, heartbeats, sentTo, gatewayId, ownRows }: AccountsOptions): AccountsOf {
+  return async (live) => {
+    const clients = heartbeats.ofClients()
+    const sent = await sentTo(live, (id) => id === gatewayId || clients.some((beat) => beat.id === id))
+    const ofClients = outputsOfClients(clients, { id: gatewayId, rows: ownRows() }, sent)
+    return { sent, outputs: allOutputs(view(), heartbeats, ofClients) }
+  }
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ManualClock } from '../../infra/clock.ts'
+import { makeMetrics } from '../metrics.ts'
+import { call, type Platform, sourceOf, startOwner, startPlatform, until } from '../testing/platform.ts'
+import type { CatalogView } from './catalog.ts'
+import { LedgerGauges } from './ledger-gauges.ts'
+
+/** The samples of the gauges, by name and labels. */
+async function samples(url: string): Promise<Record<string, number>> {
+  const text = await (await call(url, 'GET', '/metrics')).text()
+  const lines = text.matchAll(/^concord_((?:input|dead)_\w+)\{([^}]*)\} (\S+)$/gm)
+  return Object.fromEntries(
+    [...lines].map(([, name, labels, value]) => [
+      `${name} ${labels!.replace(/,?process="gateway"/, '')}`,
+      Number(value),
+    ]),
+  )
+}
+
+/** A function whose owner processes two of its three records, and whose third waits. */
+async function startLagging(platform: Platform): Promise<void> {
+  const answer = await platform.call('POST', '/v1/functions', { body: sourceOf('lags', ['in'], []) })
+  assert.equal(answer.status, 200, await answer.text())
+  const records = (values: readonly string[]) => values.map((value) => JSON.stringify({ value })).join('\n')
+  const send = async (...values: string[]) =>
+    assert.equal(
+      (await platform.call('POST', '/v1/streams/in/records', { body: records(values) })).status,
+      200,
+    )
+  const owner = startOwner(platform.wire, 'lags', 'in')
+  await send('a', 'b')
+  await until('two are processed', async () => {
+    const detail = (await (await platform.call('GET', '/v1/functions/lags')).json()) as {
+      ledger: { processed: number }[]
+    }
+    return detail.ledger[0]!.processed === 2
+  })
+  owner.close()
+  await send('c')
+}
+
+test('every gateway shows on /metrics where the records of each input are', async (t) => {
+  const platform = await startPlatform()
+  t.after(() => platform.close())
+  await startLagging(platform)
+  const expected = {
+    'input_records function="lags",stream="in",state="sent"': 3,
+    'input_records function="lags",stream="in",state="processed"': 2,
+    'input_records function="lags",stream="in",state="in_flight"': 1,
+    'input_records function="lags",stream="in",state="unaccounted"': 0,
+    'dead_letters function="lags",state="waiting"': 0,
+    'dead_letters function="lags",state="redriven"': 0,
+  }
+  await until('JetStream has the stream of dead letters', async () => {
+    const detail = (await (await platform.call('GET', '/v1/functions/lags')).json()) as object
+    return 'deadLetters' in detail
+  })
+  assert.deepEqual(await samples(platform.gateway.url), expected)
+  const other = await platform.another()
+  await until('the other has heard of the first', async () => {
+    const detail = (await (await call(other.url, 'GET', '/v1/functions/lags')).json()) as {
+      ledger: { sent: number }[]
+      deadLetters?: object
+    }
+    return detail.ledger[0]!.sent === 3 && detail.deadLetters !== undefined
+  })
+  assert.deepEqual(await samples(other.url), expected)
+})
+
+/** Gauges of one function, whose accounts are read when the test wants it. */
+function gaugesOf(clock: ManualClock) {
+  const metrics = makeMetrics()
+  const reads: ((sent: number) => void)[] = []
+  const live = { name: 'f', version: { manifest: { istreams: { in: {} } } } }
+  const gauges = new LedgerGauges({
+    ...{ metrics, clock },
+    view: () => ({ functions: new Map([['f', live]]) }) as unknown as CatalogView,
+    heartbeats: { firstBeats: async () => undefined },
+    accountsOf: () =>
+      new Promise((resolve) =>
+        reads.push((sent) => {
+          const row = { stream: 'in', consumer: 'f', sent, acked: 0, dropped: { full: 4 }, unaccounted: 0 }
+          resolve({ sent: { rows: [], over: new Set(), open: [] }, outputs: [row] })
+        }),
+      ),
+    deadLettersOf: async () => undefined,
+  })
+  const shown = async () =>
+    (await metrics.inputRecords.get()).values.find(({ labels }) => labels.state === 'sent')?.value
+  return { gauges, reads, shown, metrics }
+}
+
+test('LedgerGauges reads at most once in ten seconds, and shows all that is known (LG1)', async () => {
+  const clock = new ManualClock()
+  const { gauges, reads, shown, metrics } = gaugesOf(clock)
+  const refreshed = Promise.all([gauges.refresh(), gauges.refresh()])
+  await until('it reads', () => reads.length > 0)
+  reads[0]!(7)
+  await refreshed
+  assert.deepEqual([await shown(), reads.length], [7, 1])
+  assert.deepEqual((await metrics.inputDropped.get()).values, [
+    { value: 4, labels: { function: 'f', stream: 'in', reason: 'full' } },
+  ])
+  assert.deepEqual((await metrics.deadLetters.get()).values, []) // not known
+  clock.advance(9_999)
+  await gauges.refresh()
+  assert.equal(reads.length, 1)
+  clock.advance(1)
+  const again = gauges.refresh()
+  await until('it reads again', () => reads.length > 1)
+  reads[1]!(8)
+  await again
+  assert.equal(await shown(), 8)
+})
+
+test('LedgerGauges shows the last ones to a scrape while the store takes its time (LG2)', async () => {
+  const clock = new ManualClock()
+  const { gauges, reads, shown } = gaugesOf(clock)
+  const first = gauges.refresh()
+  await until('it reads', () => reads.length > 0)
+  reads[0]!(7)
+  await first
+  clock.advance(10_000)
+  const second = gauges.refresh()
+  clock.advance(1_000)
+  await second
+  assert.equal(await shown(), 7)
+  await until('it reads', () => reads.length > 1)
+  reads[1]!(8)
+  await until('it is shown', async () => (await shown()) === 8)
+})

@@ -1,0 +1,91 @@
+/**
+ * LedgerGauges: the ledgers and dead letters of all functions as metrics, so that lag and loss can be alarmed on.
+ *
+ *   LG1. They are read at most once in `everyMs`: what gateways had sent is read from the store.
+ *   LG2. A scrape waits for them at most `waitMs`, then shows the last ones: it must not fail while the store is away.
+ *   LG3. All of them change in one turn, so that no scrape sees half of them.
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import type { DeadLetterCounts, Ledger } from '../../sdk/api/index.ts'
+import type { GatewayMetrics } from '../metrics.ts'
+import type { AccountsOf } from './accounts.ts'
+import type { CatalogView } from './catalog.ts'
+import type { Heartbeats } from './heartbeats.ts'
+import { ledgerOf } from './ledger.ts'
+import { tasksAtWork } from './views.ts'
+
+const everyMs = 10_000
+const waitMs = 1_000
+
+export interface LedgerGaugesOptions {
+  readonly view: () => CatalogView
+  readonly heartbeats: Pick<Heartbeats, 'firstBeats'>
+  readonly accountsOf: AccountsOf
+  /** Undefined: they are not known now, and not shown. */
+  readonly deadLettersOf: (functionName: string) => Promise<DeadLetterCounts | undefined>
+  readonly metrics: Pick<GatewayMetrics, 'inputRecords' | 'inputDropped' | 'deadLetters'>
+  readonly clock: Clock
+}
+
+interface Found {
+  readonly name: string
+  readonly ledger: readonly Ledger[]
+  readonly letters: DeadLetterCounts | undefined
+}
+
+export class LedgerGauges {
+  readonly #options: LedgerGaugesOptions
+  #againMs = Number.NEGATIVE_INFINITY
+  #reading: Promise<void> | undefined
+
+  constructor(options: LedgerGaugesOptions) {
+    this.#options = options
+  }
+
+  /** Before the metrics are shown. */
+  async refresh(): Promise<void> {
+    const { clock } = this.#options
+    if (this.#reading === undefined) {
+      if (clock.monotonicMs() < this.#againMs) return
+      this.#againMs = clock.monotonicMs() + everyMs
+      this.#reading = this.#read().finally(() => {
+        this.#reading = undefined
+      })
+    }
+    const late = Promise.withResolvers<void>()
+    const cancel = clock.after(waitMs, late.resolve)
+    await Promise.race([this.#reading, late.promise]).finally(cancel)
+  }
+
+  async #read(): Promise<void> {
+    const { view, heartbeats, accountsOf, deadLettersOf } = this.#options
+    await heartbeats.firstBeats(tasksAtWork(view().functions.values()))
+    const found: Found[] = []
+    for (const live of view().functions.values()) {
+      const { name } = live
+      const inputs = Object.keys(live.version.manifest.istreams)
+      const { outputs } = await accountsOf(live)
+      found.push({ name, ledger: ledgerOf(name, inputs, outputs), letters: await deadLettersOf(name) })
+    }
+    this.#show(found)
+  }
+
+  #show(found: readonly Found[]): void {
+    const { inputRecords, inputDropped, deadLetters } = this.#options.metrics
+    for (const gauge of [inputRecords, inputDropped, deadLetters]) gauge.reset()
+    for (const { name, ledger, letters } of found) {
+      for (const { stream, sent, processed, inFlight, unaccounted, dropped } of ledger) {
+        const input = { function: name, stream }
+        inputRecords.set({ ...input, state: 'sent' }, sent)
+        inputRecords.set({ ...input, state: 'processed' }, processed)
+        inputRecords.set({ ...input, state: 'in_flight' }, inFlight)
+        inputRecords.set({ ...input, state: 'unaccounted' }, unaccounted)
+        for (const [reason, records] of Object.entries(dropped))
+          inputDropped.set({ ...input, reason }, records)
+      }
+      for (const [state, count] of Object.entries(letters ?? {}))
+        deadLetters.set({ function: name, state }, count)
+    }
+  }
+}
