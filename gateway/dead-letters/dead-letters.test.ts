@@ -3,10 +3,11 @@ import { after, before, test } from 'node:test'
 import { jetstream } from '@nats-io/jetstream'
 import { subjects } from '../../infra/bus/index.ts'
 import { systemClock } from '../../infra/clock.ts'
-import { encodeLetters, type Letter, lettersStream } from '../../infra/dead-letters/index.ts'
+import { type Letter, lettersStream } from '../../infra/dead-letters/index.ts'
 import type { DeadLetter, DeadLetterList, FunctionDetail, RedriveAnswer } from '../../sdk/api/index.ts'
 import { ConcordClient } from '../../sdk/client/index.ts'
 import { CodedError } from '../../sdk/errors.ts'
+import { type GivenLetter, writeLetters } from '../testing/letters.ts'
 import {
   call,
   linesOf,
@@ -34,42 +35,8 @@ before(async () => {
 })
 after(() => platform.close())
 
-interface Given {
-  readonly key: string
-  readonly value?: Uint8Array
-  readonly error?: string
-  readonly failedAtMs?: number
-  readonly sequence?: number
-  readonly partition?: number
-  readonly timer?: NonNullable<Letter['timer']>
-}
-
-/** Writes letters of one message, as a runner does. */
-async function write(functionName: string, stream: string, given: readonly Given[]): Promise<void> {
-  const letters = given.map(
-    ({
-      key,
-      value,
-      error = 'no',
-      failedAtMs = 1000,
-      sequence = 0,
-      timer,
-      partition = timer?.arena ?? 0,
-    }): Letter => ({
-      record: { key: Buffer.from(key), value: value ?? Buffer.from(`value of ${key}`), timeMs: 77 },
-      error: {
-        name: 'RangeError',
-        message: error,
-        stack: `RangeError: ${error}\n    at f.ts:8:3`,
-        at: 'f.ts:8:3',
-      },
-      ...{ stream, partition, producer: '00000000000000aa', sequence, attempts: 3, failedAtMs },
-      ...(timer && { timer }),
-    }),
-  )
-  const subject = subjects.deadLetterSubject(namespace, functionName, letters.length)
-  const bytes = encodeLetters({ function: functionName, version: 4, letters })
-  await jetstream(platform.nc).publish(subject, bytes)
+function write(functionName: string, stream: string, given: readonly GivenLetter[]): Promise<number> {
+  return writeLetters(platform.nc, functionName, stream, given)
 }
 
 async function deploy(name: string, input: string): Promise<void> {

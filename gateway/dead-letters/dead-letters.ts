@@ -1,5 +1,5 @@
 /**
- * DeadLetters: shows dead letters in the API, and redrives them to their input streams.
+ * DeadLetters: shows dead letters in the API, redrives them to their input streams, and removes them.
  *
  *   DL1. Letters go back in the order in which they were given up, each into its own partition.
  *   DL2. A letter is claimed by a mark before it is sent, and marked as redriven afterwards. So it is redriven at
@@ -14,24 +14,25 @@ import type { Letter } from '../../infra/dead-letters/index.ts'
 import type {
   DeadLetter,
   DeadLetterCounts,
-  DeadLetterFilter,
   DeadLetterList,
   DeadLetterListQuery,
   DeadLetterSummary,
   RedriveAnswer,
   RedriveRequest,
+  RemoveLettersAnswer,
+  RemoveLettersRequest,
 } from '../../sdk/api/index.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import type { CatalogView } from '../catalog/catalog.ts'
-import { refuse, unknownStream } from '../errors.ts'
+import { unknownStream } from '../errors.ts'
 import type { Ingest } from '../ingest/ingest.ts'
+import { type Chosen, choose, inChunks, unknownLetter } from './choose.ts'
 import { asked, type LetterMessage, type LetterStore } from './letter-store.ts'
-import type { Mark, Marks } from './marks.ts'
-import { detailOf, idOf, isBehind, type LetterPlace, matches, placeOf, summaryOf } from './select.ts'
+import { type Mark, type Marks, markOf } from './marks.ts'
+import { removeLetters } from './removal.ts'
+import { detailOf, idOf, type LetterPlace, placeOf, summaryOf } from './select.ts'
 import type { TimerOwner, TimerSetter } from './timer-setter.ts'
 
-/** Messages claimed together; their letters are held in memory. */
-const messagesAtOnce = 8
 /** Attempts at a claim when other gateways write marks too. */
 const claimTries = 5
 /**
@@ -49,15 +50,6 @@ export interface DeadLettersOptions {
   readonly clock: Clock
 }
 
-/** A message, the chosen letters in it, and the marks read with it. */
-interface Chosen {
-  readonly message: LetterMessage
-  readonly indexes: readonly number[]
-  readonly marks: Marks
-}
-
-const noMarks: Marks = { revision: 0, byIndex: new Map() }
-
 export class DeadLetters {
   readonly #options: DeadLettersOptions
   #countAgainMs = Number.NEGATIVE_INFINITY
@@ -68,13 +60,18 @@ export class DeadLetters {
 
   list({ state, limit, after, ...filter }: DeadLetterListQuery): Promise<DeadLetterList> {
     const wanted = (mark: Mark | undefined): boolean =>
-      state === 'all' || (state === 'redriven') === (mark?.state === 'redriven')
+      mark?.state !== 'removed' &&
+      (state === 'all' || (state === 'redriven') === (mark?.state === 'redriven'))
     return asked('list dead letters', async () => {
       const letters: DeadLetterSummary[] = []
-      for await (const { message, indexes, marks } of this.#choose(filter, wanted, after)) {
+      for await (const { message, indexes, marks } of choose(
+        this.#options.store,
+        { ...filter, after },
+        wanted,
+      )) {
         for (const index of indexes) {
           if (letters.length === limit) return { letters, next: letters.at(-1)!.id }
-          letters.push(summaryOf(message, index, message.letters[index]!, marks.byIndex.get(index)))
+          letters.push(summaryOf(message, index, message.letters[index]!, markOf(marks, index)))
         }
       }
       return { letters }
@@ -88,8 +85,8 @@ export class DeadLetters {
       const message = await this.#options.store.message(sequence)
       const letter = message?.letters[index]
       if (message === undefined || letter === undefined) throw unknownLetter(id)
-      const { byIndex } = await this.#options.store.marksOf(message.function, sequence)
-      return detailOf(message, index, letter, byIndex.get(index))
+      const marks = await this.#options.store.marksOf(message.function, sequence)
+      return detailOf(message, index, letter, markOf(marks, index))
     })
   }
 
@@ -109,11 +106,21 @@ export class DeadLetters {
     const { letters, firstSequence } = await this.#options.store.count(functionName)
     if (letters === 0) return { waiting: 0, redriven: 0 }
     let redriven = 0
+    let removed = 0 // beside letters that are not, so they are counted above
     for (const [sequence, { byIndex }] of await this.#options.store.marks(functionName)) {
       if (sequence < firstSequence) continue // its letters have expired
-      for (const { state } of byIndex.values()) if (state === 'redriven') redriven++
+      for (const { state } of byIndex.values()) {
+        if (state === 'redriven') redriven++
+        if (state === 'removed') removed++
+      }
     }
-    return { waiting: Math.max(0, letters - redriven), redriven }
+    return { waiting: Math.max(0, letters - redriven - removed), redriven }
+  }
+
+  /** Removes letters: at most the first `limit`. `next` in the answer says where to continue. */
+  remove(request: RemoveLettersRequest): Promise<RemoveLettersAnswer> {
+    const { store, clock } = this.#options
+    return asked('remove dead letters', () => removeLetters(store, clock, request))
   }
 
   /**
@@ -121,7 +128,8 @@ export class DeadLetters {
    * continue.
    */
   async redrive(request: RedriveRequest, signal: AbortSignal): Promise<RedriveAnswer> {
-    const { dryRun, again, limit, after, ids, ...filter } = request
+    const { dryRun, again, limit, ...choice } = request
+    const { store } = this.#options
     const counts = new Map<string, number>()
     let timers = 0
     const answer = (redriven: number, matched: number, next: LetterPlace | undefined): RedriveAnswer => ({
@@ -137,7 +145,7 @@ export class DeadLetters {
       let matched = 0
       let redriven = 0
       let last: LetterPlace | undefined
-      for await (const chosen of inChunks(this.#choose(filter, wanted, after, ids), limit)) {
+      for await (const chosen of inChunks(choose(store, choice, wanted), limit)) {
         for (const { message, indexes } of chosen) {
           for (const index of indexes) {
             const { stream, timer } = message.letters[index]!
@@ -227,7 +235,7 @@ export class DeadLetters {
     const { message } = chosen
     let { marks, indexes } = chosen
     for (let tries = 0; tries < claimTries; tries++) {
-      indexes = indexes.filter((index) => wanted(marks.byIndex.get(index)))
+      indexes = indexes.filter((index) => wanted(markOf(marks, index)))
       if (indexes.length === 0) return { message, indexes, marks }
       const more = this.#marks(indexes, 'redriving')
       const now = await store.mark(message.function, message.sequence, marks, more)
@@ -242,73 +250,7 @@ export class DeadLetters {
     return new Map(indexes.map((index) => [index, mark]))
   }
 
-  /** The chosen letters, oldest first, message by message. */
-  async *#choose(
-    filter: DeadLetterFilter,
-    wanted: (mark: Mark | undefined) => boolean,
-    after: string | undefined,
-    ids?: readonly string[],
-  ): AsyncGenerator<Chosen> {
-    const { store } = this.#options
-    const behind = after === undefined ? undefined : placeOf(after)
-    const places = ids === undefined ? undefined : new Set(ids.map((id) => idOf(placeOf(id))))
-    const marks = await store.marks(filter.function)
-    const messages =
-      ids === undefined
-        ? store.messages(filter.function, behind?.sequence ?? 1)
-        : this.#messagesOf(ids, behind?.sequence ?? 1)
-    for await (const message of messages) {
-      const found = marks.get(message.sequence) ?? noMarks
-      const indexes: number[] = []
-      for (const [index, letter] of message.letters.entries()) {
-        const place = { sequence: message.sequence, index }
-        if (!isBehind(place, behind) || places?.has(idOf(place)) === false) continue
-        if (wanted(found.byIndex.get(index)) && matches(filter, message, letter)) indexes.push(index)
-      }
-      if (indexes.length > 0) yield { message, indexes, marks: found }
-    }
-  }
-
-  /** @throws {CodedError} ERR_DEAD_LETTER_UNKNOWN */
-  async *#messagesOf(ids: readonly string[], from: number): AsyncGenerator<LetterMessage> {
-    const indexes = new Map<number, number[]>()
-    for (const { sequence, index } of ids.map(placeOf))
-      indexes.set(sequence, [...(indexes.get(sequence) ?? []), index])
-    for (const [sequence, wanted] of [...indexes].sort(([a], [b]) => a - b)) {
-      if (sequence < from) continue
-      const message = await this.#options.store.message(sequence)
-      const missing = wanted.find((index) => message?.letters[index] === undefined)
-      if (message === undefined || missing !== undefined)
-        throw unknownLetter(idOf({ sequence, index: missing ?? wanted[0]! }))
-      yield message
-    }
-  }
-
   #readersOf(stream: string): string[] {
     return [...(this.#options.view().streams.get(stream)?.consumers ?? [])]
   }
-}
-
-/** Groups messages into chunks, with no letter beyond `limit`. */
-async function* inChunks(source: AsyncGenerator<Chosen>, limit: number): AsyncGenerator<Chosen[]> {
-  let chunk: Chosen[] = []
-  let left = limit
-  for await (const chosen of source) {
-    const indexes = chosen.indexes.slice(0, left)
-    left -= indexes.length
-    chunk.push({ ...chosen, indexes })
-    if (chunk.length === messagesAtOnce || left === 0) {
-      yield chunk
-      chunk = []
-    }
-    if (left === 0) return
-  }
-  if (chunk.length > 0) yield chunk
-}
-
-function unknownLetter(id: string): CodedError {
-  return refuse(
-    'ERR_DEAD_LETTER_UNKNOWN',
-    `There is no dead letter ${id}: it never was, or its time has passed. \`concord dlq ls\` lists those there are.`,
-  )
 }

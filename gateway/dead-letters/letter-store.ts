@@ -1,9 +1,11 @@
 /**
- * LetterStore: the dead letters of a namespace in JetStream: creates the streams, reads, counts and marks.
+ * LetterStore: the dead letters of a namespace in JetStream: creates the streams, reads, counts, marks and deletes.
  *
  *   LS1. A letter is claimed by at most one redrive, in whichever gateway: a mark is written only if the marks are
  *        unchanged since they were read.
  *   LS2. Every call ends within its time limit, whatever JetStream does.
+ *   LS3. A message is deleted before its marks. So who writes the first mark, by what was read earlier, looks whether the
+ *        message is still there, and otherwise takes the mark back.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
@@ -20,15 +22,14 @@ import {
 } from '@nats-io/jetstream'
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import { decodeLetters, type Letter, lettersStream, marksStream } from '../../infra/dead-letters/index.ts'
-import { readLatest, storeReason } from '../../infra/jetstream.ts'
+import { apiCode, apiCodes, readLatest, storeReason } from '../../infra/jetstream.ts'
 import { ensureStream, type Replicas } from '../../infra/streams.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import { refuse } from '../errors.ts'
-import { type Mark, type Marks, parseMarks } from './marks.ts'
+import { encodeMarks, type Mark, type Marks, noMarks, parseMarks } from './marks.ts'
 
 const answerMs = 5_000
 const pullMessages = 32
-const wrongLastSequence = 10071
 const millisecondNs = 1_000_000
 /** How long JetStream recognizes a letter that is sent again: longer than an outage. An id takes some 150 bytes there. */
 const repeatedForMs = 3_600_000
@@ -49,6 +50,8 @@ export interface LetterMessage {
   readonly function: string
   readonly version: number
   readonly letters: readonly Letter[]
+  /** What it takes in the stream, about. */
+  readonly bytes: number
 }
 
 export class LetterStore {
@@ -106,7 +109,7 @@ export class LetterStore {
     const manager = await this.#open()
     const stream = lettersStream(this.#options.namespace)
     const message = await readLatest(manager, stream, { seq: sequence })
-    return message === null ? undefined : { sequence, ...decodeLetters(message.data) }
+    return message === null ? undefined : messageOf(sequence, message.data)
   }
 
   /** Messages of one function or of all, oldest first, from a sequence on. Unreadable ones are skipped. */
@@ -115,7 +118,7 @@ export class LetterStore {
     const filter = subjects.deadLetterSubject(namespace, functionName ?? '*', '*')
     for await (const message of this.#read(lettersStream(namespace), filter, from)) {
       try {
-        yield { sequence: message.seq, ...decodeLetters(message.data) }
+        yield messageOf(message.seq, message.data)
       } catch {
         // Written by a later build, or not ours: skipped, and left for whoever can read it.
       }
@@ -140,25 +143,69 @@ export class LetterStore {
     const manager = await this.#open()
     const subject = subjects.redrivenSubject(namespace, functionName, sequence)
     const found = await readLatest(manager, marksStream(namespace), { last_by_subj: subject })
-    return found === null ? { revision: 0, byIndex: new Map() } : parseMarks(found.data, found.seq)
+    return found === null ? noMarks : parseMarks(found.data, found.seq)
   }
 
-  /** Adds marks to those that were read (LS1). @returns The new marks; undefined if another redrive was faster. */
-  async mark(
+  /** Adds marks to those that were read (LS1). @returns The new marks; undefined if another request was faster. */
+  mark(
     functionName: string,
     sequence: number,
     { revision, byIndex }: Marks,
     more: ReadonlyMap<number, Mark>,
   ): Promise<Marks | undefined> {
-    const all = new Map([...byIndex, ...more])
-    const subject = subjects.redrivenSubject(this.#options.namespace, functionName, sequence)
-    const body = JSON.stringify({ schema: 1, letters: Object.fromEntries(all) })
+    return this.#mark(functionName, sequence, revision, { byIndex: new Map([...byIndex, ...more]) })
+  }
+
+  /** Gives all letters of a message one mark instead of those that were read. @returns As mark. */
+  markAll(
+    functionName: string,
+    sequence: number,
+    { revision }: Marks,
+    all: Mark,
+  ): Promise<Marks | undefined> {
+    return this.#mark(functionName, sequence, revision, { byIndex: new Map(), all })
+  }
+
+  async #mark(
+    functionName: string,
+    sequence: number,
+    revision: number,
+    marks: Omit<Marks, 'revision'>,
+  ): Promise<Marks | undefined> {
+    const { namespace } = this.#options
+    const subject = subjects.redrivenSubject(namespace, functionName, sequence)
+    const expect = { lastSubjectSequence: revision }
     try {
-      const { seq } = await this.#js.publish(subject, body, { expect: { lastSubjectSequence: revision } })
-      return { revision: seq, byIndex: all }
+      const { seq } = await this.#js.publish(subject, encodeMarks(marks), { expect })
+      if (revision > 0 || (await this.#has(sequence))) return { revision: seq, ...marks }
+      await this.#delete(marksStream(namespace), seq) // LS3
+      return undefined
     } catch (error) {
-      if ((error as { code?: number }).code === wrongLastSequence) return undefined
+      if (apiCode(error) === apiCodes.wrongLastSequence) return undefined
       throw error
+    }
+  }
+
+  /** Deletes a message, then the marks on it (LS3). @returns Whether it was there. */
+  async remove(sequence: number, { revision }: Marks): Promise<boolean> {
+    const { namespace } = this.#options
+    const wasThere = await this.#delete(lettersStream(namespace), sequence)
+    await this.#delete(marksStream(namespace), revision)
+    return wasThere
+  }
+
+  async #has(sequence: number): Promise<boolean> {
+    const manager = await this.#open()
+    return (await readLatest(manager, lettersStream(this.#options.namespace), { seq: sequence })) !== null
+  }
+
+  async #delete(stream: string, sequence: number): Promise<boolean> {
+    const manager = await this.#open()
+    try {
+      return await manager.streams.deleteMessage(stream, sequence, false)
+    } catch (error) {
+      if (![apiCodes.notDeleted, apiCodes.noMessage].includes(apiCode(error) ?? 0)) throw error
+      return false
     }
   }
 
@@ -170,17 +217,15 @@ export class LetterStore {
     })
     try {
       for (let left = (await consumer.info()).num_pending; left > 0; ) {
-        const messages = await consumer.fetch({
-          max_messages: Math.min(left, pullMessages),
-          expires: answerMs,
-        })
+        const wanted = Math.min(left, pullMessages)
         let got = 0
-        for await (const message of messages) {
+        for await (const message of await consumer.fetch({ max_messages: wanted, expires: answerMs })) {
           got++
           yield message
         }
-        if (got === 0) throw new Error('no answer from JetStream') // LS2
-        left -= got
+        // Fewer come if another request has removed some meanwhile.
+        left = got === wanted ? left - got : (await consumer.info()).num_pending
+        if (got === 0 && left > 0) throw new Error('no answer from JetStream') // LS2
       }
     } finally {
       await consumer.delete().catch(() => undefined)
@@ -192,6 +237,10 @@ export class LetterStore {
     this.#manager ??= jetstreamManager(this.#options.nc, { timeout: answerMs, checkAPI: false })
     return await this.#manager
   }
+}
+
+function messageOf(sequence: number, data: Uint8Array): LetterMessage {
+  return { sequence, bytes: data.length, ...decodeLetters(data) }
 }
 
 /** Calls JetStream and turns its failures into errors for the caller. */

@@ -1,4 +1,4 @@
-/** Dead letters: list, show, redrive. */
+/** Dead letters: list, show, redrive, remove. */
 import { createRoute, z } from '@hono/zod-openapi'
 import {
   deadLetterListQuerySchema,
@@ -6,10 +6,12 @@ import {
   deadLetterSchema,
   redriveAnswerSchema,
   redriveRequestSchema,
+  removeLettersAnswerSchema,
+  removeLettersRequestSchema,
 } from '../../sdk/api/index.ts'
 import { issuesText } from '../../sdk/manifest/expected.ts'
 import { refuse } from '../errors.ts'
-import { readBody } from '../http/body.ts'
+import { type HttpContext, readBody } from '../http/body.ts'
 import { type App, bodySchema, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
 import { untilClosed } from '../http/stream.ts'
 import type { GatewayParts } from '../parts.ts'
@@ -51,26 +53,48 @@ const redrive = createRoute({
   responses: { 200: jsonAnswer(redriveAnswerSchema, 'what was done'), default: problemAnswer },
 })
 
+const remove = createRoute({
+  method: 'post',
+  path: '/v1/dead-letters/remove',
+  summary: 'Remove dead letters, oldest first, and free their room',
+  description:
+    'Letters that failed together are stored together: their room is free once all of them are removed (`freedBytes`). `dryRun` shows what would be done. An answer with `next` is partial: ask again with it as `after`.',
+  security,
+  request: {
+    body: {
+      required: true,
+      content: { 'application/json': { schema: bodySchema(removeLettersRequestSchema) } },
+    },
+  },
+  responses: { 200: jsonAnswer(removeLettersAnswerSchema, 'what was done'), default: problemAnswer },
+})
+
 export function deadLetterRoutes(app: App, { deadLetters, closing }: GatewayParts): void {
   app.openapi(list, async (c) => c.json(await deadLetters.list(c.req.valid('query')), 200))
   app.openapi(show, async (c) => c.json(await deadLetters.show(c.req.valid('param').id), 200))
   app.openapi(redrive, async (c) => {
-    const request = parseRequest(await readBody(c, 'the request', requestBytesMax))
+    const request = await readRequest(c, 'what to redrive', redriveRequestSchema)
     return c.json(await deadLetters.redrive(request, untilClosed(c, closing)), 200)
+  })
+  app.openapi(remove, async (c) => {
+    const request = await readRequest(c, 'what to remove', removeLettersRequestSchema)
+    return c.json(await deadLetters.remove(request), 200)
   })
 }
 
-function parseRequest(bytes: Buffer) {
+async function readRequest<S extends z.ZodType>(
+  c: HttpContext,
+  what: string,
+  schema: S,
+): Promise<z.output<S>> {
+  const bytes = await readBody(c, 'the request', requestBytesMax)
   let json: unknown
   try {
     json = JSON.parse(bytes.toString('utf8'))
   } catch {
-    throw refuse(
-      'ERR_REQUEST_INVALID',
-      'Cannot read what to redrive: it is not JSON. `{}` means all that waits.',
-    )
+    throw refuse('ERR_REQUEST_INVALID', `Cannot read ${what}: it is not JSON. \`{}\` means all that waits.`)
   }
-  const parsed = redriveRequestSchema.safeParse(json)
+  const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
-  throw refuse('ERR_REQUEST_INVALID', `Cannot read what to redrive: ${issuesText(parsed.error, json)}`)
+  throw refuse('ERR_REQUEST_INVALID', `Cannot read ${what}: ${issuesText(parsed.error, json)}`)
 }

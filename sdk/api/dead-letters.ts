@@ -57,8 +57,11 @@ const deadLetterSummarySchema = z.object({
   valueBytes: z.int(),
   /** `at`: the line of the author's source. */
   error: z.object({ name: z.string(), message: z.string(), at: z.string().optional() }),
-  /** `redriving`: claimed by a redrive that may or may not have completed. */
-  state: z.enum(['waiting', 'redriving', 'redriven']),
+  /**
+   * `redriving`: claimed by a redrive that may or may not have completed. `removed`: no longer listed, and stored only
+   * until the letters beside it are removed too.
+   */
+  state: z.enum(['waiting', 'redriving', 'redriven', 'removed']),
   markedAtMs: z.number().optional(),
 })
 export type DeadLetterSummary = z.output<typeof deadLetterSummarySchema>
@@ -102,3 +105,29 @@ export const redriveAnswerSchema = z.object({
   next: letterIdSchema.optional(),
 })
 export type RedriveAnswer = z.output<typeof redriveAnswerSchema>
+
+export const removeLettersRequestSchema = z.strictObject({
+  ...deadLetterFilter,
+  /** Only these letters. */
+  ids: z.array(letterIdSchema).max(1000).optional(),
+  /**
+   * Which: `waiting` (default), without those that a redrive has claimed; `redriven`; or `all` (default with `ids`),
+   * also those that an interrupted redrive has claimed.
+   */
+  state: z.enum(['waiting', 'redriven', 'all']).optional(),
+  /** Only report what would be done. */
+  dryRun: z.boolean().default(false),
+  limit: z.int().min(1).max(10_000).default(10_000),
+})
+export type RemoveLettersRequest = z.output<typeof removeLettersRequestSchema>
+
+export const removeLettersAnswerSchema = z.object({
+  /** Matching letters. */
+  matched: z.int(),
+  removed: z.int(),
+  /** Room that is free now, or would be: a message of letters is deleted once all of them are removed. */
+  freedBytes: z.int(),
+  /** There may be more after this one: ask again with it as `after`. */
+  next: letterIdSchema.optional(),
+})
+export type RemoveLettersAnswer = z.output<typeof removeLettersAnswerSchema>

@@ -19,8 +19,12 @@ export {
   deadLetterSchema,
   type RedriveAnswer,
   type RedriveRequest,
+  type RemoveLettersAnswer,
+  type RemoveLettersRequest,
   redriveAnswerSchema,
   redriveRequestSchema,
+  removeLettersAnswerSchema,
+  removeLettersRequestSchema,
 } from './dead-letters.ts'
 export { type DeployAnswer, deployAnswerSchema, deployQuerySchema, rollbackSchema } from './deploy.ts'
 export {

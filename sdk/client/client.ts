@@ -18,6 +18,7 @@ import type {
   FunctionSummary,
   LogLine,
   RedriveAnswer,
+  RemoveLettersAnswer,
   ScaleAnswer,
   Scaling,
   StreamSummary,
@@ -126,6 +127,15 @@ export interface RedriveOptions extends DeadLetterFilter {
   /** Letters in one answer, at most and by default 10,000. */
   readonly limit?: number
   readonly after?: string
+}
+
+export interface RemoveLettersOptions extends DeadLetterFilter {
+  readonly after?: string
+  readonly ids?: readonly string[]
+  /** Default `waiting`; with `ids`, `all`. */
+  readonly state?: 'waiting' | 'redriven' | 'all'
+  readonly dryRun?: boolean
+  readonly limit?: number
 }
 
 /** Enough for half a gigabyte on a slow line. */
@@ -401,6 +411,16 @@ export class ConcordClient {
     const path = '/v1/dead-letters/redrive'
     return this.#json({
       ...{ what: 'Cannot redrive dead letters', method: 'POST', path, body },
+      type: 'application/json',
+    })
+  }
+
+  /** Removes dead letters. An answer with `next` covers a part. */
+  removeDeadLetters(options: RemoveLettersOptions = {}): Promise<RemoveLettersAnswer> {
+    const body = JSON.stringify(options)
+    const path = '/v1/dead-letters/remove'
+    return this.#json({
+      ...{ what: 'Cannot remove dead letters', method: 'POST', path, body },
       type: 'application/json',
     })
   }

@@ -64,3 +64,22 @@ test('dlq ls shows of an error what no other column shows', async (t) => {
   const shown = await concord(['dlq', 'show', ended.id], { env })
   assert.match(shown.stdout, / error +ERR_DEADLINE: .* it was ended at index\.ts:10:13\n/)
 })
+
+test('dlq rm asks which letters are meant, removes page by page, and says what it has freed', async (t) => {
+  const asked: unknown[] = []
+  const { env } = await gatewayOf(t, ({ path, body }) => {
+    if (path !== '/v1/dead-letters/remove') return { status: 200, json: { letters: [letter] } }
+    asked.push(JSON.parse(body.toString()))
+    const part = { matched: 2, removed: 2, freedBytes: 1500 }
+    return { status: 200, json: asked.length === 1 ? { ...part, next: '12-1' } : part }
+  })
+  assertFails(await concord(['dlq', 'rm'], { env }), 2, /Cannot remove dead letters without knowing which/)
+  assert.deepEqual(asked, [])
+  const { stdout } = await concord(['dlq', 'rm', 'removed', '--error', 'no', '--state', 'redriven'], { env })
+  assert.equal(stdout, '4 removed, 3.0 kB freed.\n')
+  const request = { function: 'removed', error: 'no', state: 'redriven', dryRun: false }
+  assert.deepEqual(asked, [request, { ...request, after: '12-1' }])
+  const dry = await concord(['dlq', 'rm', '--id', '12-0', '--dry-run'], { env })
+  assert.equal(dry.stdout, '2 would be removed, 1.5 kB freed.\n')
+  assert.deepEqual(asked[2], { ids: ['12-0'], dryRun: true })
+})

@@ -1,12 +1,20 @@
 /**
- * concord dlq ls | show | redrive: lists, shows and redrives dead letters.
+ * concord dlq ls | show | redrive | rm: lists, shows, redrives and removes dead letters.
  * @module
  */
 import { InvalidArgumentError } from 'commander'
-import type { DeadLetter, DeadLetterFilter, DeadLetterSummary, RedriveAnswer } from '../../api/index.ts'
+import type {
+  DeadLetter,
+  DeadLetterFilter,
+  DeadLetterSummary,
+  RedriveAnswer,
+  RemoveLettersAnswer,
+} from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
+import { CodedError } from '../../errors.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
+import type { CliErrorCode } from '../errors.ts'
 import { wholeNumber } from '../numbers.ts'
 import { bold, bytesText, dim, note, print, printJson, red, table } from '../terminal.ts'
 import { placeText } from '../text/place-text.ts'
@@ -29,12 +37,18 @@ interface RedriveOptions extends FilterOptions {
   readonly again?: true
 }
 
+interface RemoveOptions extends FilterOptions {
+  readonly id?: readonly string[]
+  readonly state?: ListOptions['state']
+  readonly dryRun?: true
+}
+
 const pageMax = 1000
 
 export function addDeadLetters(program: CliCommand): void {
   const dlq = program
     .command('dlq')
-    .description('Dead letters: list, show, send back to their streams (redrive).')
+    .description('Dead letters: list, show, send back to their streams (redrive), remove.')
   withFilter(dlq.command('ls').description('List dead letters, oldest first.'))
     .option('--state <state>', 'waiting, redriven or all', stateOf, 'waiting')
     .option('--limit <n>', 'show at most this many', wholeNumber(1), 100)
@@ -64,6 +78,28 @@ export function addDeadLetters(program: CliCommand): void {
     .talksToServer()
     .example('concord dlq redrive score --dry-run', 'concord dlq redrive score --error RangeError --since 1h')
     .action(redrive)
+  withFilter(
+    dlq
+      .command('rm')
+      .description(
+        'Remove dead letters, and make room for others. Say which: a function, or at least one of the options that choose.',
+      ),
+  )
+    .option('--id <id>', 'only this dead letter; may be repeated', addId)
+    .option(
+      '--state <state>',
+      'waiting, redriven, or all: also what an interrupted redrive left (default: waiting; with --id all)',
+      stateOf,
+    )
+    .option('--dry-run', 'show what would be done')
+    .printsData()
+    .talksToServer()
+    .example(
+      'concord dlq rm score --error RangeError --dry-run',
+      'concord dlq rm --state redriven',
+      'concord dlq rm --since 2026-01-31 --until 2026-02-01',
+    )
+    .action(remove)
 }
 
 function withFilter(command: CliCommand): CliCommand {
@@ -246,4 +282,37 @@ function answerText({ matched, redriven, timers = 0, streams }: RedriveAnswer, d
   const tail = dryRun || others === 0 ? [] : [`  ${others} were taken by another redrive meanwhile`]
   const set = timers === 0 ? [] : [`  ${timers} timer${timers === 1 ? '' : 's'} set again`]
   return [head, ...to, ...set, ...tail].join('\n')
+}
+
+async function remove(functionName: string | undefined, options: RemoveOptions): Promise<void> {
+  const { id, state, dryRun = false, json } = options
+  const chosen = {
+    ...filterOf(functionName, options),
+    ...(id === undefined ? {} : { ids: id }),
+    ...(state === undefined ? {} : { state }),
+  }
+  if (Object.keys(chosen).length === 0)
+    throw new CodedError<CliErrorCode>(
+      'ERR_USAGE',
+      'Cannot remove dead letters without knowing which: name a function, or give --state, --error, --key, --since, --until or --id. Removed letters are gone',
+    )
+  const client = connect(options)
+  const answer = { matched: 0, removed: 0, freedBytes: 0 }
+  let after: string | undefined
+  do {
+    const part: RemoveLettersAnswer = await client.removeDeadLetters({
+      ...{ ...chosen, dryRun },
+      ...(after === undefined ? {} : { after }),
+    })
+    answer.matched += part.matched
+    answer.removed += part.removed
+    answer.freedBytes += part.freedBytes
+    after = part.next
+  } while (after !== undefined)
+  if (answer.matched === 0) await assertKnown(client, functionName)
+  if (json) return await printJson(answer)
+  const { matched, removed, freedBytes } = answer
+  if (matched === 0 && freedBytes === 0) return await print('Nothing to remove.')
+  const what = dryRun ? `${matched} would be removed` : `${removed} removed`
+  await print(`${what}, ${bytesText(freedBytes)} freed.`)
 }
