@@ -1,5 +1,5 @@
 /**
- * Scale: sets the number of instances by hand, and says what follows from it.
+ * Scale: the number of instances, as a person or a deploy sets it, and what follows from it.
  *
  *   SC1. Every change by hand stays in the function's document, with its reason (the latest `scaledKept`).
  * @module
@@ -8,7 +8,7 @@ import type { z } from 'zod'
 import { type FunctionDocument, paths, type Store, upsert } from '../../infra/store/index.ts'
 import type { ScaleAnswer, scaleSchema } from '../../sdk/api/index.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
-import { type CatalogView, functionIn } from '../catalog/catalog.ts'
+import { type CatalogView, functionIn, type LiveFunction } from '../catalog/catalog.ts'
 import { refuse, unknownFunction } from '../errors.ts'
 
 const scaledKept = 20
@@ -72,6 +72,29 @@ export function scaledTo(
   because: string,
 ): Pick<FunctionDocument, 'scaled'> {
   return from === to ? {} : { scaled: [...scaled, { atMs, from, to, because }].slice(-scaledKept) }
+}
+
+/**
+ * The number of instances after a deploy. With a scaling policy or a pin, only the bounds apply. A count changed by
+ * hand stays as long as the manifest's count stays the same. A shadow changes nothing.
+ */
+export function instancesOf(
+  { scale, instances: own, rollout }: Manifest,
+  live: LiveFunction | undefined,
+  requested: number | undefined,
+): number {
+  if (live?.document.good !== undefined && rollout?.shadow !== undefined) return live.document.instances
+  const instances = requested ?? own
+  if (scale === undefined) {
+    const before = live?.version.manifest
+    const isByHand = before?.scale === undefined || live?.document.pinned === true
+    return requested === undefined && before?.instances === own && isByHand
+      ? live!.document.instances
+      : instances
+  }
+  if (live?.document.pinned === true) return live.document.instances
+  const begun = live?.version.manifest.scale === undefined ? instances : live.document.instances
+  return Math.min(scale.max, Math.max(scale.min, begun))
 }
 
 /** Removes the pin, so that the function's policy scales again. @returns How many instances are wanted so far. */

@@ -21,7 +21,7 @@ import {
 import type { DeployAnswer } from '../../sdk/api/index.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import type { GateReport } from '../../sdk/versions/gate.ts'
-import { idleOf, scaledTo } from '../by-hand/scale.ts'
+import { idleOf, instancesOf, scaledTo } from '../by-hand/scale.ts'
 import { type Catalog, functionIn, type LiveFunction } from '../catalog/catalog.ts'
 import type { Heartbeats } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
@@ -29,20 +29,13 @@ import type { Probed, Prober, Upload } from '../probe/index.ts'
 import { leave } from '../versions/leaving.ts'
 import { versionToPromote } from '../versions/shadows.ts'
 import { checkTried, documentOf, versionBefore } from '../versions/versions.ts'
-import { type AssetChanges, assetsWith, checkAssets } from './assets.ts'
+import { type AssetChanges, assetsWith } from './assets.ts'
 import type { Earlier } from './earlier.ts'
-import { checkFormat, checkRollout, migratesAfter } from './formats.ts'
-import { type Gatekeeper, holdUp } from './gatekeeper.ts'
+import { checkRollout, migratesAfter } from './formats.ts'
+import { type Candidate, type Gatekeeper, holdUp } from './gatekeeper.ts'
 import { makeManifest, refuseTooSmall } from './manifest.ts'
-import {
-  type Checked,
-  type DeployRequest,
-  drainOf,
-  type GateWishes,
-  instancesOf,
-  type Judged,
-} from './plan.ts'
 import { lapsedMoves, resetOf } from './remarks.ts'
+import { type DeployRequest, drainOf, type GateWishes } from './request.ts'
 import { keptByHand, type ResourcesWish, resized } from './resources.ts'
 import { checkShadow, SuccessorChecks } from './successor-checks.ts'
 import { type VersionDraft, VersionWriter, type VersionWriterOptions } from './version-writer.ts'
@@ -58,6 +51,24 @@ export interface DeployerOptions extends VersionWriterOptions {
 
 /** How the scheduler lets a version take over. */
 type How = Pick<FunctionDocument, 'drain' | 'atOnce' | 'shadow'>
+
+/** A change that was checked, and is not made yet. */
+interface Checked {
+  /** The answer if nothing changes, and to a dry run. */
+  readonly answer: DeployAnswer
+  /** What the gate can judge; absent: nothing is new, or there is nothing to compare it with. */
+  readonly judged?: Judged | undefined
+  /** Makes the change. */
+  apply(): Promise<DeployAnswer>
+}
+
+/** A version to judge beside the one that runs. */
+interface Judged {
+  readonly live: LiveFunction
+  readonly candidate: Omit<Candidate, 'partitions'>
+  /** Stores its code where runners find it. Absent: they have it. */
+  putCode?(): Promise<Partial<Candidate>>
+}
 
 export class Deployer {
   readonly #options: DeployerOptions
@@ -101,13 +112,14 @@ export class Deployer {
   ): Promise<DeployAnswer> {
     const check = async (): Promise<Checked> => {
       const live = await this.#liveNow(name)
-      const { assets: had = {}, manifest } = live.version
+      const { assets: had = {} } = live.version
       const assets = await assetsWith(this.#options.assets, name, had, changes)
-      checkAssets(manifest, assets)
+      const candidate = { ...live.version, version: undefined, assets }
+      await this.#successors.check(live, candidate)
       const isNew = !isDeepStrictEqual(assets, had)
       return {
         answer: answerOf(live.version, isNew),
-        judged: isNew ? { live, candidate: { ...live.version, assets } } : undefined,
+        judged: isNew ? { live, candidate } : undefined,
         apply: () => this.#follow(live, isNew ? { assets } : undefined, request, {}),
       }
     }
@@ -127,8 +139,7 @@ export class Deployer {
       const change = resized(before, wish)
       const { manifest } = change ?? before
       refuseTooSmall(manifest)
-      this.#successors.check(manifest, live)
-      checkAssets(manifest, before.assets ?? {})
+      await this.#successors.check(live, { ...before, version: undefined, manifest })
       const answer = await this.#follow(live, change, request, { atOnce: true })
       return { ...answer, ...lapsedMoves(live, manifest) }
     })
@@ -147,9 +158,7 @@ export class Deployer {
       const version = to ?? (await versionBefore(store, namespace, live))
       const document = await documentOf(store, namespace, live, version)
       if (version === live.document.version) return answerOf(document, false)
-      this.#successors.check(document.manifest, live)
-      const format = await this.#successors.formatOf(live)
-      checkFormat(live, format, document, this.#successors.isMigrating(live))
+      await this.#successors.check(live, document)
       return await this.#turnTo(live, document, { atOnce: true, ...drainOf(request) }, request)
     })
   }
@@ -167,7 +176,7 @@ export class Deployer {
       const document = await documentOf(store, namespace, live, version)
       const { good, shadow: at } = live.document
       if (version === good) return answerOf(document, false)
-      this.#successors.check(document.manifest, live)
+      await this.#successors.check(live, document)
       const sinceMs = at?.version === version ? at.sinceMs : clock.nowMs()
       return await this.#turnTo(live, document, { shadow: { version, sinceMs, promoted: true } })
     })
@@ -236,13 +245,13 @@ export class Deployer {
     if (live?.document.deleted) throw deleting(name)
     const { manifest, manifestResources, byHand } = keptByHand(own, live?.version, request.ownSizes)
     if (byHand !== undefined) refuseTooSmall(manifest, own.resources.memMib)
-    this.#successors.check(manifest, live)
     const assets = await assetsWith(this.#options.assets, name, live?.version.assets ?? {}, named)
-    checkAssets(manifest, assets)
-    if (live !== undefined) checkShadow(live, manifest, assets)
     const bundleSha256 = createHash('sha256').update(probed.bundle).digest('hex')
     const stateFormat = live === undefined ? 1 : await this.#successors.formatOf(live)
     const migrates = probed.callbacks.includes('migrate')
+    const format = { ...(migrates && { migrates }), ...(stateFormat !== 1 && { stateFormat }) }
+    await this.#successors.check(live, { bundleSha256, manifest, assets, ...format })
+    if (live !== undefined) checkShadow(live, manifest, assets)
     if (migrates && live !== undefined) checkRollout(manifest)
     const isSameCode = live?.version.bundleSha256 === bundleSha256
     const isNew = !(
@@ -251,9 +260,7 @@ export class Deployer {
       isDeepStrictEqual(live.version.manifestResources, manifestResources) &&
       isDeepStrictEqual(live.version.assets ?? {}, assets)
     )
-    const format = { ...(migrates && { migrates }), ...(stateFormat !== 1 && { stateFormat }) }
     const isSuccessor = isNew && live !== undefined
-    if (isSuccessor) checkFormat(live, stateFormat, format, this.#successors.isMigrating(live))
     const version = live?.document.version ?? 0
     const answer: DeployAnswer = {
       ...{ name, version, bundleSha256, bundleBytes: probed.bundle.length, changed: isNew },

@@ -21,7 +21,7 @@ export function checkFormat(
     stateFormat: own = 1,
     migrates,
     version,
-  }: Pick<VersionDocument, 'migrates' | 'stateFormat'> & { version?: number },
+  }: Pick<VersionDocument, 'migrates' | 'stateFormat'> & { readonly version?: number | undefined },
   isMigrating: boolean,
 ): void {
   const which = version === undefined ? 'this version' : `v${version}`

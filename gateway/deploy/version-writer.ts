@@ -8,7 +8,7 @@ import { isCode } from '../../sdk/errors.ts'
 import { partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import { namedStreams } from '../catalog/catalog.ts'
 import type { Probed } from '../probe/index.ts'
-import { annotationsOf, type DeployRequest } from './plan.ts'
+import { annotationsOf, type DeployRequest } from './request.ts'
 import { stored } from './store-trouble.ts'
 
 /** What a deploy needs of the bundle store. */

@@ -19,7 +19,7 @@ import {
   type VersionDocument,
 } from '../../infra/store/index.ts'
 import type { DeployAnswer } from '../../sdk/api/index.ts'
-import type { DeployRequest } from '../deploy/plan.ts'
+import type { DeployRequest } from '../deploy/request.ts'
 
 export interface Leaving {
   /** The function's document before the change. */
