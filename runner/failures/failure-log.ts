@@ -6,23 +6,34 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
-import type { ErrorReport } from '../../infra/control/messages.ts'
+import type { ErrorReport, FunctionAssignment } from '../../infra/control/messages.ts'
+import type { LogLine } from '../../sdk/api/index.ts'
 import { timeText } from '../isolate/index.ts'
 
 const linesPerSecondMax = 20
 const secondMs = 1000
 
+/** Whose line of the log it is: of which version, in which instance. */
+export type Whose = Pick<LogLine, 'function' | 'version' | 'instance'>
+
+export function whoseOf(
+  { function: name, version }: Pick<FunctionAssignment, 'function' | 'version'>,
+  instance: string,
+): Whose {
+  return { function: name, version, instance }
+}
+
 export interface FailureLogOptions {
   readonly clock: Clock
-  readonly print: (instance: string, message: string) => void
+  readonly print: (whose: Whose, message: string) => void
 }
 
 export class FailureLog {
   readonly #options: FailureLogOptions
   #endMs = Number.NEGATIVE_INFINITY
   #lines = 0
-  /** Failures left out in the current second, by instance and action. */
-  readonly #left = new Map<string, { instance: string; action: string; failures: number }>()
+  /** Failures left out in the current second, by instance, version and action. */
+  readonly #left = new Map<string, { whose: Whose; action: string; failures: number }>()
   #cancel: (() => void) | undefined
 
   constructor(options: FailureLogOptions) {
@@ -30,15 +41,15 @@ export class FailureLog {
   }
 
   /** @param error Called only if there is a line for it; undefined for a failure that is only counted. */
-  take(instance: string, action: string, error: (() => ErrorReport) | undefined): void {
+  take(whose: Whose, action: string, error: (() => ErrorReport) | undefined): void {
     const nowMs = this.#options.clock.monotonicMs()
     if (nowMs >= this.#endMs) this.#begin(nowMs)
     if (error !== undefined && this.#lines < linesPerSecondMax) {
       this.#lines++
-      return this.#options.print(instance, textOf(error(), action))
+      return this.#options.print(whose, textOf(error(), action))
     }
-    const key = `${instance} ${action}`
-    const left = this.#left.get(key) ?? { instance, action, failures: 0 }
+    const key = `${whose.instance} ${whose.version} ${action}`
+    const left = this.#left.get(key) ?? { whose, action, failures: 0 }
     left.failures++
     this.#left.set(key, left)
     this.#cancel ??= this.#options.clock.after(this.#endMs - nowMs, () => this.flush())
@@ -48,9 +59,9 @@ export class FailureLog {
   flush(): void {
     this.#cancel?.()
     this.#cancel = undefined
-    for (const { instance, action, failures } of this.#left.values()) {
+    for (const { whose, action, failures } of this.#left.values()) {
       const which = failures === 1 ? '1 more callback' : `${failures} more callbacks`
-      this.#options.print(instance, `${which} failed (${action}) and had no line of their own`)
+      this.#options.print(whose, `${which} failed (${action}) and had no line of their own`)
     }
     this.#left.clear()
   }

@@ -20,6 +20,7 @@ import { type Ending, endingOf, reasonOf } from '../process/ending.ts'
 import { failedOf, type SetAside } from './aside.ts'
 import { brokenBy, chancesOf } from './broken.ts'
 import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
+import { type Whose, whoseOf } from './failure-log.ts'
 import { TimerReactions, type TimerReactionsOptions } from './timer-reactions.ts'
 
 export interface ReactionsOptions
@@ -45,7 +46,7 @@ export class Reactions {
       onGiven: (action, error) => {
         this.errors += 1
         this.lastFailure = error
-        options.onFailure(options.instance.id, action, error)
+        options.onFailure(this.#whose, action, error)
       },
     })
   }
@@ -53,6 +54,12 @@ export class Reactions {
   report(): Pick<InstanceReport, 'errors' | 'timersDropped' | 'lastError'> {
     const { errors, lastFailure, timers } = this
     return { errors, timersDropped: timers.dropped, ...(lastFailure && { lastError: lastFailure() }) }
+  }
+
+  /** Failures are those of the version that works now: it changes only between two batches. */
+  get #whose(): Whose {
+    const { assignment, instance } = this.#options
+    return whoseOf(assignment(), instance.id)
   }
 
   get #policy(): FailurePolicy {
@@ -89,7 +96,7 @@ export class Reactions {
       this.#drop(open, 'failed')
       return ending
     }
-    const { acknowledger, aside, clock, onFailure, instance } = this.#options
+    const { acknowledger, aside, clock, onFailure } = this.#options
     const { last } = this.#policy
     const isAside = aside.has(open)
     const attempts = (isAside ? aside.attemptsOf(open) : attemptsAt(open)) + 1
@@ -99,7 +106,7 @@ export class Reactions {
     const failed = locate([open], [{ index: 0, action: last, attempts, told: true, error }])
     this.errors += 1
     this.lastFailure = () => errorOf(failed[0]!)
-    onFailure(instance.id, again ? 'to be tried again' : last, this.lastFailure)
+    onFailure(this.#whose, again ? 'to be tried again' : last, this.lastFailure)
     if (again) rememberAttempts(open, attempts)
     else if (last === 'deadLetter') {
       this.#done(open)
@@ -112,16 +119,16 @@ export class Reactions {
   /** @param isDone Whether its record already counts as done, although it finally failed. */
   #react(failed: Failed, isDone: boolean): void {
     const { failure, frame } = failed
-    const { consumer, onFailure, instance } = this.#options
+    const { consumer, onFailure } = this.#options
     if (failure.action === 'behind') return
     let error: ErrorReport | undefined
     const report = (): ErrorReport => (error ??= errorOf(failed))
     // The log's second is not the isolate's: without this the log could spend its lines on errors without a stack.
     const told = failure.told && failure.stackless !== true ? report : undefined
-    if (failure.action === 'setAside') return onFailure(instance.id, 'to be tried again', told)
+    if (failure.action === 'setAside') return onFailure(this.#whose, 'to be tried again', told)
     this.errors += 1
     if (told !== undefined) this.lastFailure = told
-    onFailure(instance.id, failure.action, told)
+    onFailure(this.#whose, failure.action, told)
     if (frame === undefined) return this.timers.drop(failure)
     if (failure.action === 'fail') {
       if (!isDone && failure.isDone !== true) this.#done(frame)

@@ -23,7 +23,7 @@ import type { Assignment, Heartbeat, InstanceAssignment } from '../../infra/cont
 import { SpillStore } from '../../infra/spill/index.ts'
 import type { LogLine } from '../../sdk/api/index.ts'
 import { Checkpoints } from '../checkpoint/checkpoints.ts'
-import { FailureLog } from '../failures/failure-log.ts'
+import { FailureLog, type Whose, whoseOf } from '../failures/failure-log.ts'
 import { LetterBox } from '../failures/letter-box.ts'
 import { Allowances } from '../instance/allowances.ts'
 import type { Worker } from '../instance/worker.ts'
@@ -91,12 +91,12 @@ export class Host {
     const sources = new Sources({
       bus: this.#busFor('bundles'),
       memory: this.#memory,
-      warn: (fn, message) => log(fn.function, taskId, 'warn', message, fn.version),
+      warn: (fn, message) => log(whoseOf(fn, taskId), 'warn', message),
     })
     this.#gone = new Gone(clock)
     this.#failures = new FailureLog({
       clock,
-      print: (id, message) => log(this.#functionOf(id), id, 'error', message),
+      print: (whose, message) => log(whose, 'error', message),
     })
     const maker = new Maker({
       ...{ memory: this.#memory, sources, log },
@@ -110,7 +110,7 @@ export class Host {
       isolateOf: (fn, worker) => maker.isolateOf(fn, worker.instance),
       connect: () => connectBus(this.#busFor('differences')),
       onOver: () => this.#instances.keepSources(),
-      log: (fn, id, level, message) => log(fn.function, id, level, message, fn.version),
+      log: (fn, id, level, message) => log(whoseOf(fn, id), level, message),
     })
     this.#instances = new Instances({
       ...{ clock, sources, maker, others: this.#others, workers: this.#workers },
@@ -161,8 +161,8 @@ export class Host {
       ask: (task, ask) => this.#control.ask(task, ask),
       onWant: changed,
       onMoved: changed,
-      onFailure: (id, action, error) => {
-        this.#failures.take(id, action, error)
+      onFailure: (whose, action, error) => {
+        this.#failures.take(whose, action, error)
         this.#control.failed()
       },
     }
@@ -180,7 +180,8 @@ export class Host {
   /** Writes a problem of the whole runner to the function's log. */
   warn(message: string): void {
     const { function: name, taskId } = this.#options.environment
-    this.#log(name, taskId, 'warn', message)
+    const { version = 0 } = this.#instances.assignment?.functions[name] ?? {}
+    this.#log({ function: name, version, instance: taskId }, 'warn', message)
   }
 
   get #isEnding(): boolean {
@@ -203,12 +204,13 @@ export class Host {
    */
   #instanceEnded(instance: InstanceAssignment, ending: Ending): void {
     const { id } = instance
+    const whose = this.#whose(instance)
     this.#tellLastInputs(id, ending)
     const isPacked = this.#instances.assignment?.packed === true
     if (!isPacked || !neighboursGoOn(ending, this.#state === 'draining'))
       return void this.#endBehindNeighbours({ ...ending, instance: id })
     this.#instances.fail(instance, ending)
-    this.#log(instance.function, id, 'error', `the instance ends (${ending.reason}): ${ending.message}`)
+    this.#log(whose, 'error', `the instance ends (${ending.reason}): ${ending.message}`)
     this.#changed()
   }
 
@@ -217,7 +219,7 @@ export class Host {
     const worker = this.#workers.get(id)
     if (worker === undefined || !isOfTheFunction(reason)) return
     const file = tapOf(worker.running, id, this.#options.clock.nowMs())
-    keepTap(file, (level, message) => this.#log(file.function, id, level, message))
+    keepTap(file, (level, message) => this.#log(file, level, message))
   }
 
   #changed(): void {
@@ -255,18 +257,11 @@ export class Host {
     }
   }
 
-  #functionOf(id: string): string {
-    const instance = this.#instances.assignment?.instances.find((one) => one.id === id)
-    return instance?.function ?? this.#options.environment.function
+  #whose(instance: InstanceAssignment): Whose {
+    return whoseOf({ ...instance, version: this.#instances.versionOf(instance) }, instance.id)
   }
 
-  #log(
-    name: string,
-    instance: string,
-    level: LogLine['level'],
-    message: string,
-    version = this.#instances.assignment?.functions[name]?.version ?? 0,
-  ): void {
+  #log({ function: name, version, instance }: Whose, level: LogLine['level'], message: string): void {
     const timeMs = this.#options.clock.nowMs()
     this.#control.log({ timeMs, level, function: name, version, instance, message })
   }
@@ -294,9 +289,9 @@ export class Host {
       const because = `the runner ends (${ending.reason}): ${ending.message}`
       const { assignment } = this.#instances
       const name = this.#options.environment.function
-      if (assignment === undefined) this.#log(name, name, 'error', because)
-      for (const instance of assignment?.instances ?? [])
-        this.#log(instance.function, instance.id, 'error', because)
+      if (assignment === undefined)
+        this.#log({ function: name, version: 0, instance: name }, 'error', because)
+      for (const instance of assignment?.instances ?? []) this.#log(this.#whose(instance), 'error', because)
     }
     this.#control.end()
     await Promise.race([

@@ -90,11 +90,16 @@ export class Instances {
     await Promise.allSettled(neighbours.map(([, worker]) => worker.stop()))
   }
 
+  /** The version that an instance works with; if it does not work yet, the one that it was to begin with. */
+  versionOf({ id, function: name, version }: InstanceAssignment): number {
+    const running = this.#workers.get(id)?.running.assignment.version
+    return running ?? version ?? this.#assignment?.functions[name]?.version ?? 0
+  }
+
   /** Takes out an instance that failed; the others go on. */
   fail(instance: InstanceAssignment, ending: Ending): void {
     const { id } = instance
-    const version = instance.version ?? this.#assignment?.functions[instance.function]?.version ?? 0
-    const report = this.#workers.get(id)?.report() ?? neverRan(instance, version)
+    const report = this.#workers.get(id)?.report() ?? neverRan(instance, this.versionOf(instance))
     this.#workers.delete(id)
     this.#options.others.forget(id)
     this.#departed.add({ ...report, state: 'failed', exit: { ...ending } })

@@ -20,6 +20,7 @@ import { tapBytesOf } from '../../sdk/manifest/manifest.ts'
 import { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import type { Checkpoints } from '../checkpoint/checkpoints.ts'
 import { StateKeeper } from '../checkpoint/state-keeper.ts'
+import { type Whose, whoseOf } from '../failures/failure-log.ts'
 import { Worker } from '../instance/worker.ts'
 import type { WorkerOptions } from '../instance/worker-options.ts'
 import { Instance, type InstanceOptions, outputsOf, StateStore } from '../isolate/index.ts'
@@ -45,14 +46,8 @@ export type Shared = Pick<
   | 'onFailure'
 >
 
-/** Writes a line to a function's log; without a version, the assigned one. */
-export type LogTo = (
-  name: string,
-  instance: string,
-  level: LogLine['level'],
-  message: string,
-  version?: number,
-) => void
+/** Writes a line to a function's log. */
+export type LogTo = (whose: Whose, level: LogLine['level'], message: string) => void
 
 export interface MakerOptions {
   readonly shared: Shared
@@ -86,12 +81,14 @@ export class Maker {
     const { wire, clock, letters } = shared
     const { id } = instance
     let worker: Worker | undefined
+    const warn = (message: string): void =>
+      log(whoseOf(worker?.running.assignment ?? fn, id), 'warn', message)
     const metrics = new MetricSums(clock.nowMs())
     const state = new StateStore(fn.manifest.limits.stateMib * 2 ** 20)
     const [source, checkpointer] = await Promise.all([
       sources.get(fn),
       checkpoints.of(fn, instance, {
-        warn: (message) => log(fn.function, id, 'warn', message),
+        warn,
         slabOf: (bytes) => state.slabOf(bytes),
         onDue: () => worker?.checkpoint(),
         onSuperseded: (error) => onEnd(instance, endingOf('superseded', error.message)),
@@ -113,8 +110,7 @@ export class Maker {
       // Streams may have changed since the isolate was made.
       assignment: { ...fn, streams: { ...fn.streams, ...assignedVersion(assignment, newest).streams } },
       instance: newest,
-      ...{ isolate, keeper, metrics },
-      warn: (message) => log(fn.function, id, 'warn', message),
+      ...{ isolate, keeper, metrics, warn },
       onHeapFull: (heapBytes) => void this.#renew(worker!, newest, heapBytes),
       onEnd: (ending) => onEnd(newest, ending),
     })
@@ -145,7 +141,7 @@ export class Maker {
       tapBytes: tapBytesOf(fn.manifest),
       memory,
       compact: assignment()?.packed === true,
-      log: (level, message) => log(fn.function, id, level, message, fn.version),
+      log: (level, message) => log(whoseOf(fn, id), level, message),
     }
   }
 
@@ -156,7 +152,7 @@ export class Maker {
       ...{ worker, heapBytes },
       make: async (fn) =>
         Instance.create({ ...(await this.isolateOf(fn, instance)), metrics: worker.metrics }),
-      log: (level, message) => log(instance.function, instance.id, level, message),
+      log: (level, message) => log(whoseOf(worker.running.assignment, instance.id), level, message),
     })
   }
 

@@ -11,6 +11,7 @@ import type {
 } from '../../infra/control/messages.ts'
 import type { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import type { StateKeeper } from '../checkpoint/state-keeper.ts'
+import type { Whose } from '../failures/failure-log.ts'
 import type { LetterBox } from '../failures/letter-box.ts'
 import type { MovedState } from '../handover/message.ts'
 import type { MoveAnswer, MoveAsk } from '../handover/moves.ts'
@@ -47,5 +48,5 @@ export interface WorkerOptions extends UsageOptions {
   /** Called when a share was taken over or handed over. */
   readonly onMoved: () => void
   /** Called for each failed callback; without an error if it was only counted. */
-  readonly onFailure: (instance: string, action: string, error: (() => ErrorReport) | undefined) => void
+  readonly onFailure: (whose: Whose, action: string, error: (() => ErrorReport) | undefined) => void
 }

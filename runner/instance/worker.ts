@@ -21,6 +21,7 @@ import { type AloneFrame, finish } from '../failures/alone.ts'
 import { Apart } from '../failures/apart.ts'
 import { SetAside } from '../failures/aside.ts'
 import { type Failed, locate } from '../failures/failed.ts'
+import { whoseOf } from '../failures/failure-log.ts'
 import { Reactions } from '../failures/reactions.ts'
 import { Tape } from '../gate/tape.ts'
 import type { MovedState } from '../handover/message.ts'
@@ -110,7 +111,7 @@ export class Worker {
           this.#apart
             .runNext(isRecord ? this.#taken.frames[0] : undefined)
             .finally(() => this.#taken.dropDone()),
-        destroy: (one) => this.#destroy(one),
+        destroy: (left) => this.#destroy(left),
       },
     )
     this.#consumer = this.#newConsumer(instance)
@@ -237,16 +238,16 @@ export class Worker {
     await this.#finished
     this.#close()
     await this.#leaveWithState()
-    await this.#destroy(this.#isolate)
+    await this.#destroy(this.running)
   }
 
-  async #destroy(isolate: Isolate): Promise<void> {
+  async #destroy({ isolate, assignment }: Running): Promise<void> {
     try {
       await isolate.destroy()
     } catch (error) {
       const { name, message, stack } = error as Error
       const report = { name, message, stack: stack ?? '', timeMs: this.#options.clock.nowMs() }
-      this.#options.onFailure(this.#instance.id, 'destroy', () => report)
+      this.#options.onFailure(whoseOf(assignment, this.#instance.id), 'destroy', () => report)
     }
   }
 

@@ -57,7 +57,7 @@ test('Succession restores the version before if the new isolate ends while its t
   const succession = new Succession(first, {
     ...quiet(),
     onFormat: ({ own, kept }) => formats.push([own, kept]),
-    destroy: async (isolate) => void destroyed.push(isolate),
+    destroy: async ({ isolate, assignment }) => void destroyed.push(isolate, assignment.version),
   })
   const second = version(2)
   const endTrial = async (): Promise<Error> => {
@@ -72,7 +72,7 @@ test('Succession restores the version before if the new isolate ends while its t
   await succession.advance()
   assert.deepEqual(verdicts, [why])
   assert.equal(succession.running.isolate, first.isolate)
-  assert.deepEqual(destroyed, [second.isolate])
+  assert.deepEqual(destroyed, [second.isolate, 2])
   assert.deepEqual(
     formats,
     [
@@ -95,7 +95,7 @@ test('Succession goes back to the version before the one on trial, if that ended
   const verdicts: (Error | undefined)[] = []
   const succession = new Succession(first, {
     ...quiet(),
-    destroy: async (isolate) => void destroyed.push(isolate),
+    destroy: async ({ isolate }) => void destroyed.push(isolate),
   })
   const rules = { records: 10, errors: 0, ms: 1000 }
   for (const next of [second, third]) {

@@ -44,7 +44,7 @@ export interface SuccessionOptions {
   /** Runs what the version on trial threw at, by itself: the next record, or the due timers. */
   readonly runNext: (isRecord: boolean) => Promise<Tried>
   /** Runs `destroy`. */
-  readonly destroy: (isolate: Isolate) => Promise<void>
+  readonly destroy: (left: Running) => Promise<void>
 }
 
 export class Succession {
@@ -125,7 +125,7 @@ export class Succession {
       const before = await this.#put(next)
       await this.#settle()
       const standby = await this.#standby(before)
-      if (rules === undefined) void destroy(standby.isolate)
+      if (rules === undefined) void destroy(standby)
       else this.#trial = new Trial(standby, rules, { clock, onTime: wake, onVerdict })
       return clock.monotonicMs() - startMs
     }, isLost)
@@ -199,7 +199,7 @@ export class Succession {
     this.#trial = undefined
     await this.#settle()
     trial.end(fatal ?? new Error(inOneLine(threw!.error)))
-    void this.#options.destroy(tried.isolate)
+    void this.#options.destroy(tried)
     return undefined
   }
 
@@ -232,18 +232,18 @@ export class Succession {
     this.#trial = undefined
     trial.cancel()
     const [standby, other] = ended === undefined ? [before, trial.before] : [trial.before, before]
-    void this.#options.destroy(other.isolate)
+    void this.#options.destroy(other)
     return standby
   }
 
   async #pass(trial: Trial): Promise<void> {
-    const { isolate } = this.#running
-    const ended = await isolate.endTrial()
+    const tried = this.#running
+    const ended = await tried.isolate.endTrial()
     if (ended !== undefined) await this.#put(trial.before)
     this.#trial = undefined
     if (ended !== undefined) await this.#settle()
     trial.end(ended)
-    void this.#options.destroy(ended === undefined ? trial.before.isolate : isolate)
+    void this.#options.destroy(ended === undefined ? trial.before : tried)
   }
 
   /** Declares that only the running version, and the one to go back to, still need the state: no canary is awaited any more. */

@@ -34,6 +34,8 @@ interface Bench {
   readonly worker: Worker
   readonly producer: Producer
   readonly endings: Ending[]
+  /** Failed callbacks, with their versions. */
+  readonly failed: string[]
   readonly assignment: FunctionAssignment
   readonly instance: InstanceAssignment
   readonly send: (text: string) => void
@@ -79,6 +81,7 @@ async function bench(
     partitions: { in: [0] },
   }
   const endings: Ending[] = []
+  const failed: string[] = []
   const wire = net.connect()
   const letters = { openBytes: 0, answered: async () => undefined } as unknown as LetterBox
   const warn = (): void => undefined
@@ -119,7 +122,7 @@ async function bench(
     ask: () => Promise.reject(new Error('nobody is there')),
     onMoved: () => undefined,
     onWant: () => undefined,
-    onFailure: () => undefined,
+    onFailure: ({ version }, action) => failed.push(`v${version} ${action}`),
   })
   const producer = new Producer({
     ...{ wire: net.connect(), namespace: 'n', clock },
@@ -134,7 +137,7 @@ async function bench(
       await turn()
     }
   }
-  return { worker, producer, endings, assignment, instance, send, until }
+  return { worker, producer, endings, failed, assignment, instance, send, until }
 }
 
 test('Worker ends in order when what is set aside fails for good while partitions go', {
@@ -241,7 +244,7 @@ test('Worker reports no failure if it is stopped while the version before is stu
 test('Worker drops a record at which a version on trial throws, and the one before, which had been on trial itself', {
   timeout: 300_000,
 }, async () => {
-  const { worker, producer, endings, assignment, send, until } = await bench('', 'skip')
+  const { worker, producer, endings, failed, assignment, send, until } = await bench('', 'skip')
   const rules = { records: 10, errors: 0, ms: 60_000 }
   for (const version of [2, 3]) {
     const { instance: isolate } = await start(fn(`throw new Error('no')`), {
@@ -255,6 +258,7 @@ test('Worker drops a record at which a version on trial throws, and the one befo
   let looked = 0
   await until(() => row().acked === 1 || ++looked === 2_000)
   assert.deepEqual([row().acked, row().dropped, worker.running.assignment.version], [1, { skipped: 1 }, 3])
+  assert.deepEqual(failed, ['v2 skip'])
   let isStopped = false
   void worker.stop().then(() => {
     isStopped = true

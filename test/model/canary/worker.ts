@@ -40,7 +40,7 @@ export class SimWorker {
         ...{ clock, interrupt: none, wake: none, onStreams: none, onPut: none },
         onFormat: (format) => contained.useFormat(format),
         runNext: async () => ({ failed: false }),
-        destroy: async (one) => one.kill(),
+        destroy: async ({ isolate }) => isolate.kill(),
       },
     )
     this.#canaries = new Canaries({
