@@ -23,9 +23,13 @@ const configSchema = z.object({
   nats: z.object({
     port: port.default(8643).describe('port of the nats-server that `concord up` starts; 0: any free one'),
     url: text.default('nats://127.0.0.1:{nats.port}').describe('where NATS is; several, separated by commas'),
-    user: text.optional().describe('user of gateway and scheduler on NATS; `concord up` makes its own'),
+    user: text
+      .optional()
+      .describe(
+        'user of this process on NATS: gateway or scheduler, whose rights differ; `concord up` makes its own',
+      ),
     password: text.optional().describe('password of that user').meta(secret),
-    runnerUser: text.optional().describe('user of the runners on NATS, with fewer permissions'),
+    runnerUser: text.optional().describe('user of the runners on NATS; only a scheduler needs it'),
     runnerPassword: text.optional().describe('password of that user').meta(secret),
     caFile: text
       .optional()
@@ -98,7 +102,9 @@ const configSchema = z.object({
     port: port.default(0).describe('port of its metrics, on loopback; 0: any free one'),
     runnerCommand: text
       .optional()
-      .describe('command of a runner task; unset: the runner of this installation'),
+      .describe(
+        'command of a runner task: words separated by spaces, or a JSON array as text; unset: the runner of this installation',
+      ),
   }),
   runnerArchive: z.object({
     file: text

@@ -1,8 +1,6 @@
 /** The deployment files: they parse, and what they name exists. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig, settings } from '../config/index.ts'
@@ -46,14 +44,17 @@ test('concord.env has only settings that exist, and none of a single process', (
   assert.ok(!Object.keys(shared).some((name) => /_(GATEWAY|SCHEDULER)_PORT$|NATS_USER$/.test(name)))
 })
 
-for (const name of readdirSync(join(here, 'systemd')))
-  test(`systemd/${name} runs an existing program, with existing settings`, () => {
-    const pairs = pairsOf(read(`systemd/${name}`))
+for (const role of ['gateway', 'scheduler'])
+  test(`systemd/concord-${role}.service runs an existing program, with existing settings and its own NATS user`, () => {
+    const pairs = pairsOf(read(`systemd/concord-${role}.service`))
     const all = (key: string) => pairs.filter(([found]) => found === key).map(([, value]) => value)
     checkCommand(all('ExecStart')[0]!)
-    checkEnvironment({ ...shared, ...Object.fromEntries(pairsOf(all('Environment').join('\n'))) })
+    assert.deepEqual(all('EnvironmentFile'), ['/etc/concord/concord.env', `/etc/concord/${role}.env`])
+    const own = Object.fromEntries(pairsOf(read(`${role}.env`)))
+    checkEnvironment({ ...shared, ...own, ...Object.fromEntries(pairsOf(all('Environment').join('\n'))) })
+    assert.equal(own['CONCORD_NATS_USER'], role)
+    assert.equal(own['CONCORD_NATS_RUNNER_USER'], role === 'scheduler' ? 'runner' : undefined)
     assert.deepEqual(all('RestartPreventExitStatus'), ['2'])
-    assert.ok(all('EnvironmentFile').includes('/etc/concord/concord.env'))
   })
 
 for (const name of readdirSync(join(here, 'marathon')))
@@ -75,19 +76,6 @@ for (const name of readdirSync(join(here, 'marathon')))
     const port = given['CONCORD_GATEWAY_PORT'] ?? given['CONCORD_SCHEDULER_PORT']
     assert.equal(String(app.portDefinitions[0]!.port), port)
   })
-
-test('nats/nats-server.conf is accepted by nats-server', (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'concord-deploy-'))
-  t.after(() => rmSync(dir, { recursive: true }))
-  const file = join(dir, 'nats-server.conf')
-  writeFileSync(file, read('nats/nats-server.conf').replace('/var/lib/nats', join(dir, 'data')))
-  const program = process.env['CONCORD_NATS_SERVER'] ?? 'nats-server'
-  const { status, stderr, error } = spawnSync(program, ['-t', '-c', file], {
-    encoding: 'utf8',
-    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
-  })
-  assert.equal(status, 0, `${error?.message ?? ''}${stderr}`)
-})
 
 test('zookeeper/zoo.cfg allows the session timeout of the settings, and has three servers', () => {
   const pairs = new Map(pairsOf(read('zookeeper/zoo.cfg')))

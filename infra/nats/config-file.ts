@@ -76,21 +76,34 @@ function membership({ port, routes, password }: NatsMembership): string[] {
   ]
 }
 
-function authorization(users: NatsUsers): string[] {
+/** The users of servers that others start, named like their roles. The servers take the passwords from their environment. */
+export function usersFromEnvironment(): string {
+  const users = natsRoles.map((role) => [
+    role,
+    { user: role, password: `$CONCORD_NATS_${role.toUpperCase()}` },
+  ])
+  return `${authorization(Object.fromEntries(users) as NatsUsers, (variable) => variable).join('\n')}\n`
+}
+
+function authorization(users: NatsUsers, passwordText = quoted): string[] {
   return [
     'authorization {',
     '  users = [',
-    ...natsRoles.flatMap((role) => userBlock(role, users[role])),
+    ...natsRoles.flatMap((role) => userBlock(role, users[role], passwordText)),
     '  ]',
     '}',
   ]
 }
 
-function userBlock(role: NatsRole, { user, password }: NatsUser): string[] {
+function userBlock(
+  role: NatsRole,
+  { user, password }: NatsUser,
+  passwordText: (text: string) => string,
+): string[] {
   const { publish, subscribe, asks, respond } = natsPermissions[role]
   const heard = asks ? [...subscribe, `${inboxOf(user)}.>`] : subscribe
   return [
-    `    { user: ${quoted(user)}, password: ${quoted(password)}, permissions: {`,
+    `    { user: ${quoted(user)}, password: ${passwordText(password)}, permissions: {`,
     `      publish: [${publish.map(quoted).join(', ')}]`,
     `      subscribe: [${heard.map(quoted).join(', ')}]`,
     ...(respond ? ['      allow_responses: true'] : []),
