@@ -278,6 +278,7 @@ export class Deployer {
       answer,
       judged: isSuccessor ? { live, candidate, putCode: () => this.#writer.putCode(probed) } : undefined,
       apply: async () => {
+        if (!isNew) await this.#writer.putCode(probed) // the bundle store may have lost it
         const made = isNew ? await this.#writer.add(probed, draft, request) : version
         return {
           ...answer,

@@ -69,6 +69,16 @@ test('Deploy of the same upload creates no new version, but another manifest doe
   assert.deepEqual([detail.version, detail.instancesWanted, detail.manifest.env], [2, 3, { A: '1' }])
 })
 
+test('Deploy of the same upload puts back code that the bundle store has lost', async () => {
+  const bundle =
+    "export default { metadata: { name: 'lost', istreams: { words: 'groupBy' } }, processRecord() {} }"
+  const { bundleSha256 } = (await deployBundle(bundle)).body
+  const bundles = await openBundles(platform.nc)
+  await bundles.remove(bundleSha256)
+  assert.equal((await deployBundle(bundle)).body.changed, false)
+  assert.equal(await bundles.has(bundleSha256), true)
+})
+
 test('Deploy keeps a count changed by hand, unless the manifest changes its own', async () => {
   const bundle =
     "export default { metadata: { name: 'counted', istreams: { words: 'groupBy' } }, processRecord() {} }"
