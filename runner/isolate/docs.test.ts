@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import type { FunctionDefinition } from '../../sdk/index.ts'
 import { testKit } from '../../sdk/testkit/index.ts'
 import { partitionOf } from '../../sdk/wire/hash.ts'
+import type { InputFrame } from './index.ts'
 import { bundleOf, frame, nowMs, record, start, texts } from './testing/harness.ts'
 
 interface Given {
@@ -13,6 +14,8 @@ interface Given {
   readonly value: string
   readonly timeMs?: number
 }
+/** A record, or a pause in which timers may fall due. */
+type Step = Given | { readonly pauseMs: number }
 
 const page = readFileSync(new URL('../../docs/functions.md', import.meta.url), 'utf8')
 const examples = new Map(
@@ -24,7 +27,7 @@ const times = (stream: string, ...timesMs: number[]): Given[] =>
 const values = (stream: string, ...values: string[]): Given[] =>
   values.map((value) => ({ stream, key: 'k', value }))
 
-const cases: Readonly<Record<string, readonly [Given[], string[]]>> = {
+const cases: Readonly<Record<string, readonly [Step[], string[]]>> = {
   dedupe: [
     [...values('orders', 'a', 'b'), { stream: 'orders', key: 'other', value: 'c' }],
     ['a', 'c'],
@@ -34,6 +37,19 @@ const cases: Readonly<Record<string, readonly [Given[], string[]]>> = {
     ['somebody, visit 1: /a', 'Ada, visit 2: /a /b', 'Ada, visit 3: /a /b /c', 'Ada, visit 4: /b /c /d'],
   ],
   amounts: [values('orders', '{"amount":3}', '{"amount":1200}'), ['{"amount":1200}']],
+  sessions: [
+    [
+      ...values('clicks', '/a'),
+      { pauseMs: 1_200_000 },
+      ...values('clicks', '/b', '/c'),
+      { pauseMs: 1_200_000 },
+      { stream: 'clicks', key: 'other', value: '/a' },
+      { pauseMs: 1_200_000 },
+      ...values('clicks', '/d'),
+      { pauseMs: 1_800_000 },
+    ],
+    ['3', '1', '1'],
+  ],
   rate: [times('clicks', 10_500, 11_200, 11_900, 14_000), ['1000 1', '2000 3', '3000 3', '4000 3']],
   distinct: [
     [...times('lines', Date.UTC(2026, 0, 5), Date.UTC(2026, 1, 1)), ...values('lines', 'or what else')],
@@ -54,8 +70,11 @@ for (const [name, [given, expected]] of Object.entries(cases)) {
     }
     const { metadata } = module.default
     const kit = testKit(module.default, { nowMs })
-    for (const { stream, key, value, timeMs } of given)
-      kit.send(stream, key, value, timeMs === undefined ? {} : { timeMs })
+    for (const step of given) {
+      if ('pauseMs' in step) kit.advance(step.pauseMs)
+      else
+        kit.send(step.stream, step.key, step.value, step.timeMs === undefined ? {} : { timeMs: step.timeMs })
+    }
     assert.deepEqual(
       kit.outputs().map((output) => output.text()),
       expected,
@@ -69,12 +88,19 @@ for (const [name, [given, expected]] of Object.entries(cases)) {
     })
     t.after(() => instance.destroy())
     const found: string[] = []
-    for (const { stream, key, value, timeMs } of given) {
-      const one = record(value, key, timeMs ?? nowMs)
-      const result = await instance.run([frame([one], partitionOf(one.key, 16), 0, stream)], nowMs)
+    let clockMs = nowMs
+    for (const step of given) {
+      if ('pauseMs' in step) clockMs += step.pauseMs
+      const result = await instance.run(framesOf(step), clockMs)
       assert.equal(result.fatal, undefined, result.fatal?.message)
       found.push(...texts(result))
     }
     assert.deepEqual(found, expected)
   })
+}
+
+function framesOf(step: Step): InputFrame[] {
+  if ('pauseMs' in step) return []
+  const one = record(step.value, step.key, step.timeMs ?? nowMs)
+  return [frame([one], partitionOf(one.key, 16), 0, step.stream)]
 }
