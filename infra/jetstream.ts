@@ -77,7 +77,7 @@ export function storeReason(cause: unknown, store = 'the store'): string {
   if (apiCode(cause) === apiCodes.insufficientResources)
     return 'the disk of nats-server is full: make room for it'
   if (apiCode(cause) === apiCodes.noQuorum)
-    return `${store} has no quorum (${text}): more than half of the NATS servers must be up; records go on meanwhile`
+    return `${store} has no quorum (${text}): more than half of the NATS servers must be up; records of which nothing must be stored go on`
   if (cause instanceof LostError) return text
   if (isSilence(cause))
     return `${store} does not answer (${text}): is nats-server up, more than half of them where there are several, and is there room on its disk?`

@@ -125,6 +125,25 @@ test('a killed owner takes along only what it has touched: what was in its queue
   assert.deepEqual(bench.seen.get('0 0')!.slice(-5), [46, 47, 48, 49, 50])
 })
 
+test('Consumer.mark leaves out held partitions, which are acknowledged when they are released', async () => {
+  const bench = new Bench(1)
+  const acked = async (): Promise<number | undefined> => {
+    bench.clock.advance(10)
+    await bench.deliver(1000, 1)
+    return bench.producers[0]!.producer.ledger().find((row) => row.consumer === 'f')?.acked
+  }
+  await bench.settle()
+  const { consumer } = bench.owner
+  for (const partition of [0, 1]) bench.send(0, partition, 3)
+  await acked()
+  for (const frame of consumer.take(10_000)) consumer.done(frame, 3)
+  consumer.acknowledge(consumer.mark((_, partition) => partition === 1))
+  assert.equal(await acked(), 3)
+  consumer.suspend('s', [1])
+  consumer.release('s', [1])
+  assert.equal(await acked(), 6)
+})
+
 test('Consumer.release tells the next owner how often the current record was tried, without the producer', async () => {
   const bench = new Bench(1)
   bench.send(0, 0, 3)

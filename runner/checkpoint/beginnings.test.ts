@@ -1,11 +1,19 @@
 /** State that began, and whose owner ended before its first checkpoint. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { CheckpointStore } from '../../infra/checkpoints/index.ts'
 import { infraError } from '../../infra/errors.ts'
 import { openArena } from '../../sdk/runtime/arena/index.ts'
+import type { Checkpointer } from './checkpointer.ts'
+import type { CutSource } from './cut.ts'
 import { slabsOf } from './reader.ts'
 import { setUpOwners } from './testing.ts'
+
+/** @returns When the store knows that its state has begun. */
+function begin(by: Checkpointer, positions: CutSource['positions']): Promise<void> {
+  return new Promise((resolve) => by.begin(some, positions, resolve))
+}
 
 const some = { hasArena: () => true, slabsOf: () => [new SharedArrayBuffer(131_072)] }
 
@@ -16,19 +24,24 @@ test('Checkpointer: an owner killed between its first state and its first checkp
   const at = (through: number) => () => ({ lost: 0, positions: [{ ...ids, through }] })
   const first = owner(1)
   await first.slots.own(instance(1), 0)
-  assert.equal(first.begin(none, at(3)), undefined)
+  const isNot = (): void => assert.fail('there is nothing to tell')
+  first.begin(none, at(3), isNot)
+  assert.equal(first.untold, undefined)
   assert.deepEqual(await owner(1).slots.own(instance(1), 0), new Map(), 'a function without state loses none')
   const second = owner(2)
   await second.slots.own(instance(2), 0)
-  await second.begin(some, at(5))
-  assert.equal(second.begin(some, at(9)), undefined, 'once')
+  const begun = begin(second, at(5))
+  assert.deepEqual(second.untold, new Set([3]))
+  second.begin(some, at(9), isNot) // once
+  await begun
+  assert.equal(second.untold, undefined)
 
   const third = owner(3)
   const found = (await third.slots.own(instance(3), 0)).get(3)!
   assert.deepEqual(found.checkpoint.inputs, { in: at(5)() })
   assert.equal(openArena(slabsOf(found.slabs)).entries, 0, 'any build can open it')
   assert.equal(found.slabs[0]!.byteLength, 131_072)
-  assert.equal(third.begin(some, at(9)), undefined, 'what the store knows stays')
+  third.begin(some, at(9), isNot) // what the store knows stays
   assert.equal(await save(third, 'one'), true)
   assert.equal((await store.readManifest('3'))!.manifest.previous?.epoch, 2)
   assert.deepEqual(warnings, [])
@@ -47,7 +60,7 @@ test('Checkpointer: a share is not given away, and has no checkpoint, while the 
   }
   const by = owner(1, undefined, { store: slow })
   await by.slots.own(instance(1), 0)
-  const begun = by.begin(some, () => ({ lost: 0, positions: [] }))
+  const begun = begin(by, () => ({ lost: 0, positions: [] }))
   const saved = saveAt(by, 'one', 7)
   assert.equal(image(by, 'two'), undefined)
   answer.resolve()
@@ -57,29 +70,91 @@ test('Checkpointer: a share is not given away, and has no checkpoint, while the 
   assert.deepEqual([previous?.slabs, current?.inputs['in']?.positions[0]?.through], [[131_072], 7])
 })
 
-test('Checkpointer: an owner goes on where the store does not hear that its state begins, and says so', async (t) => {
-  const { store, owner, instance, warnings, save, image } = await setUpOwners(t)
-  let isSilent = false
-  const deaf = {
+test('Checkpointer: a store that does not take it is told again that state begins, until it does, and the log says so once', async (t) => {
+  const { store, owner, instance, warnings, save, image, clock } = await setUpOwners(t)
+  let attempts = 0
+  let isFull = false
+  const full = {
     ...store,
     writeManifest: async (...args: Parameters<CheckpointStore['writeManifest']>) => {
-      if (isSilent) throw infraError('ERR_CHECKPOINT_STORE', 'nobody answers')
+      attempts += 1
+      if (isFull) throw infraError('ERR_CHECKPOINT_STORE', 'there is no room')
       return await store.writeManifest(...args)
     },
   }
-  const by = owner(1, undefined, { store: deaf })
+  const by = owner(1, undefined, { store: full })
   await by.slots.own(instance(1), 0)
-  isSilent = true
-  assert.equal(await by.begin(some, () => ({ lost: 0, positions: [] })), false)
-  assert.match(
-    warnings.join(),
-    /partition 3 would not be counted before its first checkpoint: nobody answers/,
-  )
-  assert.deepEqual(by.slots.unstored(some), [3], 'a stop counts what is lost by itself')
+  isFull = true
+  const begun = begin(by, () => ({ lost: 0, positions: [] }))
+  for (let told = 1; told <= 3; told++) {
+    while (attempts <= told) await turn() // the first was the claim
+    await turn()
+    assert.deepEqual(by.untold, new Set([3]), 'none of its records is acknowledged, and a stop counts them')
+    clock.advance(1_000)
+  }
+  assert.deepEqual(warnings, [
+    'partition 3 has got its first state, and its records are not acknowledged until that can be stored: there is no room',
+  ])
   assert.equal(image(by, 'one'), undefined, 'whoever took it could not count what is lost')
-  isSilent = false
+  isFull = false
+  while (by.untold !== undefined) {
+    clock.advance(1_000)
+    await turn()
+  }
+  await begun
   by.slots.keep(3)
   assert.equal(await save(by, 'one'), true)
-  assert.deepEqual(by.slots.unstored(some), [])
   assert.notEqual(image(by, 'two'), undefined)
+})
+
+test('Checkpointer: the store is told that state begins where the checkpoint made meanwhile fails too', async (t) => {
+  const { store, owner, instance, warnings, save, clock } = await setUpOwners(t)
+  const failure = Promise.withResolvers<never>()
+  failure.promise.catch(() => undefined)
+  let isFull = false
+  const full = {
+    ...store,
+    writeManifest: (...args: Parameters<CheckpointStore['writeManifest']>) =>
+      isFull ? failure.promise : store.writeManifest(...args),
+  }
+  const by = owner(1, undefined, { store: full })
+  await by.slots.own(instance(1), 0)
+  isFull = true
+  const begun = begin(by, () => ({ lost: 0, positions: [] }))
+  const saved = save(by, 'one')
+  failure.reject(infraError('ERR_CHECKPOINT_STORE', 'there is no room'))
+  assert.equal(await saved, false)
+  assert.deepEqual(by.untold, new Set([3]))
+  assert.match(warnings.join(), /partition 3 has got its first state/)
+  isFull = false
+  let isTold = false
+  void begun.then(() => {
+    isTold = true
+  })
+  while (!isTold) {
+    clock.advance(1_000)
+    await turn()
+  }
+  assert.deepEqual((await store.readManifest('3'))!.manifest.current?.slabs, [131_072])
+})
+
+test('Checkpointer: a checkpoint is as good as the word that state begins', async (t) => {
+  const { store, owner, instance, save, clock } = await setUpOwners(t)
+  let writes = 0
+  const refuses = {
+    ...store,
+    writeManifest: async (...args: Parameters<CheckpointStore['writeManifest']>) => {
+      if (++writes === 2) throw infraError('ERR_CHECKPOINT_STORE', 'there is no room')
+      return await store.writeManifest(...args)
+    },
+  }
+  const by = owner(1, undefined, { store: refuses })
+  await by.slots.own(instance(1), 0)
+  const begun = begin(by, () => ({ lost: 0, positions: [] }))
+  assert.equal(await save(by, 'one'), true)
+  await begun
+  assert.equal(by.untold, undefined)
+  clock.advance(1_000)
+  await turn()
+  assert.equal(writes, 3)
 })

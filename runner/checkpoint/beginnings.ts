@@ -1,18 +1,23 @@
 /**
  * Beginnings: the slots that never had state, and how the store learns that one has its first.
  *
- *   FS1. Nothing is acknowledged after the batch in which a slot got its first state, until the store knows that it began, or
- *        has not answered. So if the owner is killed before the first checkpoint, what is lost is counted. A stopped one counts
- *        it by itself (LV3 of runner/instance/leaving.ts), and one that hands over keeps the share until the store knows.
+ *   FS1. From the batch in which a slot got its first state, nothing of its partition is acknowledged until the store knows that
+ *        it began. So if the owner is killed before the first checkpoint, what is lost is counted. A stopped one counts it by
+ *        itself (LV3 of runner/instance/leaving.ts), and one that hands over keeps the share until the store knows.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
 import type { Checkpoint } from '../../infra/checkpoints/index.ts'
+import { type Clock, sleep } from '../../infra/clock.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import type { StateStore } from '../isolate/index.ts'
 import type { Slot } from './slot.ts'
 
+/** Before a store that did not take it is told again. */
+const againMs = 1_000
+
 export interface BeginningsOptions {
+  readonly clock: Clock
   readonly warn: (message: string) => void
   readonly onSuperseded: (error: Error) => void
 }
@@ -20,7 +25,11 @@ export interface BeginningsOptions {
 export class Beginnings {
   readonly #options: BeginningsOptions
   readonly #blank = new Set<Slot>()
-  readonly #telling = new Set<Slot>()
+  /** Those that have their first state, and what to call when the store knows of it. */
+  readonly #telling = new Map<Slot, () => void>()
+  /** Their arenas, and those that were released before the store knew. */
+  readonly #untold = new Set<number>()
+  #ended = false
 
   constructor(options: BeginningsOptions) {
     this.#options = options
@@ -28,46 +37,72 @@ export class Beginnings {
 
   /** A slot was claimed. */
   add(slot: Slot): void {
+    this.#untold.delete(slot.partition)
     if (slot.current === undefined) this.#blank.add(slot)
   }
 
-  /** A slot is stored by a checkpoint, or was given away. */
-  forget(slot: Slot): void {
+  /** A slot was released. If the store does not know of its state, that is lost. */
+  release(slot: Slot): void {
     this.#blank.delete(slot)
     this.#telling.delete(slot)
+  }
+
+  /** The store knows of a slot's state. */
+  told(slot: Slot): void {
+    this.#blank.delete(slot)
+    const onTold = this.#telling.get(slot)
+    if (onTold === undefined) return
+    this.#telling.delete(slot)
+    this.#untold.delete(slot.partition)
+    onTold()
+  }
+
+  /** Arenas with state of which the store does not know; undefined: there are none. */
+  get untold(): ReadonlySet<number> | undefined {
+    return this.#untold.size === 0 ? undefined : this.#untold
   }
 
   /**
    * After a batch: tells the store which slots have their first state.
    * @param made What to store of a slot: a checkpoint without pages.
-   * @returns Whether the store knows, or has not answered; undefined: there is nothing to tell.
+   * @param onTold Called for each of them when the store knows.
    */
   tell(
     state: Pick<StateStore, 'hasArena'>,
     made: (slot: Slot) => Omit<Checkpoint, 'segments'>,
-  ): Promise<boolean> | undefined {
-    if (this.#blank.size === 0) return undefined
-    const told: Promise<boolean>[] = []
-    for (const slot of this.#blank)
-      if (state.hasArena(slot.partition)) told.push(this.#tell(slot, made(slot)))
-    return told.length === 0 ? undefined : Promise.all(told).then((known) => known.every(Boolean))
+    onTold: () => void,
+  ): void {
+    for (const slot of this.#blank) {
+      if (!state.hasArena(slot.partition)) continue
+      this.#blank.delete(slot)
+      this.#telling.set(slot, onTold)
+      this.#untold.add(slot.partition)
+      void this.#tell(slot, made(slot))
+    }
   }
 
-  async #tell(slot: Slot, made: Omit<Checkpoint, 'segments'>): Promise<boolean> {
-    const { onSuperseded, warn } = this.#options
-    this.#blank.delete(slot)
-    this.#telling.add(slot)
-    try {
-      await slot.begin(made)
-      this.#telling.delete(slot)
-      return true
-    } catch (error) {
-      const { code, message } = error as CodedError
-      const what = `a loss of the first state of partition ${slot.name} would not be counted`
-      if (!this.#telling.delete(slot)) return false // it was given away, or a checkpoint follows
-      if (code === 'ERR_CHECKPOINT_SUPERSEDED') onSuperseded(error as Error)
-      else warn(`${what} before its first checkpoint: ${message}`)
-      return false
+  /** The last checkpoint says what there is to say. */
+  end(): void {
+    this.#ended = true
+  }
+
+  /** Until the store has taken it, or a checkpoint. */
+  async #tell(slot: Slot, made: Omit<Checkpoint, 'segments'>): Promise<void> {
+    const { clock, onSuperseded, warn } = this.#options
+    for (let hasWarned = false; this.#telling.has(slot) && !this.#ended; await sleep(clock, againMs)) {
+      try {
+        await slot.begin(made)
+        return this.told(slot)
+      } catch (error) {
+        const { code, message } = error as CodedError
+        if (!this.#telling.has(slot)) return
+        if (code === 'ERR_CHECKPOINT_SUPERSEDED') return onSuperseded(error as Error)
+        if (!hasWarned)
+          warn(
+            `partition ${slot.name} has got its first state, and its records are not acknowledged until that can be stored: ${message}`,
+          )
+        hasWarned = true
+      }
     }
   }
 }

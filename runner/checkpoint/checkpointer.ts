@@ -86,14 +86,14 @@ export class Checkpointer {
     const onSuperseded = (error: Error): void => {
       if (!this.#ended) options.onSuperseded(error)
     }
-    this.#beginnings = new Beginnings({ warn: options.warn, onSuperseded })
+    this.#beginnings = new Beginnings({ clock: options.clock, warn: options.warn, onSuperseded })
     const onAdded = (slot: Slot): void => {
       this.tried.add(slot)
       this.#beginnings.add(slot)
     }
     const onReleased = (slot: Slot): void => {
       this.tried.forget(slot.partition)
-      this.#beginnings.forget(slot)
+      this.#beginnings.release(slot)
     }
     this.slots = new Slots({ ...options, onSuperseded }, instance, { onAdded, onReleased })
   }
@@ -129,17 +129,24 @@ export class Checkpointer {
   /**
    * After a batch, before anything of it is acknowledged (FS1).
    * @param positions Of what is acknowledged: none of it has effects on state that has just begun.
-   * @returns See `Beginnings.tell`.
+   * @param onTold See `Beginnings.tell`.
    */
   begin(
     state: Pick<StateStore, 'hasArena' | 'slabsOf'>,
     positions: CutSource['positions'],
-  ): Promise<boolean> | undefined {
-    return this.#beginnings.tell(state, ({ partition }) => ({
+    onTold: () => void,
+  ): void {
+    const made = ({ partition }: Slot): Omit<Checkpoint, 'segments'> => ({
       ...this.#made(),
       slabs: [state.slabsOf(partition)[0]!.byteLength],
       inputs: this.slots.positionsOf(partition, positions),
-    }))
+    })
+    this.#beginnings.tell(state, made, onTold)
+  }
+
+  /** See `Beginnings.untold`. */
+  get untold(): ReadonlySet<number> | undefined {
+    return this.#beginnings.untold
   }
 
   /** Makes a cut (CP1), and ships it while the instance works. @returns Whether all of it was stored. */
@@ -183,7 +190,7 @@ export class Checkpointer {
     positions: CutSource['positions'],
   ): ShareImage | undefined {
     const slot = this.slots.get(partition)
-    if (slot?.isBeginning || this.#shippingSlots.some((cut) => cut.slot === slot)) return undefined
+    if (this.untold?.has(partition) || this.#shippingSlots.some((cut) => cut.slot === slot)) return undefined
     const [base, revision] = [slot?.current, slot?.revision]
     const used = slabs !== undefined && hasArena(slabs) ? usedSlabs(slabs) : undefined
     if (used !== undefined && slot !== undefined && (base === undefined || !slot.goesOn(sizesOf(used))))
@@ -224,6 +231,7 @@ export class Checkpointer {
   /** The last cut (CP3). @param make See `flush`. @returns Whether it was stored. */
   async last(make: () => Promise<CutSource | undefined>): Promise<boolean> {
     this.#ended = true
+    this.#beginnings.end()
     this.#budget.open()
     await this.tried.tell().catch(() => undefined) // it is small, and helps if the cut is not stored in time
     return await this.flush(async () => {
@@ -275,7 +283,6 @@ export class Checkpointer {
           warn(`the state of partition ${partition} is missing here: its stored checkpoint stays as it is`)
         continue // CP6
       }
-      this.#beginnings.forget(slot)
       const slabs = hasState ? usedSlabs(all, commitWord) : undefined
       if (slabs !== undefined && !slot.goesOn(sizesOf(slabs))) markAllDirty(slabs)
       slots.push({
@@ -316,6 +323,7 @@ export class Checkpointer {
         await settled // CP5
         if (segment !== undefined || !cut.slot.isTimerTold || !isSame(cut.made, cut.slot.current))
           await cut.slot.commit(cut.made, segment, cut.slabs)
+        this.#beginnings.told(cut.slot)
         capture.end(cut.slot.partition)
       }
       this.#report.made += 1

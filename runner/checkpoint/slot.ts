@@ -61,8 +61,8 @@ export class Slot {
   #ahead: { readonly stored: StoredManifest | undefined } | undefined
   /** True if its last owner claimed it and stored nothing. */
   #inDoubt = false
-  /** The write that says that its state begins. */
-  #begun: Promise<void> | undefined
+  /** The last write, once it has ended. */
+  #written: Promise<unknown> = Promise.resolve()
   /** True while earlier owners may have left parts that no manifest names. */
   #hasStrays = true
 
@@ -121,11 +121,6 @@ export class Slot {
 
   get current(): Checkpoint | undefined {
     return this.#current
-  }
-
-  /** Whether it is being stored that its state begins. */
-  get isBeginning(): boolean {
-    return this.#begun !== undefined
   }
 
   /** Stored pages that are needed. */
@@ -200,30 +195,27 @@ export class Slot {
   }
 
   /**
-   * Stores that its state begins now: a checkpoint without pages, which is restored as an empty arena, and whose positions say
-   * from which records on effects are missing.
+   * Stores that its state begins now, unless there is a checkpoint already: one without pages, which is restored as an empty
+   * arena, and whose positions say from which records on effects are missing.
    */
   async begin(made: Omit<Checkpoint, 'segments'>): Promise<void> {
-    const next: Checkpoint = { ...made, segments: [] }
-    const write = async (): Promise<void> => {
+    await this.#inTurn(async () => {
+      if (this.#current !== undefined) return
       await this.#ready()
+      const next: Checkpoint = { ...made, segments: [] }
       await this.#manifest.write(next)
       this.#current = next
-    }
-    const begun = write()
-    this.#begun = begun.catch(() => undefined) // S3
-    await begun.finally(() => {
-      this.#begun = undefined
     })
   }
 
   /** Stores what is known about its timers, without a checkpoint. No cut of it may be under way. */
   async tell(): Promise<void> {
     await this.#manifest.claimed() // it may tell
-    await this.#begun
-    if (this.isTimerTold) return
-    await this.#ready()
-    await this.#manifest.write(this.#current, this.#previous)
+    await this.#inTurn(async () => {
+      if (this.isTimerTold) return
+      await this.#ready()
+      await this.#manifest.write(this.#current, this.#previous)
+    })
   }
 
   /** Gives up what was stored for a cut: no manifest will name it. */
@@ -237,17 +229,25 @@ export class Slot {
     added: PagedSegment | undefined,
     slabs: Slabs | undefined,
   ): Promise<void> {
-    await this.#begun
-    await this.#ready(slabs)
-    this.#pages.add(made.slabs, added)
-    const before = this.#current
-    const next: Checkpoint = { ...made, segments: this.#pages.segments }
-    await this.#manifest.write(next, before)
-    this.#previous = before
-    this.#current = next
-    this.#bases.add(next, before)
+    await this.#inTurn(async () => {
+      await this.#ready(slabs)
+      this.#pages.add(made.slabs, added)
+      const before = this.#current
+      const next: Checkpoint = { ...made, segments: this.#pages.segments }
+      await this.#manifest.write(next, before)
+      this.#previous = before
+      this.#current = next
+      this.#bases.add(next, before)
+    })
     await this.#collect()
     if (slabs !== undefined) markDirty(slabs, this.#pages.toMove())
+  }
+
+  /** Makes one write after the other (S3). */
+  async #inTurn(write: () => Promise<void>): Promise<void> {
+    const written = this.#written.then(write)
+    this.#written = written.catch(() => undefined)
+    await written
   }
 
   /** Deletes what is named neither by the last two checkpoints nor by a base (S2). */

@@ -13,7 +13,6 @@ import type { InstanceAssignment } from '../../infra/control/messages.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import { finishRestore } from '../../sdk/runtime/index.ts'
 import { firstArena, isOwnArena, partitionOfArena } from '../../sdk/wire/arenas.ts'
-import type { StateStore } from '../isolate/index.ts'
 import type { Base } from './bases.ts'
 import { arenasOf, type Groupings } from './partitions.ts'
 import { type SlabOf, SlotReader, slabsOf } from './reader.ts'
@@ -151,13 +150,6 @@ export class Slots {
     if (slot === undefined) return
     this.#owned.delete(partition)
     this.#follower.onReleased(slot)
-  }
-
-  /** Arenas of which the store has nothing: if they are lost, no next owner counts that. */
-  unstored(state: Pick<StateStore, 'hasArena'>): number[] {
-    const isUnstored = ({ current, partition }: Slot): boolean =>
-      current === undefined && state.hasArena(partition)
-    return [...this.all()].filter(isUnstored).map(({ partition }) => partition)
   }
 
   /** States from which records can be processed again, oldest first. */

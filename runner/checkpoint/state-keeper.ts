@@ -83,17 +83,16 @@ export class StateKeeper {
   }
 
   /** See `Checkpointer.begin`. */
-  begin(consumer: Consumer): Promise<boolean> | undefined {
-    return this.#checkpointer.begin(this.#isolate.state, (stream, partition) =>
-      consumer.positions(stream, partition, 'acknowledged'),
-    )
+  begin(consumer: Consumer, onTold: () => void): void {
+    const positions = (stream: string, partition: number): StatePositions =>
+      consumer.positions(stream, partition, 'acknowledged')
+    this.#checkpointer.begin(this.#isolate.state, positions, onTold)
   }
 
-  /** Tells of partitions with state of which the store has nothing; undefined: there are none. */
-  get unstored(): ((stream: string, partition: number) => boolean) | undefined {
-    const arenas = this.#slots.unstored(this.#isolate.state)
-    if (arenas.length === 0) return undefined
-    return (stream, partition) => arenas.includes(this.#slots.arenaOf(stream, partition))
+  /** Tells of partitions with state of which the store does not know (FS1); undefined: there are none. */
+  get untold(): ((stream: string, partition: number) => boolean) | undefined {
+    const arenas = this.#checkpointer.untold
+    return arenas && ((stream, partition) => arenas.has(this.#slots.arenaOf(stream, partition)))
   }
 
   /** Makes a cut, or prepares it; between two batches, when due. A stop makes the last one instead. */

@@ -155,8 +155,9 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
   assert.deepEqual(log, ['stored whole'])
 })
 
-test('ShareMover counts what goes unasked with a state of which the store has nothing (LV3 of leaving.ts)', async () => {
+test('ShareMover counts what goes unasked with a state of which the store has nothing, when its letters are answered (LV3 of leaving.ts)', async () => {
   const lost: string[] = []
+  const letters = Promise.withResolvers<boolean>()
   const nothing = (): void => undefined
   const mover = new ShareMover(
     {
@@ -171,21 +172,25 @@ test('ShareMover counts what goes unasked with a state of which the store has no
       isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
       keeper: {
         handOver: async () => undefined,
-        unstored: () => true,
+        untold: () => true,
         take: async () => undefined,
       } as never as StateKeeper,
       ask: () => Promise.reject(new Error('it asks for nothing')),
       between: (run) => run(),
       drop: nothing,
       endAside: async () => undefined,
-      lettersSafe: async () => true,
+      lettersSafe: () => letters.promise,
       ...{ onOwn: nothing, onMoved: nothing, onTrouble: nothing },
     },
     assigned,
     { ...givingOne, giving: [] },
   )
   mover.start()
-  await mover.reassign(assigned, { ...givingOne, epoch: 2, giving: [], partitions: { in: [0] } })
+  const changed = mover.reassign(assigned, { ...givingOne, epoch: 2, giving: [], partitions: { in: [0] } })
+  await new Promise(setImmediate)
+  assert.deepEqual(lost, [], 'what is dropped with its letter is not counted twice')
+  letters.resolve(true)
+  await changed
   assert.deepEqual(lost, ['unstored 1'])
 })
 

@@ -182,12 +182,6 @@ export class ShareMover {
       if (isolate().isEnded) return nothing // and so does the instance, which leaves all that it has
       await keeper?.handOver(consumer)
       if (stopping.aborted) return nothing // all is left, with its state
-      const isLost = keeper?.unstored // LV3 of leaving.ts
-      if (isLost !== undefined)
-        consumer.giveUp(
-          'unstored',
-          (stream, p) => gone.get(stream)?.includes(p) === true && isLost(stream, p),
-        )
     }
     this.#owned = without(this.#owned, gone)
     isolate().keepPartitions(this.#arenas)
@@ -204,11 +198,14 @@ export class ShareMover {
   /** SM2. Should the owners downstream not take the outputs in time they are sent all the same, then in no certain order. */
   async #release(gone: PartitionsByStream): Promise<void> {
     if (gone.size === 0) return
-    const { consumer, producer, lettersSafe, stopping } = this.#options
+    const { consumer, producer, keeper, lettersSafe, stopping } = this.#options
     const deadline = AbortSignal.any([stopping, AbortSignal.timeout(outputsWaitMs)])
     await producer.accepted(deadline).catch(() => undefined)
     await lettersSafe(stopping)
     if (stopping.aborted) return // all is left
+    const untold = keeper?.untold
+    if (untold !== undefined)
+      consumer.giveUp('unstored', (stream, p) => gone.get(stream)?.includes(p) === true && untold(stream, p)) // LV3 of leaving.ts
     for (const [stream, partitions] of gone) consumer.release(stream, partitions)
   }
 

@@ -3,7 +3,7 @@
  *
  *   A1. A record is acknowledged only when its outputs, and those of all records before it, have been accepted by the
  *       owners downstream (or stored, if they queue), and JetStream has confirmed its dead letter (K2 of worker.ts) and
- *       knows of the state that began with it, or has not answered (FS1 of runner/checkpoint/beginnings.ts).
+ *       knows that its partition has state (FS1 of runner/checkpoint/beginnings.ts).
  *   A2. A record is announced before any output or dead letter of it is sent; and before it is run, if it may be what
  *       killed the previous owner.
  * @module
@@ -33,6 +33,8 @@ export interface AcknowledgerOptions {
   readonly stopping: AbortSignal
   /** Where the dead letters lie. */
   readonly letterBox: Pick<LetterBox, 'flush' | 'sent'>
+  /** Partitions of which nothing may be acknowledged yet; undefined: there are none. */
+  readonly untold?: () => ((stream: string, partition: number) => boolean) | undefined
   /** Called when a delayed acknowledgement was made, or given up. */
   readonly onAcknowledged: () => void
 }
@@ -44,10 +46,6 @@ export class Acknowledger {
   #counting: Promise<void> | undefined
   /** Dead letters posted since the last acknowledgement began. */
   #letters: PostedLetters[] = []
-  /** What acknowledgements wait for besides. */
-  #held: Promise<boolean>[] = []
-  /** False: nothing is acknowledged any more. */
-  #mayAcknowledge = true
   #posted = 0
   #counted = 0
   /** Infinity: no batch has begun since partitions came. */
@@ -61,11 +59,6 @@ export class Acknowledger {
   await(letters: PostedLetters): void {
     this.#letters.push(letters)
     this.#posted += 1
-  }
-
-  /** Makes the next acknowledgement wait for this, which does not fail. If it is false, neither that one nor a later one is made. */
-  hold(until: Promise<boolean>): void {
-    this.#held.push(until)
   }
 
   /** Partitions were taken over from an owner that may have been killed by a record that it could not announce. */
@@ -87,13 +80,11 @@ export class Acknowledger {
     this.#options.consumer.announce()
   }
 
-  /** Acknowledges at once if no output, dead letter or beginning is pending; otherwise when all are safe. */
+  /** Acknowledges at once if no output or dead letter is pending; otherwise when all are safe. */
   acknowledge(): void {
     const { consumer, producer } = this.#options
     if (this.#acknowledging !== undefined) return
-    const isPending = this.#letters.length + this.#held.length > 0
-    if (!this.#mayAcknowledge && !isPending) return
-    if (!isPending && producer.isSafe) consumer.acknowledge(consumer.mark())
+    if (this.#letters.length === 0 && producer.isSafe) consumer.acknowledge(this.#mark())
     else this.#acknowledging = this.#acknowledgeWhenSafe()
   }
 
@@ -109,6 +100,11 @@ export class Acknowledger {
     return true
   }
 
+  #mark(): Mark {
+    const { consumer, untold } = this.#options
+    return consumer.mark(untold?.())
+  }
+
   /**
    * Runs one acknowledgement at a time. It covers what was done when it began; the next one covers the rest. It begins when the
    * letters at hand leave, so it also covers what was done while they were gathered.
@@ -120,11 +116,9 @@ export class Acknowledger {
       this.#counting = sent
       await sent
     }
-    const mark = consumer.mark()
+    const mark = this.#mark()
     const letters = this.#letters
-    const held = Promise.all(this.#held)
     this.#letters = []
-    this.#held = []
     const safe = producer.safe(stopping).then(
       () => true,
       () => false,
@@ -132,10 +126,9 @@ export class Acknowledger {
     if (letters.length > 0) this.#counting = this.#count(letters, mark)
     await this.#counting
     this.#counting = undefined
-    if (!(await held).every(Boolean)) this.#mayAcknowledge = false
     const isSafe = await safe
     this.#acknowledging = undefined
-    if (isSafe && this.#mayAcknowledge) consumer.acknowledge(mark)
+    if (isSafe) consumer.acknowledge(mark)
     if (!stopping.aborted || this.#letters.length > 0) this.acknowledge()
     onAcknowledged()
   }

@@ -5,7 +5,7 @@
  *        after the last record done.
  *   LV2. Outputs that are not accepted in time are lost with this process, and counted; the queue passes to the next
  *        owner untouched.
- *   LV3. Where the store has nothing of a partition's state, the last checkpoint is waited for. If that fails, what is not
+ *   LV3. Where the store does not know of a partition's state, the last checkpoint is waited for. If that fails, what is not
  *        acknowledged is counted as `unstored`: no next owner can count it (FS1 of runner/checkpoint/beginnings.ts).
  * Design: docs/design/0005-runner.md
  * @module
@@ -25,7 +25,7 @@ export interface LeavingParts {
   readonly producer: Producer
   readonly consumer: Consumer
   readonly acknowledger: Acknowledger
-  readonly keeper: Pick<StateKeeper, 'unstored'> | undefined
+  readonly keeper: Pick<StateKeeper, 'untold'> | undefined
   /** Resolves when the last checkpoint is stored, or could not be in time. */
   readonly stored: Promise<void> | undefined
 }
@@ -43,8 +43,8 @@ export async function leaveChannels({
   await producer.sent(deadline).catch(() => undefined)
   const safe = await acknowledger.lettersSafe(deadline)
   if (producer.heldBytes > 0 || !safe) consumer.giveUp('undelivered') // LV2
-  if (keeper?.unstored !== undefined) await stored
-  if (keeper?.unstored !== undefined) consumer.giveUp('unstored', keeper.unstored) // LV3
+  if (keeper?.untold !== undefined) await stored
+  if (keeper?.untold !== undefined) consumer.giveUp('unstored', keeper.untold) // LV3
   const last = deadline.aborted ? AbortSignal.timeout(lastWordsMs) : deadline
   await consumer.leave(last).catch(() => undefined)
   await producer.settled(deadline).catch(() => undefined)

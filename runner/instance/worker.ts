@@ -121,6 +121,7 @@ export class Worker {
       ...{ consumer: this.#consumer, producer: this.#producer, clock },
       stopping: this.#stopping.signal,
       letterBox: options.letters,
+      untold: () => this.keeper?.untold,
       onAcknowledged: () => this.#ready.wake(),
     })
     this.#reactions = new Reactions({
@@ -347,10 +348,7 @@ export class Worker {
     this.#counts.retries += result.retries
     this.#counts.recordsOut += result.recordsOut
     this.#counts.timersFired += result.timersFired
-    const begun = this.keeper?.begin(this.#consumer)
-    // One that works goes on where the store gives no answer; one that leaves counts it (LV3).
-    if (begun !== undefined)
-      this.#acknowledger.hold(begun.then((isKnown) => isKnown || this.#state === 'running'))
+    this.keeper?.begin(this.#consumer, () => this.#acknowledger.acknowledge())
     this.#acknowledger.acknowledge()
   }
 

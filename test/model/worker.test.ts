@@ -56,6 +56,26 @@ function silentStore(): { readonly store: CheckpointStore; readonly fail: () => 
   return { store, fail: () => reject(infraError('ERR_CHECKPOINT_STORE', 'nobody answers')) }
 }
 
+/** A store that knows the claim of each slot, and refuses everything else while it is full. */
+function fullStore(): { readonly store: CheckpointStore; isFull: boolean } {
+  let revision = 0
+  const take = async (): Promise<number> => {
+    if (revision > 0 && disk.isFull) throw infraError('ERR_CHECKPOINT_STORE', 'there is no room')
+    return ++revision
+  }
+  const disk = {
+    isFull: true,
+    store: {
+      readManifest: async () => undefined,
+      writeManifest: take,
+      putPart: take,
+      removeStrays: async () => 0,
+      remove: async () => undefined,
+    } as unknown as CheckpointStore,
+  }
+  return disk
+}
+
 /** A worker over a simulated net, with a producer of its input. */
 async function bench(
   body: string,
@@ -192,6 +212,52 @@ test('Worker counts what it did since its state began if it is stopped and the s
   await until(() => isStopped)
   assert.equal(row().acked, 3)
   assert.deepEqual([row().dropped, row().unaccounted], [{ unstored: 3 }, 0])
+  void producer.close()
+})
+
+test('Worker counts what it did since its state began if it is stopped, and the store has refused it all along (FS1, LV3)', {
+  timeout: 300_000,
+}, async () => {
+  const { store } = fullStore()
+  const { worker, producer, send, until } = await bench(`ctx.setState('k', record.text())`, 'fail', { store })
+  const row = () => producer.ledger().find(({ consumer }) => consumer === 'fn')!
+  for (const text of ['one', 'two', 'three']) send(text)
+  let looked = 0
+  await until(() => worker.report().recordsIn === 3 && (row().acked > 0 || ++looked === 100))
+  assert.equal(row().acked, 0, 'a kill would be counted too')
+  let isStopped = false
+  void worker.stop().then(() => {
+    isStopped = true
+  })
+  await until(() => isStopped)
+  assert.deepEqual([row().acked, row().dropped, row().unaccounted], [3, { unstored: 3 }, 0])
+  void producer.close()
+})
+
+test('Worker acknowledges what it did since its state began as soon as the store takes it (FS1)', {
+  timeout: 300_000,
+}, async () => {
+  const disk = fullStore()
+  const { store } = disk
+  const clock = new ManualClock()
+  const { worker, producer, send, until } = await bench(`ctx.setState('k', record.text())`, 'fail', {
+    store,
+    clock,
+  })
+  const row = () => producer.ledger().find(({ consumer }) => consumer === 'fn')!
+  for (const text of ['one', 'two', 'three']) send(text)
+  await until(() => worker.report().recordsIn === 3)
+  disk.isFull = false
+  await until(() => {
+    clock.advance(10)
+    return row().acked === 3
+  })
+  assert.deepEqual([row().dropped, row().unaccounted], [{}, 0])
+  let isStopped = false
+  void worker.stop().then(() => {
+    isStopped = true
+  })
+  await until(() => isStopped)
   void producer.close()
 })
 

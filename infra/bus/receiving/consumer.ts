@@ -34,7 +34,7 @@ import {
   throughOf,
   unsaidOf,
 } from './in-channel.ts'
-import { allChannels, channelsOf, type InPartition, newPartition, receivedFrom } from './in-partition.ts'
+import { channelsOf, type InPartition, newPartition, receivedFrom } from './in-partition.ts'
 import { endOf, InQueue, nextOf, type QueuedFrame, type TakenFrame } from './in-queue.ts'
 import { Intake } from './intake.ts'
 import { Pace } from './pace.ts'
@@ -239,9 +239,13 @@ export class Consumer {
     return this.#intake.hasTried
   }
 
-  /** Notes what is done by now, to be acknowledged when its outputs are safe. */
-  mark(): Mark {
-    return markOf(allChannels(this.#partitions))
+  /**
+   * Notes what is done by now, to be acknowledged when its outputs are safe.
+   * @param isHeld Partitions of which nothing may be acknowledged yet; default: none.
+   */
+  mark(isHeld?: (stream: string, partition: number) => boolean): Mark {
+    const mayGo = ({ stream, partition }: InPartition): boolean => isHeld?.(stream, partition) !== true
+    return markOf([...this.#partitions.values()].filter(mayGo).flatMap(channelsOf))
   }
 
   /** Acknowledges what is done (by `mark`, in the order in which marks were made) once its outputs are safe: at once or soon (pace.ts). */

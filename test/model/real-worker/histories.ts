@@ -1,5 +1,6 @@
 /**
- * Histories of a worker: random records, and swaps, stops, kills, partitions that leave and return, and a store that goes silent.
+ * Histories of a worker: random records, and swaps, stops, kills, partitions that leave and return, and a store that goes silent or
+ * is full.
  * @module
  */
 import assert from 'node:assert/strict'
@@ -27,7 +28,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.nat(2_500) }) },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constantFrom('silence' as const, 'stop' as const, 'kill' as const) }),
+    arbitrary: fc.record({ kind: fc.constantFrom(...(['silence', 'fill', 'stop', 'kill'] as const)) }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('swap' as const), errors: fc.nat(1) }) },
   {

@@ -76,6 +76,11 @@ export class Life {
     this.log.push(this.#store.isSilent ? 'the store is silent' : 'the store speaks')
   }
 
+  fill(): void {
+    this.#store.isFull = !this.#store.isFull
+    this.log.push(this.#store.isFull ? 'the store is full' : 'the store has room')
+  }
+
   async stop(): Promise<void> {
     await this.#stopped()
     await this.start()
@@ -106,7 +111,7 @@ export class Life {
 
   /** Lets it come to rest, and judges. */
   async rest(): Promise<void> {
-    this.#store.isSilent = false
+    this.#store.isSilent = this.#store.isFull = false
     await this.assign(partitions)
     for (let round = 0; !this.#at.isAssigned || (this.#sent > 0 && !this.#isAtRest); round++) {
       await this.#work()

@@ -1,10 +1,15 @@
 /**
- * MemoryStore: a checkpoint store in memory that goes silent: what is asked then is answered when it speaks again, or fails after
- * its time limit, and now and then it was done although nobody was told.
+ * MemoryStore: a checkpoint store in memory that is full, and refuses everything but claims, or goes silent: what is asked then is
+ * answered when it speaks again, or fails after its time limit, and now and then it was done although nobody was told.
  * @module
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import type { CheckpointStore, SegmentId, StoredManifest } from '../../../infra/checkpoints/index.ts'
+import type {
+  CheckpointManifest,
+  CheckpointStore,
+  SegmentId,
+  StoredManifest,
+} from '../../../infra/checkpoints/index.ts'
 import type { Clock } from '../../../infra/clock.ts'
 import { infraError } from '../../../infra/errors.ts'
 import type { Random } from '../../simulation/random.ts'
@@ -19,6 +24,7 @@ export class MemoryStore {
   readonly #manifests = new Map<string, StoredManifest>()
   readonly #parts = new Map<string, StoredPart>()
   #revision = 0
+  isFull = false
   #isSilent = false
   readonly #waiting = new Set<() => void>()
 
@@ -50,6 +56,7 @@ export class MemoryStore {
       putPart: (slot, segment, index, message) => {
         const copy = message.slice()
         return ask(() => {
+          this.#mustHaveRoom()
           const sequence = ++this.#revision
           this.#parts.set(nameOf(slot, segment, index), { message: copy, sequence })
           return sequence
@@ -67,7 +74,7 @@ export class MemoryStore {
 
   async #ask<T>(action: () => T, isKilled: () => boolean): Promise<T> {
     if (this.#isSilent) {
-      if (this.#random.chance(1 / 3) && !isKilled()) action()
+      if (this.#random.chance(1 / 3) && !isKilled() && !this.isFull) action()
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       this.#waiting.add(resolve)
       const cancel = this.#clock.after(timeoutMs, () =>
@@ -80,15 +87,25 @@ export class MemoryStore {
     return action()
   }
 
+  #mustHaveRoom(): void {
+    if (this.isFull) throw infraError('ERR_CHECKPOINT_STORE', 'the store is full')
+  }
+
   /** Who writes what is there already has written it, and was not told. */
   #write(slot: string, { manifest, revision }: StoredManifest): number {
     const now = this.#manifests.get(slot)
     if (now !== undefined && JSON.stringify(now.manifest) === JSON.stringify(manifest)) return now.revision
+    if (isChanged(now?.manifest, manifest)) this.#mustHaveRoom()
     if ((now?.revision ?? 0) !== revision)
       throw infraError('ERR_CHECKPOINT_SUPERSEDED', 'another was written')
     this.#manifests.set(slot, { manifest, revision: ++this.#revision })
     return this.#revision
   }
+}
+
+/** A claim changes nothing: without one an instance does not begin. */
+function isChanged(before: CheckpointManifest | undefined, { current }: CheckpointManifest): boolean {
+  return JSON.stringify(before?.current) !== JSON.stringify(current)
 }
 
 function nameOf(slot: string, { epoch, number }: SegmentId, index: number): string {
