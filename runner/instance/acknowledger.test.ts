@@ -91,6 +91,18 @@ test('Acknowledger leaves out what the store does not know of, also where output
   assert.deepEqual(log, ['acknowledged 1 without some', 'deadLettered', 'acknowledged 2 without some'])
 })
 
+test('Acknowledger counts no letter that is answered after it was given up, and counted otherwise', async () => {
+  const { acknowledger, batch, log } = open()
+  const stored = Promise.withResolvers<boolean>()
+  acknowledger.await(letter(stored.promise))
+  batch()
+  assert.equal(await acknowledger.lettersSafe(AbortSignal.abort()), false)
+  acknowledger.giveUpLetters()
+  stored.resolve(true)
+  await turn()
+  assert.deepEqual(log, [])
+})
+
 test('Acknowledger covers what was done while letters were gathered, when they leave', async () => {
   const left = Promise.withResolvers<void>()
   const { acknowledger, batch, log, waiting } = open({ sent: left.promise })

@@ -46,6 +46,8 @@ export class Acknowledger {
   #counting: Promise<void> | undefined
   /** Dead letters posted since the last acknowledgement began. */
   #letters: PostedLetters[] = []
+  /** True when letters are not waited for any more. */
+  #hasGivenUp = false
   #posted = 0
   #counted = 0
   /** Infinity: no batch has begun since partitions came. */
@@ -100,6 +102,11 @@ export class Acknowledger {
     return true
   }
 
+  /** The records of letters without an answer were counted otherwise: their answers count no more. */
+  giveUpLetters(): void {
+    this.#hasGivenUp = true
+  }
+
   #mark(): Mark {
     const { consumer, untold } = this.#options
     return consumer.mark(untold?.())
@@ -136,6 +143,7 @@ export class Acknowledger {
   async #count(letters: readonly PostedLetters[], mark: Mark): Promise<void> {
     for (const { frames, answers } of letters) {
       const stored = await answers
+      if (this.#hasGivenUp) return
       for (const [index, frame] of frames.entries())
         this.#options.consumer.drop(
           frame,

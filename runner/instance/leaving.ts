@@ -3,8 +3,8 @@
  *
  *   LV1. In this order: outputs are sent, the input is acknowledged, the channels are left. So the next owner starts
  *        after the last record done.
- *   LV2. Outputs that are not accepted in time are lost with this process, and counted; the queue passes to the next
- *        owner untouched.
+ *   LV2. Outputs that are not accepted in time are lost with this process, and counted, as are records whose dead letters have no
+ *        answer by then; the queue passes to the next owner untouched.
  *   LV3. Where the store does not know of a partition's state, the last checkpoint is waited for. If that fails, what is not
  *        acknowledged is counted as `unstored`: no next owner can count it (FS1 of runner/checkpoint/beginnings.ts).
  * Design: docs/design/0005-runner.md
@@ -42,6 +42,7 @@ export async function leaveChannels({
   await mover.settled(deadline)
   await producer.sent(deadline).catch(() => undefined)
   const safe = await acknowledger.lettersSafe(deadline)
+  if (!safe) acknowledger.giveUpLetters()
   if (producer.heldBytes > 0 || !safe) consumer.giveUp('undelivered') // LV2
   if (keeper?.untold !== undefined) await stored
   if (keeper?.untold !== undefined) consumer.giveUp('unstored', keeper.untold) // LV3
