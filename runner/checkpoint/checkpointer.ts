@@ -172,6 +172,7 @@ export class Checkpointer {
 
   /** Asks for a cut as soon as possible, beside the work. @returns Whether it was stored. */
   async soon(): Promise<boolean> {
+    if (this.#ended) return false
     const { promise, resolve } = Promise.withResolvers<boolean>()
     this.#wanted.push(resolve)
     this.#budget.open()
