@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, rmdir, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -204,6 +205,29 @@ test('down ends the processes that a killed up has left', limits, async (t) => {
   assert.equal(isAlive(left), true)
   assert.deepEqual(await down(home), { stopped: true, up: false, tasks: 0, natsServer: true })
   assert.equal(isAlive(left), false)
+})
+
+test('up stays up, and stops all it started, although it cannot write what it is', limits, async (t) => {
+  const home = await makeHome(t)
+  const child = spawnUp(home)
+  const exited = once(child, 'exit')
+  child.stderr!.resume()
+  /** As a full disk would. */
+  const getInTheWay = (name: string) =>
+    mkdir(join(home, `${name}.${child.pid}.tmp`)).then(
+      () => true,
+      () => false, // it is being written
+    )
+  await getInTheWay('client.json')
+  await until(() => existsSync(homeOf(home).up)) // the first time it must be written
+  await until(() => getInTheWay('up.json'))
+  const { value } = await createInterface(child.stdout!)[Symbol.asyncIterator]().next()
+  const { url } = JSON.parse(String(value)) as Ready
+  assert.equal(await answers(url), true)
+  child.kill('SIGTERM')
+  assert.deepEqual(await exited, [0, null])
+  assert.equal(await answers(url), false)
+  assert.equal(await endNatsServer(join(home, 'nats')), false)
 })
 
 test('up starts although the process that started it has gone', limits, async (t) => {

@@ -67,9 +67,10 @@ async function main(): Promise<void> {
     ...{ processes: {}, freePorts },
   })
   await record.change({})
-  /** While the platform runs, a full disk must not end it. */
-  const note = (changes: Partial<UpFile>): Promise<void> =>
-    record.change(changes).catch((error) => log.warn({ error: String(error) }, `cannot write ${home.up}`))
+  /** Once the platform starts, a full disk must not end us: it would live on. */
+  const unlessFull = (file: string, written: Promise<void>): Promise<void> =>
+    written.catch((error) => log.warn({ error: String(error) }, `cannot write ${file}`))
+  const note = (changes: Partial<UpFile>) => unlessFull(home.up, record.change(changes))
   const platform = await startPlatform({
     ...{ home, config, credentials, ports, log, clock: systemClock },
     ...clusterOf(flags),
@@ -77,9 +78,9 @@ async function main(): Promise<void> {
     started: (name, id) => void note({ processes: { ...record.file.processes, [name]: id } }),
   })
   const { masters, settings } = platform
-  await record.change({ freePorts: freeOnes(platform, ports), masters, settings })
-  await writePrivate(home.client, JSON.stringify({ url: platform.url, token }))
+  await note({ freePorts: freeOnes(platform, ports), masters, settings })
   const { url, natsUrl } = platform
+  await unlessFull(home.client, writePrivate(home.client, JSON.stringify({ url, token })))
   await say({ ready: true, url, natsUrl, home: home.root, tokenFile: config.gateway.tokenFile })
   log.info({ why: await asked }, 'stops')
   const { givenUpRecords } = await platform.stop()
