@@ -107,4 +107,4 @@ function attributeOf(attribute: unknown): [string, string][] {
   return text === undefined ? [] : [[name, text.value]]
 }
 
-await runCommand(2, cluster)
+await runCommand('ask the cluster', 2, cluster)

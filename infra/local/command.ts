@@ -22,22 +22,37 @@ const exitCodes: Readonly<Partial<Record<string, number>>> = {
   ERR_NOTHING_UP: 8,
 } satisfies Partial<Record<InfraErrorCode, number>>
 
-/** As the command line has it. */
-export function exitCodeOf({ code }: CodedError): number {
-  return exitCodes[code] ?? (code.startsWith('ERR_CONFIG') ? 6 : 1)
+/**
+ * Says why a script ends: the last line on stderr, which the command line repeats. Before it, in JSON, the place of what nobody
+ * expected.
+ * @param attempt Such as `start`.
+ * @returns The exit code, as the command line has it.
+ */
+export function sayWhy(error: unknown, attempt: string): number {
+  const { message, stack } = error as Error
+  if (error instanceof CodedError) {
+    process.stderr.write(`${message}\n`)
+    return exitCodes[error.code] ?? (error.code.startsWith('ERR_CONFIG') ? 6 : 1)
+  }
+  process.stderr.write(`${JSON.stringify({ level: 'info', msg: message, stack })}\n`)
+  process.stderr.write(`Cannot ${attempt}: ${message.replaceAll(/\s*\n\s*/g, ' ')}\n`)
+  return 1
 }
 
-/** Runs a command with its arguments, `[WORD …] [--home DIR]`. @param wordsMax More of them are a mistake. */
+/**
+ * Runs a command with its arguments, `[WORD …] [--home DIR]`.
+ * @param attempt What it does, such as `stop`.
+ * @param wordsMax More of them are a mistake.
+ */
 export async function runCommand(
+  attempt: string,
   wordsMax: number,
   command: (given: Words) => Promise<object>,
 ): Promise<void> {
   try {
     process.stdout.write(`${JSON.stringify(await command(readWords(wordsMax)))}\n`)
   } catch (error) {
-    if (!(error instanceof CodedError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    process.exitCode = exitCodeOf(error)
+    process.exitCode = sayWhy(error, attempt)
   }
 }
 

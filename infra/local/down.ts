@@ -6,7 +6,7 @@
 import { existsSync } from 'node:fs'
 import { infraError } from '../errors.ts'
 import { endProcess } from '../process.ts'
-import { tryLock } from '../store/index.ts'
+import { tryHold } from '../store/index.ts'
 import { runCommand, type Words } from './command.ts'
 import { endLeftovers } from './leftovers.ts'
 import { childGraceMs, emptyMs, taskGraceMs } from './platform.ts'
@@ -20,7 +20,7 @@ async function down({ home }: Words): Promise<object> {
   const file = await readUpFile(home)
   await refuseCopy(home, file)
   const up = file !== undefined && (await endProcess(file.up, stopTimeoutMs))
-  const lock = tryLock(home.lock)
+  const lock = tryHold(home.lock)
   if (lock === undefined) {
     throw infraError(
       'ERR_UP_RUNNING',
@@ -34,4 +34,4 @@ async function down({ home }: Words): Promise<object> {
   return { stopped: true, up, ...leftovers, givenUpRecords }
 }
 
-await runCommand(0, down)
+await runCommand('stop', 0, down)

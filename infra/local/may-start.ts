@@ -7,7 +7,7 @@ import { isAlive } from '../process.ts'
 import { runCommand } from './command.ts'
 import { readUpFile, upRunning } from './up-file.ts'
 
-await runCommand(0, async ({ home }) => {
+await runCommand('start', 0, async ({ home }) => {
   const up = (await readUpFile(home))?.up
   if (up !== undefined && isAlive(up)) throw upRunning(home, up.pid)
   return { mayStart: true }

@@ -69,10 +69,11 @@ async function upRefused(home: string, args?: readonly string[], env?: NodeJS.Pr
   return { code, said }
 }
 
-async function down(home: string) {
-  const child = spawn(process.execPath, [...flags, script('down.ts'), '--home', home], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+/** @param fileKib The bound on a file's size: 0 stands for a full disk. */
+async function down(home: string, fileKib: number | 'unlimited' = 'unlimited') {
+  const limited = `trap '' XFSZ; ulimit -f ${fileKib}; exec "$@"`
+  const command = [process.execPath, ...flags, script('down.ts'), '--home', home]
+  const child = spawn('sh', ['-c', limited, 'sh', ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [[code], said] = await Promise.all([once(child, 'exit'), text(child.stdout)])
   assert.equal(code, 0)
   return JSON.parse(said) as { up: boolean; tasks: number; natsServer: boolean }
@@ -196,14 +197,14 @@ test(
   },
 )
 
-test('down ends the processes that a killed up has left', limits, async (t) => {
+test('down ends the processes that a killed up has left, on a full disk too', limits, async (t) => {
   const home = await makeHome(t)
   const { child, exited } = await up(home)
   child.kill('SIGKILL')
   await exited
   const left = (await running(home))['nats-server']!
   assert.equal(isAlive(left), true)
-  assert.deepEqual(await down(home), { stopped: true, up: false, tasks: 0, natsServer: true })
+  assert.deepEqual(await down(home, 0), { stopped: true, up: false, tasks: 0, natsServer: true })
   assert.equal(isAlive(left), false)
 })
 
@@ -290,6 +291,13 @@ test(
     const damaged = await upRefused(home)
     assert.equal(damaged.code, 1)
     assert.match(damaged.said, /credentials in .*damaged/)
+
+    await rm(join(home, 'credentials.json'))
+    await mkdir(join(home, 'credentials.json'))
+    const unexpected = await upRefused(home)
+    assert.equal(unexpected.code, 1)
+    assert.match(unexpected.said, /\nCannot start: EISDIR: .*\n$/)
+    await rmdir(join(home, 'credentials.json'))
   },
 )
 

@@ -9,15 +9,14 @@
  */
 import { readFile, realpath } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { CodedError } from '../../sdk/errors.ts'
 import { systemClock } from '../clock.ts'
 import { type LoadedConfig, loadConfig } from '../config/index.ts'
 import { askedToEnd } from '../ending.ts'
 import { infraError } from '../errors.ts'
 import { makeLog } from '../log.ts'
 import { processId } from '../process.ts'
-import { type FileLock, tryLock } from '../store/index.ts'
-import { exitCodeOf } from './command.ts'
+import { type FileHold, tryHold } from '../store/index.ts'
+import { sayWhy } from './command.ts'
 import { loadCredentials } from './credentials.ts'
 import { writeRefusal } from './disk-check.ts'
 import { type Home, makeHome, writePrivate } from './home.ts'
@@ -149,8 +148,8 @@ function clusterOf(flags: {
   return { cluster: { ...size, zookeepers: Number(zookeeper), natsServers: Number(nats) } }
 }
 
-async function lockHome(home: Home): Promise<FileLock> {
-  const lock = tryLock(home.lock)
+async function lockHome(home: Home): Promise<FileHold> {
+  const lock = tryHold(home.lock)
   if (lock !== undefined) return lock
   throw upRunning(home, (await readUpFile(home))?.up.pid)
 }
@@ -202,7 +201,5 @@ try {
   await main()
   process.exit(0)
 } catch (error) {
-  if (!(error instanceof CodedError)) throw error
-  process.stderr.write(`${error.message}\n`)
-  process.exit(exitCodeOf(error))
+  process.exit(sayWhy(error, 'start'))
 }

@@ -25,7 +25,7 @@ export {
   type TaskDocument,
   type VersionDocument,
 } from './documents.ts'
-export { type FileLock, tryLock } from './file-lock.ts'
+export { type FileHold, tryHold, tryLock } from './file-lock.ts'
 export { documentBytesMax } from './limits.ts'
 export { openStore, type StoreSettings } from './open.ts'
 export { failureOf, outcomeAfter } from './outcomes.ts'

@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { storeContract } from './contract.ts'
-import { openStore, tryLock } from './index.ts'
+import { openStore, tryHold, tryLock } from './index.ts'
 
 async function folder(t: TestContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'concord-store-'))
@@ -74,4 +74,14 @@ test('tryLock gives the lock to one holder at a time, and counts holders', async
   const second = tryLock(path)
   assert.equal(second?.epoch, 2)
   second.release()
+})
+
+test('tryHold keeps out whoever wants the lock, with an epoch or without', async (t) => {
+  const path = join(await folder(t), 'lock')
+  for (const take of [tryHold, tryLock]) {
+    const held = take(path)
+    assert.deepEqual([tryHold(path), tryLock(path)], [undefined, undefined])
+    held!.release()
+  }
+  tryHold(path)!.release()
 })

@@ -88,7 +88,7 @@ async function foreground(installation: Installation, options: UpOptions): Promi
   })
   const waiting = new Progress()
   waiting.update(() => 'Starting the platform …')
-  const told = tell(child, waiting)
+  const told = tell(child, waiting, options)
   let stopping = false
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
@@ -172,19 +172,19 @@ async function stoppedLine(child: ChildProcess): Promise<number | undefined> {
   return undefined
 }
 
-/** Tells what the supervisor says, as text: of its log what went wrong. */
-async function tell(child: ChildProcess, waiting: Progress): Promise<void> {
+/** Tells what the supervisor says, as text: of its log what went wrong, and if asked where. */
+async function tell(child: ChildProcess, waiting: Progress, { verbose }: UpOptions): Promise<void> {
   for await (const line of linesOf(keptOpen(child.stderr!))) {
-    const said = line.startsWith('{"level":') ? wrongIn(line) : line
+    const said = line.startsWith('{"level":') ? wrongIn(line, verbose) : line
     if (said === undefined) continue
     waiting.clear()
     note(said)
   }
 }
 
-function wrongIn(logged: string): string | undefined {
+function wrongIn(logged: string, verbose = false): string | undefined {
   const { level, time: _, pid: _pid, hostname: _host, name: _name, msg, ...more } = JSON.parse(logged)
-  if (level === 'info') return undefined
+  if (level === 'info') return verbose ? more.stack : undefined
   return `${level}: ${msg}${Object.keys(more).length === 0 ? '' : ` ${JSON.stringify(more)}`}`
 }
 
