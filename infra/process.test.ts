@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'
-import { endProcess, isAlive, processEnded, processId, signalProcess } from './process.ts'
+import { endProcess, isAlive, processEnded, processId, processWith, signalProcess } from './process.ts'
 
 /** A process that says when its script is running. */
 async function start(t: TestContext, script: string) {
@@ -22,6 +23,13 @@ test('processId identifies a living process and nothing else', async (t) => {
   assert.deepEqual(processId(child.pid!), id)
   assert.notEqual(processId(process.pid)?.started, undefined)
   assert.equal(processId(2 ** 22 + 1), undefined) // above the kernel's largest pid
+})
+
+test('processWith finds a process by its last arguments', async (t) => {
+  const { id } = await start(t, `const unlikeOthers = ${process.pid}`)
+  const script = (await readFile(`/proc/${id.pid}/cmdline`, 'utf8')).split('\0').at(-2)!
+  assert.deepEqual(processWith(['-e', script]), id)
+  assert.equal(processWith([script.slice(1)]), undefined)
 })
 
 test('signalProcess does not signal another process with the same pid', async (t) => {

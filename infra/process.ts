@@ -6,7 +6,7 @@
  *   P2. A zombie counts as ended: it runs nothing and holds nothing.
  * @module
  */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 
 /** One process of this machine, as plain data: it may be kept in a file over restarts of everything. */
@@ -29,6 +29,13 @@ export function processId(pid: number): ProcessId | undefined {
 
 export function isAlive(id: ProcessId): boolean {
   return processId(id.pid)?.started === id.started
+}
+
+/** @returns A living process whose command line ends with these arguments, whoever started it. */
+export function processWith(lastArguments: readonly string[]): ProcessId | undefined {
+  const end = ['', ...lastArguments, ''].join('\0')
+  const pid = readdirSync('/proc').find((name) => readOrUndefined(`/proc/${name}/cmdline`)?.endsWith(end))
+  return pid === undefined ? undefined : processId(Number(pid))
 }
 
 /** Sends a signal, to the whole process group if `group`. @returns Whether the process was there (P1). */

@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { infraError } from '../errors.ts'
 import { type NatsRole, natsRoles } from '../nats/index.ts'
-import { writePrivate } from './home.ts'
+import { writePrivate } from '../private-file.ts'
 import { isToken, makeToken } from './token.ts'
 
 const token = z.string().refine(isToken, 'expected an undamaged token')

@@ -2,7 +2,7 @@
  * Home: the files in the state folder of one machine, private to their owner.
  * @module
  */
-import { chmod, rename, stat, writeFile } from 'node:fs/promises'
+import { chmod, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder } from '../../sdk/folder.ts'
 import { infraError } from '../errors.ts'
@@ -74,11 +74,4 @@ export function homeOf(root: string): Home {
     minimesosAgents: join(root, 'minimesos-agents.json'),
     log: (name) => join(root, 'logs', `${name}.log`),
   }
-}
-
-/** Writes a file of mode 0600, atomically. */
-export async function writePrivate(file: string, text: string): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`
-  await writeFile(temporary, `${text}\n`, { mode: 0o600 })
-  await rename(temporary, file)
 }

@@ -9,8 +9,9 @@ import { z } from 'zod'
 import type { CodedError } from '../../sdk/errors.ts'
 import { homeIn } from '../config/index.ts'
 import { infraError } from '../errors.ts'
+import { writePrivate } from '../private-file.ts'
 import { isAlive } from '../process.ts'
-import { type Home, homeOf, writePrivate } from './home.ts'
+import { type Home, homeOf } from './home.ts'
 
 const processSchema = z.object({ pid: z.int(), started: z.string() })
 const portsSchema = z.object({ gateway: z.int(), nats: z.int(), mesos: z.int() })

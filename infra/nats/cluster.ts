@@ -8,11 +8,12 @@
  * @module
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { globSync } from 'node:fs'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { freePorts, isFreePort } from '../free-ports.ts'
+import { writePrivate } from '../private-file.ts'
 import {
   endNatsServer,
   type NatsServer,
@@ -65,14 +66,14 @@ export async function planNatsCluster(options: NatsClusterOptions): Promise<Nats
 
 /** Ends all servers of the folder, whoever started them. @returns Whether there were any. */
 export async function endNatsCluster(dir: string): Promise<boolean> {
-  const plan = await readPlan(dir)
-  const ended = await Promise.all((plan?.ports ?? []).map((_, index) => endNatsServer(memberDir(dir, index))))
+  const ended = await Promise.all(memberDirs(dir).map(endNatsServer))
   return ended.includes(true)
 }
 
 /** The number of servers of the cluster that has data in the folder; 0: there is none. */
 export async function natsClusterSize(dir: string): Promise<number> {
-  return existsSync(join(memberDir(dir, 0), 'data')) ? ((await readPlan(dir))?.ports.length ?? 0) : 0
+  if (globSync(join(dir, 'server-*', 'data')).length === 0) return 0
+  return (await readPlan(dir))?.ports.length ?? memberDirs(dir).length
 }
 
 async function planOf(dir: string, servers: number): Promise<Plan> {
@@ -82,7 +83,7 @@ async function planOf(dir: string, servers: number): Promise<Plan> {
   const free = await freePorts(2 * servers)
   const password = before?.password ?? randomBytes(16).toString('hex')
   const plan: Plan = { schema: 1, ports: free.slice(0, servers), routes: free.slice(servers), password }
-  await writeFile(planFile(dir), JSON.stringify(plan), { mode: 0o600 })
+  await writePrivate(planFile(dir), JSON.stringify(plan))
   return plan
 }
 
@@ -101,12 +102,16 @@ async function readPlan(dir: string): Promise<Plan | undefined> {
   try {
     return planSchema.parse(JSON.parse(text))
   } catch {
-    return undefined // absent, or incomplete because of a crash while it was written
+    return undefined // absent, or damaged by a power cut
   }
 }
 
 function planFile(dir: string): string {
   return join(dir, 'cluster.json')
+}
+
+function memberDirs(dir: string): string[] {
+  return globSync(join(dir, 'server-*'))
 }
 
 function memberDir(dir: string, index: number): string {

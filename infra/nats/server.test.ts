@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { isCode } from '../../sdk/errors.ts'
 import { connectBus } from '../bus/wire/connect.ts'
 import { isAlive, processEnded, processId } from '../process.ts'
-import { endNatsServer, type NatsServerOptions, startNatsServer } from './index.ts'
+import { endNatsServer, type NatsServerOptions, natsClusterSize, startNatsServer } from './index.ts'
 
 async function folder(t: TestContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'concord-nats-'))
@@ -90,6 +90,37 @@ test('startNatsServer: the server outlives a killed parent process, and is adopt
   await server.stop()
   assert.equal(isAlive(id), false)
   assert.deepEqual(await server.exited, { code: null, signal: null })
+})
+
+test('a server that was not noted, since its starter was killed or the power went, is found and ended (N1)', async (t) => {
+  const dir = await folder(t)
+  for (const noted of ['', '{"pid":']) {
+    const first = await startNatsServer({ dir, port: 0 })
+    await writeFile(join(dir, 'server.json'), noted)
+    const second = await startNatsServer({ dir, port: first.port })
+    assert.deepEqual([second.adopted, processId(first.pid)], [false, undefined])
+  }
+  await rm(join(dir, 'server.json'))
+  assert.equal(await endNatsServer(dir), true)
+  assert.equal(await endNatsServer(dir), false)
+})
+
+test('startNatsServer ends the server if it cannot note it, as on a full disk (N3)', async (t) => {
+  const dir = await folder(t)
+  const inTheWay = join(dir, `server.json.${process.pid}.tmp`)
+  await mkdir(inTheWay)
+  await assert.rejects(startNatsServer({ dir, port: 0 }), { code: 'EISDIR' })
+  assert.equal(await endNatsServer(dir), false)
+})
+
+test('natsClusterSize counts the servers, also where their plan is damaged', async (t) => {
+  const dir = await folder(t)
+  assert.equal(await natsClusterSize(dir), 0)
+  for (const server of [1, 2, 3]) await mkdir(join(dir, `server-${server}`))
+  assert.equal(await natsClusterSize(dir), 0)
+  await mkdir(join(dir, 'server-1', 'data'))
+  await writeFile(join(dir, 'cluster.json'), '')
+  assert.equal(await natsClusterSize(dir), 3)
 })
 
 test('NatsServer.stop ends the server, and the same folder starts again on the same port with its data', async (t) => {

@@ -1,7 +1,7 @@
 /**
  * NatsServer: starts a nats-server that outlives its starter, and finds a running one again.
  *
- * Owns its folder: `nats-server.conf` (0600, passwords), `data/`, `server.json` (the running process),
+ * Owns its folder: `nats-server.conf` (0600, passwords), `data/`, `server.json` (the process that runs, or ran last),
  * `nats-server.log`.
  *
  * Invariants:
@@ -14,14 +14,15 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, fstatSync } from 'node:fs'
-import { mkdir, readdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, realpath, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { infraError } from '../errors.ts'
 import { openLogFile } from '../log-file.ts'
-import { endProcess, isAlive, type ProcessId, processId } from '../process.ts'
+import { writePrivate } from '../private-file.ts'
+import { endProcess, isAlive, type ProcessId, processId, processWith } from '../process.ts'
 import { withTimerSlack } from '../timer-slack.ts'
 import { type NatsConfig, natsConfigText, serverNameOf } from './config-file.ts'
 
@@ -48,9 +49,9 @@ export interface NatsServer {
 
 /** `server.json`. */
 interface Running extends ProcessId {
-  /** 0 until it is known. */
+  /** 0: not known yet. */
   readonly port: number
-  /** The hash of its configuration without the port. */
+  /** The hash of its configuration without the port; empty: not known. */
   readonly configSha256: string
 }
 
@@ -88,8 +89,9 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   if (living !== undefined) {
     const asWanted = living.configSha256 === configSha256 && [0, living.port].includes(options.port)
     const awake = await answers(living.port, serverNameOf(dir))
-    if (asWanted && awake) return handle(dir, living, undefined)
-    await endProcess(living, awake ? stopGraceMs : 0) // N1
+    if (asWanted && awake) return handle(living, undefined)
+    const hangs = living.port !== 0 && !awake
+    await endProcess(living, hangs ? 0 : stopGraceMs) // N1
   }
   return launch({ ...options, dir }, configSha256)
 }
@@ -109,22 +111,26 @@ async function findNatsServer(dir: string): Promise<Running | undefined> {
   const text = await readFile(runningFile(dir), 'utf8').catch(() => '')
   try {
     const running = JSON.parse(text) as Running
-    return isAlive(running) ? running : undefined
-  } catch {
-    return undefined // absent, or incomplete because of a crash while it was written
-  }
+    if (isAlive(running)) return running
+  } catch {} // absent, or damaged by a power cut
+  // Its starter may have been killed before it could note it.
+  const id = processWith(argumentsOf(await realpath(dir).catch(() => dir)))
+  return id && { ...id, port: 0, configSha256: '' }
+}
+
+function argumentsOf(dir: string): string[] {
+  return ['-c', configFile(dir)]
 }
 
 async function launch(options: NatsServerOptions, configSha256: string): Promise<NatsServer> {
   const { dir } = options
-  const configFile = join(dir, 'nats-server.conf')
-  await writeFile(configFile, natsConfigText(options), { mode: 0o600 })
+  await writePrivate(configFile(dir), natsConfigText(options))
   for (const name of await portsFiles(dir)) await rm(join(dir, name))
   const logFile = options.logFile ?? join(dir, 'nats-server.log')
   const log = openLogFile(logFile)
   const logOffset = fstatSync(log).size
   const child = withTimerSlack(timerSlackNs, () =>
-    spawn(options.command ?? 'nats-server', ['-c', configFile], {
+    spawn(options.command ?? 'nats-server', argumentsOf(dir), {
       detached: true, // its own process group: a Ctrl-C at our terminal is not for it
       stdio: ['ignore', log, log],
       env: { GOGC: garbagePercent, GOMAXPROCS: threads, ...process.env },
@@ -134,15 +140,17 @@ async function launch(options: NatsServerOptions, configSha256: string): Promise
   await spawned(child, options)
   child.unref()
   const id = processId(child.pid!) ?? { pid: child.pid!, started: '' }
-  await note(dir, { ...id, port: options.port, configSha256 })
-  const port = await portOf(child, dir)
-  if (port === undefined) {
+  try {
+    await note(dir, { ...id, port: options.port, configSha256 })
+    const port = await portOf(child, dir)
+    if (port === undefined) throw await startError(options, logFile, logOffset)
+    const running = { ...id, port, configSha256 }
+    await note(dir, running)
+    return handle(running, child)
+  } catch (error) {
     await endProcess(id, 0) // N3
-    throw await startError(options, logFile, logOffset)
+    throw error
   }
-  const running = { ...id, port, configSha256 }
-  await note(dir, running)
-  return handle(dir, running, child)
 }
 
 async function spawned(child: ChildProcess, options: NatsServerOptions): Promise<void> {
@@ -210,7 +218,7 @@ async function answers(port: number, name: string): Promise<boolean> {
   }
 }
 
-function handle(dir: string, running: Running, child: ChildProcess | undefined): NatsServer {
+function handle(running: Running, child: ChildProcess | undefined): NatsServer {
   const { pid, port } = running
   const stopped = Promise.withResolvers<Awaited<NatsServer['exited']>>()
   const exited = child === undefined ? Promise.race([adoptedEnd(running), stopped.promise]) : childEnd(child)
@@ -225,7 +233,6 @@ function handle(dir: string, running: Running, child: ChildProcess | undefined):
       await endProcess(running, stopGraceMs, signal)
       stopped.resolve({ code: null, signal: null })
       await exited
-      await rm(runningFile(dir), { force: true })
     },
   }
 }
@@ -242,7 +249,11 @@ async function adoptedEnd(running: Running): Promise<Awaited<NatsServer['exited'
 }
 
 async function note(dir: string, running: Running): Promise<void> {
-  await writeFile(runningFile(dir), JSON.stringify(running), { mode: 0o600 })
+  await writePrivate(runningFile(dir), JSON.stringify(running))
+}
+
+function configFile(dir: string): string {
+  return join(dir, 'nats-server.conf')
 }
 
 function runningFile(dir: string): string {
