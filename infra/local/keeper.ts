@@ -23,7 +23,7 @@ export interface KeeperOptions<Process extends Kept> {
   /** Starts the process; `before` is the one that has ended. */
   readonly start: (before: Process | undefined) => Promise<Process>
   /** Called after each start. */
-  readonly started: (process: Process) => void
+  readonly started?: (process: Process) => void
   /** Why it cannot be started again now, as on a full disk; undefined: it can. Default: it always can. */
   readonly hindered?: () => Promise<string | undefined>
   readonly clock: Clock
@@ -53,7 +53,7 @@ export class Keeper<Process extends Kept> {
   /** Starts the process for the first time. @throws What `start` throws: a first failure is not tried again. */
   static async start<Process extends Kept>(options: KeeperOptions<Process>): Promise<Keeper<Process>> {
     const process = await options.start(undefined)
-    options.started(process)
+    options.started?.(process)
     return new Keeper(options, process)
   }
 
@@ -103,7 +103,7 @@ export class Keeper<Process extends Kept> {
       if (this.#stopped) return delayMs
       try {
         this.#process = await start(this.#process)
-        started(this.#process)
+        started?.(this.#process)
         return Math.min(delayMs * 2, delayMaxMs)
       } catch (error) {
         log.error({ child: name, delayMs }, (error as Error).message)

@@ -208,6 +208,24 @@ test('down ends the processes that a killed up has left, on a full disk too', li
   assert.equal(isAlive(left), false)
 })
 
+test('down ends a ZooKeeper whose up was killed before it served', limits, async (t) => {
+  const home = await makeHome(t)
+  const bin = join(home, 'bin')
+  await mkdir(bin)
+  await writeFile(join(bin, 'java'), '#!/bin/sh\nexec sleep 1000\n', { mode: 0o700 })
+  const child = spawnUp(home, ['--zookeeper', '1'], { PATH: `${bin}:${process.env['PATH']}` })
+  const exited = once(child, 'exit')
+  child.stderr!.resume()
+  const zookeeper = async () => (await readUpFile(homeOf(home)))?.processes['zookeeper-1']
+  await until(async () => (await zookeeper()) !== undefined)
+  child.kill('SIGKILL')
+  await exited
+  const id = (await zookeeper())!
+  assert.equal(isAlive(id), true)
+  await down(home)
+  assert.equal(isAlive(id), false)
+})
+
 test('up stays up, and stops all it started, although it cannot write what it is', limits, async (t) => {
   const home = await makeHome(t)
   const child = spawnUp(home)

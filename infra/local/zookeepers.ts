@@ -57,13 +57,14 @@ export async function startZooKeepers(options: PlatformOptions, servers: number)
   const plan = await planEnsemble({ dir: home.zookeeper, servers, tickMs })
   const keep = (index: number): Promise<Keeper<ZooKeeperServer>> => {
     const name = `zookeeper-${index + 1}`
+    /** Not when it serves: if we are killed before, the next one must know it. */
+    const spawned = (pid: number) => {
+      const id = processId(pid)
+      if (id !== undefined) started(name, id)
+    }
     return Keeper.start({
       ...{ name, clock, log, hindered: () => writeRefusal(home.root) },
-      start: () => plan.start(index),
-      started({ pid }) {
-        const id = processId(pid)
-        if (id !== undefined) started(name, id)
-      },
+      start: () => plan.start(index, spawned),
     })
   }
   // In parallel: one of three alone serves nobody.

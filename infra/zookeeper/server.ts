@@ -1,5 +1,6 @@
 /**
- * ZooKeeper servers: real ones, as child processes that end with us.
+ * ZooKeeper servers: real ones, as child processes. They do not notice that we are gone, so whoever may be killed notes
+ * them when they are spawned.
  *
  *  ZS1. The answer means that the server serves: it has loaded its data, and in an ensemble follows or leads a quorum.
  *  ZS2. What could not become ready is ended before the error is thrown.
@@ -31,6 +32,8 @@ export interface ZooKeeperOptions {
    * Default: 200, which is for one machine; over a network ZooKeeper's own 2,000 is right.
    */
   readonly tickMs?: number
+  /** Called as soon as a process exists, which may be long before it serves. */
+  readonly spawned?: ((pid: number) => void) | undefined
 }
 
 export interface ZooKeeperServer {
@@ -47,7 +50,7 @@ export interface EnsemblePlan {
   /** All servers, separated by commas. */
   readonly connect: string
   /** Starts one, again too. Of several, one serves once it has found a quorum. */
-  start(index: number): Promise<ZooKeeperServer>
+  start(index: number, spawned?: ZooKeeperOptions['spawned']): Promise<ZooKeeperServer>
 }
 
 export interface ZooKeeperEnsemble {
@@ -101,13 +104,18 @@ export async function planEnsemble(
   const of = count === 1 ? [] : members
   return {
     connect: clientPorts.map((port) => `127.0.0.1:${port}`).join(','),
-    start: (at) =>
-      launch({ ...options, dir: join(options.dir, `server-${at + 1}`) }, clientPorts[at]!, of, at + 1),
+    start: (at, spawned) =>
+      launch(
+        { ...options, spawned, dir: join(options.dir, `server-${at + 1}`) },
+        clientPorts[at]!,
+        of,
+        at + 1,
+      ),
   }
 }
 
 async function launch(
-  { dir, tickMs = 200 }: ZooKeeperOptions,
+  { dir, tickMs = 200, spawned }: ZooKeeperOptions,
   port: number,
   members: readonly string[],
   id = 0,
@@ -130,6 +138,7 @@ async function launch(
   if (id > 0) await writeFile(join(dir, 'data', 'myid'), `${id}\n`)
   const logFile = join(dir, 'zookeeper.log')
   const child = await spawnJava(configFile, logFile)
+  spawned?.(child.pid!)
   if (!(await serves(child, port))) {
     await stop(child, 'SIGKILL') // ZS2
     const last = (await readFile(logFile, 'utf8')).trim().split('\n').at(-1)
