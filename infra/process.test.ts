@@ -36,14 +36,20 @@ test('signalProcess does not signal another process with the same pid', async (t
   const { child, id } = await start(t, '')
   const earlier = { pid: id.pid, started: 'an earlier boot:1' }
   assert.equal(signalProcess(earlier, 'SIGKILL'), false)
-  assert.equal(await endProcess(earlier, 0), false)
+  assert.equal(await endProcess(earlier, 0), undefined)
   assert.equal(child.exitCode ?? child.signalCode, null)
+})
+
+test('endProcess asks a process, and says if it had to kill it', async (t) => {
+  const { id } = await start(t, '')
+  assert.equal(await endProcess(id, 60_000), 'asked')
+  assert.equal(await endProcess(id, 60_000), undefined)
 })
 
 test('endProcess kills a process that ignores SIGTERM', async (t) => {
   const { child, id } = await start(t, `process.on('SIGTERM', () => {})`)
   assert.equal(await processEnded(id, 0), false)
-  assert.equal(await endProcess(id, 50), true)
+  assert.equal(await endProcess(id, 50), 'killed')
   assert.equal(isAlive(id), false)
   if (child.signalCode === null) await once(child, 'exit')
   assert.equal(child.signalCode, 'SIGKILL')

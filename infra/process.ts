@@ -60,18 +60,20 @@ export async function processEnded(id: ProcessId, timeoutMs: number): Promise<bo
   return true
 }
 
-/** Asks with `signal`, insists with SIGKILL after `graceMs`. @returns Whether there was something to end. */
+/** How a process was ended: it did as it was asked, or it did not. */
+export type Ended = 'asked' | 'killed'
+
+/** Asks with `signal`, insists with SIGKILL after `graceMs`. @returns undefined if there was nothing to end. */
 export async function endProcess(
   id: ProcessId,
   graceMs: number,
   signal: NodeJS.Signals = 'SIGTERM',
-): Promise<boolean> {
-  if (!signalProcess(id, signal)) return false
-  if (!(await processEnded(id, graceMs))) {
-    signalProcess(id, 'SIGKILL')
-    await processEnded(id, 5_000)
-  }
-  return true
+): Promise<Ended | undefined> {
+  if (!signalProcess(id, signal)) return undefined
+  if (await processEnded(id, graceMs)) return 'asked'
+  signalProcess(id, 'SIGKILL')
+  await processEnded(id, 5_000)
+  return 'killed'
 }
 
 let boot: string | undefined

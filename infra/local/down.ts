@@ -19,7 +19,7 @@ async function down({ home }: Words): Promise<object> {
   if (!existsSync(home.up)) return { stopped: true, up: false, tasks: 0, natsServer: false }
   const file = await readUpFile(home)
   await refuseCopy(home, file)
-  const up = file !== undefined && (await endProcess(file.up, stopTimeoutMs))
+  const ended = file && (await endProcess(file.up, stopTimeoutMs))
   const lock = tryHold(home.lock)
   if (lock === undefined) {
     throw infraError(
@@ -28,10 +28,16 @@ async function down({ home }: Words): Promise<object> {
     )
   }
   const after = await readUpFile(home)
-  const givenUpRecords = up ? after?.givenUpRecords : undefined
   const leftovers = await endLeftovers(home, after)
   lock.release()
-  return { stopped: true, up, ...leftovers, givenUpRecords }
+  const found = { stopped: true, up: ended !== undefined, ...leftovers }
+  if (ended === undefined) return found
+  return {
+    ...found,
+    killed: ended === 'killed',
+    givenUpRecords: after?.givenUpRecords,
+    tasksLeft: after?.tasksLeft,
+  }
 }
 
 await runCommand('stop', 0, down)

@@ -44,8 +44,8 @@ export interface Platform {
 }
 
 export interface Stopped {
-  /** Accepted records that the gateway gave up, if it said so. */
-  readonly givenUpRecords: number | undefined
+  /** Accepted records that the gateway gave up; absent: it ended without saying so. */
+  readonly givenUpRecords?: number
   /** Tasks that no scheduler ended: they may have been lost sight of, and may still be in the store. */
   readonly tasksLeft: number
 }
@@ -132,7 +132,8 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
       if (tasksLeft > 0) log.warn({ tasksLeft }, 'no scheduler was there to drain them: ended without it')
       await masters.stop()
       await nats.stop()
-      return { givenUpRecords: gateway.process.givenUpRecords, tasksLeft }
+      const { givenUpRecords } = gateway.process
+      return { ...(givenUpRecords !== undefined && { givenUpRecords }), tasksLeft }
     },
   }
 }

@@ -31,8 +31,9 @@ const upSchema = z.object({
   freePorts: portsSchema.partial(),
   /** By key: what its processes were told, whatever the settings say. */
   settings: z.record(z.string(), z.union([z.string(), z.int()])).optional(),
-  /** Written at the end: accepted records that the gateway gave up. */
+  /** Written at the end: what was lost (Stopped in platform.ts). */
   givenUpRecords: z.int().optional(),
+  tasksLeft: z.int().optional(),
 })
 export type UpFile = z.output<typeof upSchema>
 export type PortName = keyof z.output<typeof portsSchema>

@@ -13,9 +13,9 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connectBus } from '../bus/index.ts'
 import { endNatsServer } from '../nats/index.ts'
-import { isAlive, type ProcessId, processEnded } from '../process.ts'
+import { isAlive, type ProcessId, processEnded, processId } from '../process.ts'
 import { homeOf } from './home.ts'
-import { readUpFile } from './up-file.ts'
+import { readUpFile, UpRecord } from './up-file.ts'
 
 interface Ready {
   readonly url: string
@@ -168,7 +168,7 @@ test(
       up: true,
       tasks: 0,
       natsServer: false,
-      givenUpRecords: 0,
+      ...{ killed: false, givenUpRecords: 0, tasksLeft: 0 },
     })
     for (const id of Object.values(await running(home))) assert.equal(isAlive(id), false)
   },
@@ -196,6 +196,16 @@ test(
     assert.equal(isAlive(before['nats-server']!), false)
   },
 )
+
+test('down does not know what was given up by an up that did not say so', limits, async (t) => {
+  const home = await makeHome(t)
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'ignore' })
+  await once(child, 'spawn')
+  const file = { schema: 1, up: processId(child.pid!)!, processes: {}, freePorts: {} } as const
+  await new UpRecord(homeOf(home), file).change({})
+  const found = { stopped: true, up: true, tasks: 0, natsServer: false, killed: false }
+  assert.deepEqual(await down(home), found)
+})
 
 test('down ends the processes that a killed up has left, on a full disk too', limits, async (t) => {
   const home = await makeHome(t)

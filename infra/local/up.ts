@@ -83,9 +83,9 @@ async function main(): Promise<void> {
   await unlessFull(home.client, writePrivate(home.client, JSON.stringify({ url, token })))
   await say({ ready: true, url, natsUrl, home: home.root, tokenFile: config.gateway.tokenFile })
   log.info({ why: await asked }, 'stops')
-  const { givenUpRecords } = await platform.stop()
-  await note(givenUpRecords === undefined ? {} : { givenUpRecords })
-  await say({ stopped: true, givenUpRecords })
+  const stopped = await platform.stop()
+  await note(stopped)
+  await say({ stopped: true, ...stopped })
   lock.release()
 }
 

@@ -99,7 +99,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
 /** Ends the server that runs on `dir`, whoever started it. @returns Whether there was one. */
 export async function endNatsServer(dir: string): Promise<boolean> {
   const living = await findNatsServer(dir)
-  return living !== undefined && (await endProcess(living, stopGraceMs))
+  return living !== undefined && (await endProcess(living, stopGraceMs)) !== undefined
 }
 
 /** Whether a server runs on `dir`, whoever started it. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { Progress } from './terminal.ts'
+import { lostText, Progress } from './terminal.ts'
 
 const eraseLine = '\r\u001b[2K'
 
@@ -41,4 +41,13 @@ test('Progress cuts its line to the terminal, where the terminal says how wide i
   assert.equal(shownBy(t, work, 6), `${eraseLine}start`)
   t.mock.restoreAll()
   assert.equal(shownBy(t, work, 0), `${eraseLine}starting`)
+})
+
+test('lostText says what a stop has lost, and what it does not know', () => {
+  assert.equal(lostText({ givenUpRecords: 0, tasksLeft: 0 }), '')
+  assert.equal(lostText({}), ' How many records were given up is not known.')
+  assert.equal(
+    lostText({ givenUpRecords: 1, tasksLeft: 2 }),
+    ' 1 record that no function had processed was given up. 2 tasks were ended without a scheduler.',
+  )
 })

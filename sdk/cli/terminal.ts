@@ -135,8 +135,24 @@ export function shortNumber(value: number): string {
   return value < 1e6 ? `${(value / 1e3).toFixed(1)}k` : `${(value / 1e6).toFixed(2)}M`
 }
 
-/** What was lost when the platform was stopped; empty if nothing was. */
-export function givenUpText(records = 0): string {
-  if (records === 0) return ''
-  return ` ${records} record${records === 1 ? '' : 's'} that no function had processed ${records === 1 ? 'was' : 'were'} given up.`
+/** What a platform says when it has stopped; absent: it did not say. */
+export interface Stopped {
+  /** Accepted records that no function had processed. */
+  readonly givenUpRecords?: number
+  /** Tasks that no scheduler had drained. */
+  readonly tasksLeft?: number
+}
+
+/** What was lost when the platform was stopped, or may have been; empty if nothing was. */
+export function lostText({ givenUpRecords: records, tasksLeft: tasks = 0 }: Stopped): string {
+  const given =
+    records === undefined
+      ? ' How many records were given up is not known.'
+      : ` ${records} ${records === 1 ? 'record' : 'records'} that no function had processed ${wasOf(records)} given up.`
+  const left = ` ${tasks} ${tasks === 1 ? 'task' : 'tasks'} ${wasOf(tasks)} ended without a scheduler.`
+  return `${records === 0 ? '' : given}${tasks === 0 ? '' : left}`
+}
+
+function wasOf(count: number): string {
+  return count === 1 ? 'was' : 'were'
 }

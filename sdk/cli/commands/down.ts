@@ -5,18 +5,19 @@
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
 import { askPlatform } from '../platform.ts'
-import { givenUpText, note, Progress, print, printJson } from '../terminal.ts'
+import { lostText, note, Progress, print, printJson, type Stopped } from '../terminal.ts'
 
 export interface DownOptions extends CommonOptions {
   readonly home?: string
 }
 
 /** What was running and was stopped. */
-interface Found {
+interface Found extends Stopped {
   readonly up: boolean
+  /** The platform did not stop when it was asked. */
+  readonly killed?: boolean
   readonly natsServer: boolean
   readonly tasks: number
-  readonly givenUpRecords?: number
 }
 
 export function addDown(program: CliCommand, installation: Installation): void {
@@ -37,10 +38,12 @@ export async function down(installation: Installation, options: DownOptions): Pr
   waiting.update(() => 'Stopping the platform, once its functions have drained …')
   const asked = askPlatform<Found>(installation, 'infra/local/down.ts', args, told)
   const found = await asked.finally(() => waiting.clear())
-  const { givenUpRecords } = found
+  const { up, killed, givenUpRecords, tasksLeft } = found
   const ms = Math.round(performance.now() - startedMs)
-  const wasRunning = found.up || found.natsServer || found.tasks > 0
-  if (options.json) return await printJson({ stopped: true, wasRunning, ms, givenUpRecords })
+  const wasRunning = up || found.natsServer || found.tasks > 0
+  if (options.json)
+    return await printJson({ stopped: true, wasRunning, ms, killed, givenUpRecords, tasksLeft })
   if (!wasRunning) return await print(`Nothing was running with ${homeFolder(options)}.`)
-  await print(`Concord is down (${(ms / 1000).toFixed(1)} s).${givenUpText(givenUpRecords)}`)
+  const how = killed ? ' It did not stop when asked, and was killed.' : ''
+  await print(`Concord is down (${(ms / 1000).toFixed(1)} s).${how}${up ? lostText(found) : ''}`)
 }

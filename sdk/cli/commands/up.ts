@@ -19,7 +19,7 @@ import { homeFolder } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { portNumber } from '../numbers.ts'
 import { askPlatform, exitOf, platformError, spawnPlatform } from '../platform.ts'
-import { bold, givenUpText, note, Progress, print, printJson } from '../terminal.ts'
+import { bold, lostText, note, Progress, print, printJson, type Stopped } from '../terminal.ts'
 
 export interface UpOptions extends CommonOptions {
   readonly detach?: true
@@ -100,14 +100,14 @@ async function foreground(installation: Installation, options: UpOptions): Promi
   const ready = await readyLine(child)
   waiting.clear()
   if (ready !== undefined) await report(ready, startedMs, options)
-  const [code, givenUpRecords] = await Promise.all([exited, stoppedLine(child), told])
+  const [code, stopped = {}] = await Promise.all([exited, stoppedLine(child), told])
   if (code !== 0 && !stopping) {
     const what = ready === undefined ? 'The platform was not started' : 'The platform ended'
     throw platformError(`${what}; it says why above`, code)
   }
   if (ready === undefined || options.json) return
   const again = `'${commandOf(options)} up${whereOf(options)}' brings it back`
-  note(`Concord is down.${givenUpText(givenUpRecords)} What you deployed is kept: ${again}.`)
+  note(`Concord is down.${lostText(stopped)} What you deployed is kept: ${again}.`)
 }
 
 async function detached(installation: Installation, options: UpOptions): Promise<void> {
@@ -163,11 +163,10 @@ async function readyLine(child: ChildProcess): Promise<Ready | undefined> {
   return undefined
 }
 
-/** How many records were given up, as the supervisor says when it ends; undefined if unknown. */
-async function stoppedLine(child: ChildProcess): Promise<number | undefined> {
+/** What the supervisor says when it ends. */
+async function stoppedLine(child: ChildProcess): Promise<Stopped | undefined> {
   for await (const line of linesOf(keptOpen(child.stdout!))) {
-    if (line.startsWith('{"stopped":true'))
-      return (JSON.parse(line) as { givenUpRecords?: number }).givenUpRecords
+    if (line.startsWith('{"stopped":true')) return JSON.parse(line) as Stopped
   }
   return undefined
 }
