@@ -8,6 +8,7 @@ import { infraError } from '../errors.ts'
 import { endProcess } from '../process.ts'
 import { tryHold } from '../store/index.ts'
 import { runCommand, type Words } from './command.ts'
+import { forgetClient } from './home.ts'
 import { endLeftovers } from './leftovers.ts'
 import { childGraceMs, emptyMs, taskGraceMs } from './platform.ts'
 import { readUpFile, refuseCopy } from './up-file.ts'
@@ -27,6 +28,7 @@ async function down({ home }: Words): Promise<object> {
       `Cannot stop: another concord up has just started with ${home.root}. Try again`,
     )
   }
+  await forgetClient(home)
   const after = await readUpFile(home)
   const leftovers = await endLeftovers(home, after)
   lock.release()

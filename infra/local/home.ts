@@ -2,7 +2,7 @@
  * Home: the files in the state folder of one machine, private to their owner.
  * @module
  */
-import { chmod, stat } from 'node:fs/promises'
+import { chmod, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder } from '../../sdk/folder.ts'
 import { infraError } from '../errors.ts'
@@ -13,7 +13,7 @@ const stickyBit = 0o1000
 export interface Home {
   readonly root: string
   readonly credentials: string
-  /** {url, token} for the command line. */
+  /** {url, token} for the command line, as long as the platform is up. */
   readonly client: string
   /** The running processes and their ports: up-file.ts. */
   readonly up: string
@@ -74,4 +74,9 @@ export function homeOf(root: string): Home {
     minimesosAgents: join(root, 'minimesos-agents.json'),
     log: (name) => join(root, 'logs', `${name}.log`),
   }
+}
+
+/** Once the gateway has gone, others may listen on its port: they must not be sent the token. */
+export async function forgetClient({ client }: Home): Promise<void> {
+  await rm(client, { force: true }).catch(() => {}) // on a disk that cannot be written
 }

@@ -214,7 +214,9 @@ test('down ends the processes that a killed up has left, on a full disk too', li
   await exited
   const left = (await running(home))['nats-server']!
   assert.equal(isAlive(left), true)
+  assert.equal(existsSync(homeOf(home).client), true)
   assert.deepEqual(await down(home, 0), { stopped: true, up: false, tasks: 0, natsServer: true })
+  assert.equal(existsSync(homeOf(home).client), false)
   assert.equal(isAlive(left), false)
 })
 

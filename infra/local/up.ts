@@ -20,7 +20,7 @@ import { type FileHold, tryHold } from '../store/index.ts'
 import { sayWhy } from './command.ts'
 import { loadCredentials } from './credentials.ts'
 import { writeRefusal } from './disk-check.ts'
-import { type Home, makeHome } from './home.ts'
+import { forgetClient, type Home, makeHome } from './home.ts'
 import { endOrphans } from './leftovers.ts'
 import { type Platform, startPlatform } from './platform.ts'
 import type { ClusterSize } from './platform-options.ts'
@@ -83,6 +83,7 @@ async function main(): Promise<void> {
   await unlessFull(home.client, writePrivate(home.client, JSON.stringify({ url, token })))
   await say({ ready: true, url, natsUrl, home: home.root, tokenFile: config.gateway.tokenFile })
   log.info({ why: await asked }, 'stops')
+  await forgetClient(home)
   const stopped = await platform.stop()
   await note(stopped)
   await say({ stopped: true, ...stopped })

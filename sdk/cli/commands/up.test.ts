@@ -73,6 +73,9 @@ test('up --detach returns when the platform is ready, a second one is refused, a
   const down = await concord(['down', '--home', home])
   assert.deepEqual([down.code, /^Concord is down \(.* s\)/.test(down.stdout)], [0, true], down.stdout)
   await untilGone(url)
+  const nowhere = await concord(['fn', 'ls', '--home', home])
+  assert.equal(nowhere.code, 8)
+  assert.match(nowhere.stderr, /^concord: No server is known in .*: start one with 'concord up'/)
   const { code, stdout } = await concord(['down', '--home', home])
   assert.deepEqual([code, stdout], [0, `Nothing was running with ${home}.\n`])
   const { wasRunning } = JSON.parse((await concord(['down', '--home', home, '--json'])).stdout)
@@ -118,9 +121,10 @@ test('up in the foreground stops the platform when it is interrupted, and when i
     const complaints = text(child.stderr)
     const said = await Promise.race([once(child.stdout, 'data'), exited])
     assert.match(String(said), /^Concord is up at /, child.exitCode === null ? '' : await complaints)
+    const { url } = JSON.parse(readFileSync(join(home, 'client.json'), 'utf8'))
     child.kill(signal)
     assert.deepEqual(await exited, signal === 'SIGINT' ? [0, null] : [null, 'SIGKILL'])
-    await untilGone(JSON.parse(readFileSync(join(home, 'client.json'), 'utf8')).url)
+    await untilGone(url)
     if (signal === 'SIGINT')
       assert.match(
         await complaints,
