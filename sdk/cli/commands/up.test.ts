@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -130,5 +130,26 @@ test('up in the foreground stops the platform when it is interrupted, and when i
         await complaints,
         /^Ctrl-C stops it\.[^\n]*\nConcord is down\. What you deployed is kept: [^\n]*\n$/,
       )
+  }
+})
+
+test('up that is interrupted before the platform is ready stops it, and does not say that it is up', async (t) => {
+  const home = homeOf(t)
+  for (const detach of [[], ['--detach']]) {
+    rmSync(join(home, 'up.json'), { force: true })
+    const child = spawn(plainNode, [bin, 'up', ...detach, '--home', home, '--ports', 'free'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const ended = Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)])
+    while (!existsSync(join(home, 'up.json'))) await sleep(5)
+    child.kill('SIGINT')
+    const [[code], data, said] = await ended
+    assert.equal(data, '')
+    assert.equal(code, detach.length)
+    assert.match(
+      said,
+      detach.length === 0 ? /^Concord is down\./ : /^concord: .* stop before it was ready\n$/,
+    )
+    assert.match((await concord(['down', '--home', home])).stdout, /^Nothing was running/)
   }
 })

@@ -3,7 +3,8 @@
  *
  *   U1. In the foreground, Ctrl-C stops the whole platform and waits until it has stopped. If this command is killed,
  *       its end of the supervisor's standard input closes, and the supervisor stops the platform.
- *   U2. Detached, the command returns when the platform is ready, or with the reason why it is not.
+ *   U2. Detached, the command returns when the platform is ready, or with the reason why it is not. Interrupted before that, it stops
+ *       what it has started.
  * @module
  */
 import type { ChildProcess } from 'node:child_process'
@@ -89,19 +90,15 @@ async function foreground(installation: Installation, options: UpOptions): Promi
   const waiting = new Progress()
   waiting.update(() => 'Starting the platform …')
   const told = tell(child, waiting, options)
-  let stopping = false
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      stopping = true
-      child.kill('SIGTERM')
-    })
-  }
+  const asked = handOn(['SIGINT', 'SIGTERM', 'SIGHUP'], child, waiting)
   const exited = exitOf(child)
   const ready = await readyLine(child)
-  waiting.clear()
-  if (ready !== undefined) await report(ready, startedMs, options)
+  if (!asked.aborted) waiting.clear()
+  if (ready !== undefined && !asked.aborted) await report(ready, startedMs, options)
   const [code, stopped = {}] = await Promise.all([exited, stoppedLine(child), told])
-  if (code !== 0 && !stopping) {
+  waiting.clear()
+  if (ready === undefined && asked.aborted) return
+  if (code !== 0) {
     const what = ready === undefined ? 'The platform was not started' : 'The platform ended'
     throw platformError(`${what}; it says why above`, code)
   }
@@ -125,15 +122,29 @@ async function detached(installation: Installation, options: UpOptions): Promise
     stdio: ['ignore', 'pipe', log],
   })
   closeSync(log)
+  const asked = handOn(['SIGINT', 'SIGTERM'], child, waiting)
+  const exited = exitOf(child)
   const ready = await readyLine(child)
+  if (asked.aborted) await exited
   waiting.clear()
-  if (ready === undefined) {
-    const code = await exitOf(child)
-    throw platformError(lastLine(logPath, logStart), code)
-  }
+  if (asked.aborted)
+    throw platformError('The platform was not started: it was told to stop before it was ready', 1)
+  if (ready === undefined) throw platformError(lastLine(logPath, logStart), await exited)
   await report(ready, startedMs, options)
   child.unref()
   child.stdout?.destroy()
+}
+
+/** Hands signals on to the supervisor, which stops what it has started. @returns Aborted by the first of them. */
+function handOn(signals: readonly NodeJS.Signals[], child: ChildProcess, waiting: Progress): AbortSignal {
+  const asked = new AbortController()
+  for (const signal of signals)
+    process.on(signal, () => {
+      asked.abort()
+      child.kill('SIGTERM')
+      waiting.update(() => 'Stopping the platform …')
+    })
+  return asked.signal
 }
 
 function purposeOf({ zookeeper }: UpOptions): 'platform' | 'cluster' {
