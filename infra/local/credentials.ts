@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { infraError } from '../errors.ts'
 import { type NatsRole, natsRoles } from '../nats/index.ts'
 import { writePrivate } from '../private-file.ts'
+import { type Home, zookeepersOf } from './home.ts'
 import { isToken, makeToken } from './token.ts'
 
 const token = z.string().refine(isToken, 'expected an undamaged token')
@@ -30,7 +31,8 @@ function generateCredentials(): Credentials {
 }
 
 /** Reads the file; makes it where there is none. @throws {CodedError} ERR_CREDENTIALS if it is damaged. */
-export async function loadCredentials(file: string): Promise<Credentials> {
+export async function loadCredentials(home: Home): Promise<Credentials> {
+  const { credentials: file } = home
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
@@ -43,10 +45,12 @@ export async function loadCredentials(file: string): Promise<Credentials> {
   try {
     return credentialsSchema.parse(JSON.parse(text))
   } catch (cause) {
-    throw infraError(
-      'ERR_CREDENTIALS',
-      `Cannot read the credentials in ${file}: they are damaged. Put back a copy, or remove the file to get new ones`,
-      { cause },
-    )
+    const how =
+      zookeepersOf(home) > 0
+        ? `Put back a copy: the store in ${home.zookeeper} accepts no others. Without one, begin anew with another --home`
+        : 'Put back a copy, or remove the file to get new ones'
+    throw infraError('ERR_CREDENTIALS', `Cannot read the credentials in ${file}: they are damaged. ${how}`, {
+      cause,
+    })
   }
 }

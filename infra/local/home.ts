@@ -2,6 +2,7 @@
  * Home: the files in the state folder of one machine, private to their owner.
  * @module
  */
+import { globSync } from 'node:fs'
 import { chmod, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeFolder } from '../../sdk/folder.ts'
@@ -74,6 +75,11 @@ export function homeOf(root: string): Home {
     minimesosAgents: join(root, 'minimesos-agents.json'),
     log: (name) => join(root, 'logs', `${name}.log`),
   }
+}
+
+/** With how many ZooKeeper servers the home began; 0: its store is a file. */
+export function zookeepersOf({ zookeeper }: Home): number {
+  return globSync(join(zookeeper, 'server-*', 'data', 'version-2')).length
 }
 
 /** Once the gateway has gone, others may listen on its port: they must not be sent the token. */

@@ -58,7 +58,7 @@ async function main(): Promise<void> {
   await refuseCopy(home, before)
   await endOrphans(before)
 
-  const credentials = await loadCredentials(home.credentials)
+  const credentials = await loadCredentials(home)
   const token = await tokenIn(config.gateway.tokenFile, credentials.gatewayToken)
   const ports = choosePorts(loaded, flags.ports === 'free', before)
   const freePorts = before?.freePorts ?? {}

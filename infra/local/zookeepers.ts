@@ -6,12 +6,12 @@
  * deployed, and its gateway would delete the checkpoints as those of removed functions.
  * @module
  */
-import { existsSync, globSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { infraError } from '../errors.ts'
 import { processId } from '../process.ts'
 import { planEnsemble, type ZooKeeperServer } from '../zookeeper/index.ts'
 import { writeRefusal } from './disk-check.ts'
+import { zookeepersOf } from './home.ts'
 import { Keeper } from './keeper.ts'
 import type { PlatformOptions } from './platform-options.ts'
 
@@ -30,7 +30,7 @@ export interface ZooKeepers {
 
 /** @throws {CodedError} ERR_USAGE if the home began with another store than a file (0 servers), or than so many servers */
 export function refuseAnotherStore({ home, config }: PlatformOptions, servers: number): void {
-  const { length: began } = globSync(join(home.zookeeper, 'server-*', 'data', 'version-2'))
+  const began = zookeepersOf(home)
   const file = /^sqlite:(.*)$/.exec(config.store.url)?.[1]
   const hasFile = file !== undefined && existsSync(file)
   if (began === servers || (began === 0 && !hasFile)) return
