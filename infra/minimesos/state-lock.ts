@@ -2,10 +2,11 @@
  * StateLock: allows one minimesos per state folder; two would adopt the same tasks.
  * @module
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { CodedError } from '../../sdk/errors.ts'
 import { identityOf, isAlive, type ProcessIdentity } from './agent/index.ts'
+import { readJson, writeJson } from './json-file.ts'
 
 /**
  * Locks a state folder. The lock of a killed holder is void.
@@ -13,22 +14,13 @@ import { identityOf, isAlive, type ProcessIdentity } from './agent/index.ts'
  */
 export function lockState(stateDir: string): () => void {
   const path = join(stateDir, 'minimesos.pid')
-  const holder = readHolder(path)
+  const holder = readJson<ProcessIdentity>(path)
   if (holder !== undefined && isAlive(holder)) {
     throw new CodedError(
       'ERR_STATE_IN_USE',
       `Cannot use the state folder ${stateDir}: minimesos with pid ${holder.pid} runs on it; stop that one or give --state another folder`,
     )
   }
-  writeFileSync(`${path}.tmp`, JSON.stringify(identityOf(process.pid)), { mode: 0o600 })
-  renameSync(`${path}.tmp`, path)
+  writeJson(path, identityOf(process.pid))
   return () => rmSync(path, { force: true })
-}
-
-function readHolder(path: string): ProcessIdentity | undefined {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as ProcessIdentity
-  } catch {
-    return undefined
-  }
 }

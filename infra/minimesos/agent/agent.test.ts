@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { pino } from 'pino'
 import { ManualClock } from '../../clock.ts'
+import { readCondition } from '../condition-file.ts'
+import { Registry } from '../master/registry.ts'
 import { defer, eventually, tempDir } from '../test-framework.ts'
 import { resources, type TaskInfo, type TaskStatus } from '../wire/index.ts'
 import { Agent } from './agent.ts'
@@ -75,6 +77,22 @@ test('Agent removes a task that was not recorded yet, or is done already', (t) =
     folders.map((folder) => existsSync(folder.path)),
     [false, false],
   )
+})
+
+test('Agent starts with files that a power cut has left empty or torn, as if they were absent', (t) => {
+  for (const torn of ['', '{"schema":1,', '\0\0\0']) {
+    const stateDir = tempDir(t)
+    const folder = leave(stateDir)
+    folder.killDeadlineMs = 1
+    const files = ['agent.json', 'reserved.json', 'condition.json'].map((name) => join(stateDir, name))
+    for (const file of [...files, join(folder.path, 'kill')]) writeFileSync(file, torn)
+    assert.equal(takeUp(t, stateDir).agent.tasks().length, 1)
+    assert.equal(readCondition(stateDir), 'up')
+    writeFileSync(join(folder.path, 'task.json'), torn)
+    assert.deepEqual(takeUp(t, stateDir).agent.tasks(), [])
+    writeFileSync(join(stateDir, 'frameworks.json'), torn)
+    assert.deepEqual(new Registry(stateDir).load(), [])
+  }
 })
 
 test('Agent reports a task whose shim never started, and that shim can no longer start', async (t) => {

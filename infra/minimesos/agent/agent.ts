@@ -9,10 +9,10 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { Clock } from '../../clock.ts'
+import { readJson, writeJson } from '../json-file.ts'
 import { type Resources, sum, type TaskInfo, type TaskStatus } from '../wire/index.ts'
 import { findCgroupParent } from './cgroup.ts'
 import { FetchCache } from './fetch-cache.ts'
@@ -175,13 +175,9 @@ export class Agent {
 
 function loadAgentId(stateDir: string): string {
   const path = join(stateDir, 'agent.json')
-  try {
-    return (JSON.parse(readFileSync(path, 'utf8')) as { id: string }).id
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-  }
+  const before = readJson<{ id: string }>(path)
+  if (before !== undefined) return before.id
   const id = `${randomUUID()}-S0`
-  writeFileSync(`${path}.tmp`, JSON.stringify({ schema: 1, id }), { mode: 0o600 })
-  renameSync(`${path}.tmp`, path)
+  writeJson(path, { schema: 1, id })
   return id
 }

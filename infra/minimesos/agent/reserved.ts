@@ -2,10 +2,11 @@
  * Reserved: an agent's resources, with the reservations made while it ran, which are on disk.
  * @module
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import { readJson, writeJson } from '../json-file.ts'
 import {
+  type Amount,
   add,
   contains,
   isDynamic,
@@ -23,6 +24,12 @@ export interface ReservedOptions {
   readonly log: Logger
 }
 
+interface ReservedFile {
+  readonly schema: 1
+  /** Amounts, by key (../wire/resources.ts). */
+  readonly reserved: readonly (readonly [string, Amount])[]
+}
+
 export class Reserved {
   readonly #path: string
   #total: Resources
@@ -30,7 +37,7 @@ export class Reserved {
   constructor({ stateDir, total, log }: ReservedOptions) {
     this.#path = join(stateDir, 'reserved.json')
     this.#total = total
-    for (const [key, amount] of this.#load()) {
+    for (const [key, amount] of readJson<ReservedFile>(this.#path)?.reserved ?? []) {
       const reserved = resources({ [key]: amount })
       const from = rekey(reserved, original)
       // The agent may have been started with fewer resources than before.
@@ -45,17 +52,10 @@ export class Reserved {
 
   convert(from: Resources, to: Resources): void {
     this.#total = add(subtract(this.#total, from), to)
-    const reserved = [...this.#total].filter(([key]) => isDynamic(key))
-    writeFileSync(`${this.#path}.tmp`, JSON.stringify({ schema: 1, reserved }), { mode: 0o600 })
-    renameSync(`${this.#path}.tmp`, this.#path)
-  }
-
-  #load(): Resources {
-    try {
-      return new Map((JSON.parse(readFileSync(this.#path, 'utf8')) as { reserved: [] }).reserved)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Map()
-      throw error
+    const file: ReservedFile = {
+      schema: 1,
+      reserved: [...this.#total].filter(([key]) => isDynamic(key)),
     }
+    writeJson(this.#path, file)
   }
 }

@@ -8,18 +8,9 @@
  *   F2. Files are written atomically, and readable only by the owner: a record contains the task's environment.
  * @module
  */
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { readJson, writeJson } from '../json-file.ts'
 import type { TaskInfo, TaskState, TaskStatus } from '../wire/index.ts'
 import { type ProcessIdentity, parseStat } from './process-identity.ts'
 
@@ -65,14 +56,13 @@ export class TaskFolder {
     return new TaskFolder(path)
   }
 
-  /** The record; undefined if the agent was killed before it wrote one: then nothing was started (F1). */
+  /** The record; undefined if the agent was killed before it wrote one: then nothing was started (F1). Or the power went. */
   readRecord(): TaskRecord | undefined {
-    const text = this.#read('task.json')
-    return text === undefined ? undefined : (JSON.parse(text) as TaskRecord)
+    return readJson<TaskRecord>(join(this.path, 'task.json'))
   }
 
   writeRecord(record: TaskRecord): void {
-    this.#write('task.json', JSON.stringify(record))
+    writeJson(join(this.path, 'task.json'), record)
   }
 
   /** Takes the shim's place. True if the shim never started; then it never will (S1 of shim.sh). */
@@ -100,12 +90,11 @@ export class TaskFolder {
 
   /** Until when a task that was told to end may end by itself. */
   get killDeadlineMs(): number | undefined {
-    const text = this.#read('kill')
-    return text === undefined ? undefined : (JSON.parse(text) as { deadlineMs: number }).deadlineMs
+    return readJson<{ deadlineMs: number }>(join(this.path, 'kill'))?.deadlineMs
   }
 
   set killDeadlineMs(deadlineMs: number) {
-    this.#write('kill', JSON.stringify({ deadlineMs }))
+    writeJson(join(this.path, 'kill'), { deadlineMs })
   }
 
   remove(): void {
@@ -119,12 +108,6 @@ export class TaskFolder {
     } catch {
       return undefined
     }
-  }
-
-  #write(name: string, text: string): void {
-    const path = join(this.path, name)
-    writeFileSync(`${path}.tmp`, text, { mode: 0o600 })
-    renameSync(`${path}.tmp`, path)
   }
 }
 

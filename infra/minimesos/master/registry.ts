@@ -2,8 +2,8 @@
  * Registry: stores the frameworks on disk, so that updates of their tasks still reach them after a restart.
  * @module
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { readJson, writeJson } from '../json-file.ts'
 import type { FrameworkInfo } from '../wire/index.ts'
 import { Framework } from './framework.ts'
 
@@ -20,13 +20,8 @@ export class Registry {
   }
 
   load(): Framework[] {
-    try {
-      const file = JSON.parse(readFileSync(this.#path, 'utf8')) as RegistryFile
-      return file.frameworks.map(({ id, info }) => new Framework(id, info, true))
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-      throw error
-    }
+    const frameworks = readJson<RegistryFile>(this.#path)?.frameworks ?? []
+    return frameworks.map(({ id, info }) => new Framework(id, info, true))
   }
 
   save(frameworks: Iterable<Framework>): void {
@@ -34,7 +29,6 @@ export class Registry {
       schema: 1,
       frameworks: [...frameworks].map(({ id, info }) => ({ id, info })),
     }
-    writeFileSync(`${this.#path}.tmp`, JSON.stringify(file), { mode: 0o600 })
-    renameSync(`${this.#path}.tmp`, this.#path)
+    writeJson(this.#path, file)
   }
 }

@@ -16,6 +16,7 @@ export { BadCall, type CheckedCall, readCall, readOperatorCall } from './read-ca
 export { isDynamic, nameOf, original, reservationsIn, underlying } from './reservations.ts'
 export { parseReserved } from './reserved.ts'
 export {
+  type Amount,
   add,
   availableTo,
   contains,
