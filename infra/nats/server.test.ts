@@ -10,7 +10,14 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { isCode } from '../../sdk/errors.ts'
 import { connectBus } from '../bus/wire/connect.ts'
 import { isAlive, processEnded, processId } from '../process.ts'
-import { endNatsServer, type NatsServerOptions, natsClusterSize, startNatsServer } from './index.ts'
+import {
+  endNatsServer,
+  type NatsServerOptions,
+  type NatsUsers,
+  natsClusterSize,
+  natsRoles,
+  startNatsServer,
+} from './index.ts'
 
 async function folder(t: TestContext): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), 'concord-nats-'))
@@ -52,7 +59,11 @@ test('startNatsServer adopts a living server only if it has the same configurati
   assert.deepEqual([again.pid, again.adopted, again.url], [first.pid, true, first.url])
   assert.deepEqual([byPort.pid, byPort.adopted], [first.pid, true])
 
-  const changed = await startNatsServer({ dir, port: first.port, storeBytesMax: 1024 * 1024 })
+  const diskGrew = await startNatsServer({ dir, port: first.port, storeBytesMax: 1024 * 1024 })
+  assert.deepEqual([diskGrew.pid, diskGrew.adopted], [first.pid, true])
+
+  const users = Object.fromEntries(natsRoles.map((user) => [user, { user, password: 'x' }])) as NatsUsers
+  const changed = await startNatsServer({ dir, port: first.port, users })
   assert.equal(changed.adopted, false)
   assert.equal(changed.port, first.port)
   await Promise.all([first.exited, again.exited])

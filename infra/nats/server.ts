@@ -51,7 +51,7 @@ export interface NatsServer {
 interface Running extends ProcessId {
   /** 0: not known yet. */
   readonly port: number
-  /** The hash of its configuration without the port; empty: not known. */
+  /** Of its configuration without the port, and without the size of the disk, which may vary; empty: not known. */
   readonly configSha256: string
 }
 
@@ -83,7 +83,7 @@ export async function startNatsServer(options: NatsServerOptions): Promise<NatsS
   await mkdir(options.dir, { recursive: true, mode: 0o700 })
   const dir = await realpath(options.dir)
   const configSha256 = createHash('sha256')
-    .update(natsConfigText({ ...options, dir, port: 0 }))
+    .update(natsConfigText({ ...options, dir, port: 0, storeBytesMax: undefined }))
     .digest('hex')
   const living = await findNatsServer(dir)
   if (living !== undefined) {

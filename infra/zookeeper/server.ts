@@ -11,7 +11,7 @@ import { once } from 'node:events'
 import { closeSync, existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
 import { infraError } from '../errors.ts'
@@ -19,7 +19,8 @@ import { freePorts } from '../free-ports.ts'
 import { openLogFile } from '../log-file.ts'
 
 /** Where the distribution's packages put it; the jar names those that it needs beside it. */
-const jar = process.env['CONCORD_ZOOKEEPER_JAR'] ?? '/usr/share/java/zookeeper.jar'
+const jar = resolve(process.env['CONCORD_ZOOKEEPER_JAR'] ?? '/usr/share/java/zookeeper.jar')
+const configFile = 'zoo.cfg'
 const startTimeoutMs = 60_000
 
 export interface ZooKeeperOptions {
@@ -121,12 +122,11 @@ async function launch(
   id = 0,
 ): Promise<ZooKeeperServer> {
   await mkdir(join(dir, 'data'), { recursive: true, mode: 0o700 })
-  const configFile = join(dir, 'zoo.cfg')
   const config = {
     tickTime: tickMs,
     initLimit: 10,
     syncLimit: 10,
-    dataDir: join(dir, 'data'),
+    dataDir: './data', // Java reads the file as Latin-1, so it can name no folder beyond that
     clientPort: port,
     clientPortAddress: '127.0.0.1',
     'admin.enableServer': false,
@@ -134,10 +134,10 @@ async function launch(
     maxClientCnxns: 0,
   }
   const lines = [...Object.entries(config).map(([key, value]) => `${key}=${value}`), ...members]
-  await writeFile(configFile, `${lines.join('\n')}\n`, { mode: 0o600 })
+  await writeFile(join(dir, configFile), `${lines.join('\n')}\n`, { mode: 0o600 })
   if (id > 0) await writeFile(join(dir, 'data', 'myid'), `${id}\n`)
   const logFile = join(dir, 'zookeeper.log')
-  const child = await spawnJava(configFile, logFile)
+  const child = await spawnJava(dir, logFile)
   spawned?.(child.pid!)
   if (!(await serves(child, port))) {
     await stop(child, 'SIGKILL') // ZS2
@@ -156,7 +156,7 @@ async function launch(
   }
 }
 
-async function spawnJava(configFile: string, logFile: string): Promise<ChildProcess> {
+async function spawnJava(dir: string, logFile: string): Promise<ChildProcess> {
   const options = [
     ...['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto'], // a small server that starts soon
     '-Dzookeeper.forceSync=no', // a test's data need not outlive the machine
@@ -166,7 +166,10 @@ async function spawnJava(configFile: string, logFile: string): Promise<ChildProc
   ]
   const main = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
   const log = openLogFile(logFile)
-  const child = spawn('java', [...options, '-cp', jar, main, configFile], { stdio: ['ignore', log, log] })
+  const child = spawn('java', [...options, '-cp', jar, main, configFile], {
+    cwd: dir,
+    stdio: ['ignore', log, log],
+  })
   closeSync(log)
   const missing = await once(child, 'spawn').then(
     () => (existsSync(jar) ? undefined : jar),
