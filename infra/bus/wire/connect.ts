@@ -20,28 +20,45 @@ export interface BusOptions {
   readonly name: string
 }
 
+const reconnectMs = 100
+const reconnectJitterMs = 50
+/** Each server that was named has been tried, and at least one that these have announced. */
+const allRefuse = new Error('No server of the cluster lets us in')
+
 /**
  * Connects, and keeps connected until closed, whatever the servers answer.
  * @throws {CodedError} ERR_NATS_UNREACHABLE if no server answers within 10 s, ERR_NATS_REFUSED on wrong credentials,
  *   ERR_NATS_TLS.
  */
 export async function connectBus(options: BusOptions): Promise<NatsConnection> {
+  const servers = options.url.split(',')
+  const given = {
+    servers,
+    name: options.name,
+    ...(options.user === undefined
+      ? {}
+      : { user: options.user, pass: options.password ?? '', inboxPrefix: inboxOf(options.user) }),
+    ...(options.tls === undefined ? {} : { tls: { ...options.tls } }),
+    maxReconnectAttempts: -1,
+    ignoreAuthErrorAbort: true, // else it closes for good when refused twice, as while passwords are changed
+    timeout: 10_000,
+    pingInterval: 10_000,
+    noEcho: false,
+  }
+  let isFirst = true
+  let turns = 0
+  const reconnectDelayHandler = (): number => {
+    // A server that refuses is forgotten, but each one announces the others of its cluster: it would go on for ever.
+    if (isFirst && ++turns > servers.length + 1) throw allRefuse
+    return reconnectMs + Math.floor(Math.random() * reconnectJitterMs)
+  }
   try {
-    return await connect({
-      servers: options.url.split(','),
-      name: options.name,
-      ...(options.user === undefined
-        ? {}
-        : { user: options.user, pass: options.password ?? '', inboxPrefix: inboxOf(options.user) }),
-      ...(options.tls === undefined ? {} : { tls: { ...options.tls } }),
-      maxReconnectAttempts: -1,
-      ignoreAuthErrorAbort: true, // else it closes for good when refused twice, as while passwords are changed
-      reconnectTimeWait: 100,
-      reconnectJitter: 50,
-      timeout: 10_000,
-      pingInterval: 10_000,
-      noEcho: false,
+    const nc = await connect({ ...given, reconnectDelayHandler }).catch(async (cause) => {
+      if (cause !== allRefuse) throw cause
+      return await connect({ ...given, ignoreClusterUpdates: true, reconnectTimeWait: reconnectMs }) // throws the reason
     })
+    isFirst = false
+    return nc
   } catch (cause) {
     if (/authorization/i.test(messageOf(cause))) throw refusedError(options, cause)
     if (isDistrust(cause)) throw distrustError(options, cause)
