@@ -69,8 +69,9 @@ scrape_configs:
 Worth an alarm:
 
 - \`concord_input_records{state="in_flight"}\` stays high, or \`processed\` stops growing while \`sent\` grows: a function lags
-- \`concord_input_records{state="unaccounted"}\` or \`concord_input_dropped_records\` grows: records are lost. \`reason="deadLetterRefused"\`
-  means that there is [no room for dead letters](../failures.md#dead-letters)
+- \`concord_input_records{state="unaccounted"}\` grows: records are lost
+- \`concord_input_dropped_records\` grows for a [reason](../failures.md#why-records-are-dropped) that you have not chosen;
+  \`deadLetterRefused\` means that there is [no room for dead letters](../failures.md#dead-letters)
 - \`concord_dead_letters{state="waiting"}\` is above 0
 - \`concord_runner_errors_total\` or \`concord_runner_state_lost\` grows
 - the sum of \`concord_runner_memory_bytes\` approaches \`concord_runner_memory_bound_bytes\`

@@ -70,7 +70,7 @@ test('dlq rm asks which letters are meant, removes page by page, and says what i
   const { env } = await gatewayOf(t, ({ path, body }) => {
     if (path !== '/v1/dead-letters/remove') return { status: 200, json: { letters: [letter] } }
     asked.push(JSON.parse(body.toString()))
-    const part = { matched: 2, removed: 2, freedBytes: 1500 }
+    const part = { matched: 2, removed: 2, freedBytes: asked.length > 3 ? 0 : 1500 }
     return { status: 200, json: asked.length === 1 ? { ...part, next: '12-1' } : part }
   })
   assertFails(await concord(['dlq', 'rm'], { env }), 2, /Cannot remove dead letters without knowing which/)
@@ -82,4 +82,7 @@ test('dlq rm asks which letters are meant, removes page by page, and says what i
   const dry = await concord(['dlq', 'rm', '--id', '12-0', '--dry-run'], { env })
   assert.equal(dry.stdout, '2 would be removed, 1.5 kB freed.\n')
   assert.deepEqual(asked[2], { ids: ['12-0'], dryRun: true })
+  const kept = await concord(['dlq', 'rm', '--id', '12-0'], { env })
+  assert.equal(kept.stdout, '2 removed.\n')
+  assert.match(kept.stderr, /their room is free once the letters that are stored with them are removed too/)
 })

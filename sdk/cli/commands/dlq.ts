@@ -314,5 +314,6 @@ async function remove(functionName: string | undefined, options: RemoveOptions):
   const { matched, removed, freedBytes } = answer
   if (matched === 0 && freedBytes === 0) return await print('Nothing to remove.')
   const what = dryRun ? `${matched} would be removed` : `${removed} removed`
-  await print(`${what}, ${bytesText(freedBytes)} freed.`)
+  await print(freedBytes === 0 ? `${what}.` : `${what}, ${bytesText(freedBytes)} freed.`)
+  if (freedBytes === 0) note('their room is free once the letters that are stored with them are removed too')
 }
