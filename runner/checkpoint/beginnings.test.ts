@@ -96,12 +96,15 @@ test('Checkpointer: a store that does not take it is told again that state begin
     'partition 3 has got its first state, and its records are not acknowledged until that can be stored: there is no room',
   ])
   assert.equal(image(by, 'one'), undefined, 'whoever took it could not count what is lost')
+  await by.slots.own(instance(2), 0)
   isFull = false
   while (by.untold !== undefined) {
     clock.advance(1_000)
     await turn()
   }
   await begun
+  const { manifest } = (await store.readManifest('3'))!
+  assert.deepEqual([manifest.epoch, manifest.current?.epoch], [2, 2], 'it did not end without a word')
   by.slots.keep(3)
   assert.equal(await save(by, 'one'), true)
   assert.notEqual(image(by, 'two'), undefined)

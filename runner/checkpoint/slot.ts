@@ -202,7 +202,8 @@ export class Slot {
     await this.#inTurn(async () => {
       if (this.#current !== undefined) return
       await this.#ready()
-      const next: Checkpoint = { ...made, segments: [] }
+      // It may have a later epoch by now: under the claimed one it leaves no doubt.
+      const next: Checkpoint = { ...made, epoch: this.epoch, segments: [] }
       await this.#manifest.write(next)
       this.#current = next
     })
