@@ -48,7 +48,7 @@ export function makeMetrics(): GatewayMetrics {
     ),
     republishDropped: counter(
       'concord_republish_dropped_records_total',
-      'Records of raw streams for which NATS had no room.',
+      'Records of raw streams that NATS had no room for, or that exceed its max_payload with their key.',
       ['stream'],
     ),
     deploys: counter(

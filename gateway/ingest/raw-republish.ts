@@ -5,12 +5,13 @@
  * Runs only in the leader. It is a plain reader of the stream and holds nothing back.
  *   O1. At most `unconfirmedBytesMax` and one frame are published but not confirmed by the server. Beyond that,
  *       records are dropped and counted: they would pile up here behind a slow server.
+ *   O2. So is a record that becomes too large for a message: a binary key travels in base64, which is a third longer.
  * @module
  */
 import { isUtf8 } from 'node:buffer'
 import { headers, type MsgHdrs } from '@nats-io/transport-node'
 import { type NatsConnection, startTail, subjects, type Wire } from '../../infra/bus/index.ts'
-import { type FrameHeader, recordsOf } from '../../sdk/wire/frame.ts'
+import { type FrameHeader, type RawRecord, recordsOf } from '../../sdk/wire/frame.ts'
 import type { CatalogView } from '../catalog/catalog.ts'
 import type { GatewayMetrics } from '../metrics.ts'
 import { keyBase64Header, keyHeader } from './raw-ingest.ts'
@@ -55,18 +56,28 @@ export class RawRepublish {
   }
 
   #republish(stream: string, bytes: Uint8Array, header: FrameHeader): void {
-    const { nc, wire, namespace, metrics } = this.#options
+    const { wire, namespace, metrics } = this.#options
     if (!wire.connected || this.#unconfirmedBytes > unconfirmedBytesMax) {
       metrics.republishDropped.inc({ stream }, header.count)
       return
     }
     const subject = subjects.rawSubject(namespace, stream)
-    for (const { key, value } of recordsOf(bytes, header)) {
-      nc.publish(subject, value, key.length === 0 ? {} : { headers: keyHeaders(key) })
-    }
-    metrics.republished.inc({ stream }, header.count)
+    let sent = 0
+    for (const record of recordsOf(bytes, header)) if (this.#publish(subject, record)) sent += 1
+    metrics.republished.inc({ stream }, sent)
+    metrics.republishDropped.inc({ stream }, header.count - sent)
     this.#unconfirmedBytes += bytes.length
     this.#confirm()
+  }
+
+  /** @returns False if the client library refuses it: it exceeds the server's `max_payload` (O2). */
+  #publish(subject: string, { key, value }: RawRecord): boolean {
+    try {
+      this.#options.nc.publish(subject, value, key.length === 0 ? {} : { headers: keyHeaders(key) })
+      return true
+    } catch {
+      return false
+    }
   }
 
   #confirm(): void {

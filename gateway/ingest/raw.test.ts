@@ -89,6 +89,26 @@ test('Raw records leave a stream marked raw with their keys, binary ones include
   assert.equal(seen.length, 4)
 })
 
+test('Raw records that exceed a message with their key in base64 are dropped and counted, and those behind them pass', async () => {
+  await leads()
+  await makeStream('wide', { raw: true, partitions: 1 })
+  const seen: string[] = []
+  platform.nc.subscribe(`concord.${namespace}.out.wide`, {
+    callback: (_, message) => void seen.push(message.string()),
+  })
+  await platform.nc.flush()
+  const keyBase64 = Buffer.alloc(60_000, 0xff).toString('base64')
+  const lines = [{ keyBase64, value: 'x'.repeat(980_000) }, { value: 'behind it' }]
+  const { status } = await platform.call('POST', '/v1/streams/wide/records', {
+    body: lines.map((line) => JSON.stringify(line)).join('\n'),
+  })
+  assert.equal(status, 200)
+  await until('the other one came', () => seen.length > 0)
+  assert.deepEqual(seen, ['behind it'])
+  const metrics = await (await platform.call('GET', '/metrics')).text()
+  assert.match(metrics, /concord_republish_dropped_records_total\{stream="wide"[^}]*\} 1\n/)
+})
+
 test('Raw records that are refused are counted with the reason, in metrics and heartbeat', async () => {
   await leads()
   let beat: Heartbeat | undefined
