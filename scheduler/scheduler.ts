@@ -5,8 +5,8 @@
  * It exists as long as its process leads: it is made when the leadership is won, and ends when that is lost.
  * @module
  */
-import type { NatsConnection } from '../infra/bus/index.ts'
-import { subjects } from '../infra/bus/index.ts'
+import type { Msg } from '@nats-io/transport-node'
+import { listen, type NatsConnection, subjects } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import { HeartbeatJoiner } from '../infra/control/index.ts'
 import type { Log } from '../infra/log.ts'
@@ -181,25 +181,23 @@ export class Scheduler {
   #listen(): void {
     const { nc, namespace, log } = this.#options
     const joiner = new HeartbeatJoiner()
-    const beats = nc.subscribe(subjects.heartbeatSubject(namespace, '*'), {
-      callback: (error, message) => {
-        if (error !== null) return log.warn({ error: error.message }, 'heartbeats cannot be heard')
-        const heartbeat = parseHeartbeat(message.data)
-        if (heartbeat === undefined)
-          return log.warn({ subject: message.subject }, 'a heartbeat cannot be read')
-        const whole = joiner.take(heartbeat)
-        if (whole === undefined) return
-        this.#scaler?.hear(whole)
-        this.#dispatch({ kind: 'heartbeat', heartbeat: whole })
-      },
-    })
-    const notices = nc.subscribe(subjects.allowanceSubject(namespace, '*'), {
-      callback: (error, message) => {
-        const notice = error === null ? parseNotice(message.data) : undefined
-        if (notice !== undefined) this.#dispatch({ kind: 'allowance', notice })
-      },
-    })
-    for (const subscription of [beats, notices]) this.#stops.push(() => subscription.unsubscribe())
+    const onBeat = ({ subject, data }: Msg): void => {
+      const heartbeat = parseHeartbeat(data)
+      if (heartbeat === undefined) return log.warn({ subject }, 'a heartbeat cannot be read')
+      const whole = joiner.take(heartbeat)
+      if (whole === undefined) return
+      this.#scaler?.hear(whole)
+      this.#dispatch({ kind: 'heartbeat', heartbeat: whole })
+    }
+    const onNotice = ({ data }: Msg): void => {
+      const notice = parseNotice(data)
+      if (notice !== undefined) this.#dispatch({ kind: 'allowance', notice })
+    }
+    const onRefused = ({ message }: Error): void => log.warn({ error: message }, 'runners cannot be heard')
+    this.#stops.push(
+      listen(nc, subjects.heartbeatSubject(namespace, '*'), onBeat, { onRefused }),
+      listen(nc, subjects.allowanceSubject(namespace, '*'), onNotice, { onRefused }),
+    )
     void this.#watchBus()
   }
 

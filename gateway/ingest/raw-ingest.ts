@@ -7,7 +7,8 @@
  *   W2. Every message that is not accepted is counted, with the reason.
  * @module
  */
-import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
+import type { Msg } from '@nats-io/transport-node'
+import { listen, type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { Log } from '../../infra/log.ts'
 import { checkRecordSize } from '../../sdk/wire/frame.ts'
@@ -30,14 +31,15 @@ export interface RawIngestOptions {
   readonly log: Log
 }
 
-export type RawDropReason = 'unknownStream' | 'noRoom' | 'tooLarge'
+/** `malformed`: its headers cannot be read. */
+export type RawDropReason = 'unknownStream' | 'malformed' | 'noRoom' | 'tooLarge'
 
 export class RawIngest {
   readonly #options: RawIngestOptions
   readonly #batches = new Map<string, Batch>()
   #complainedAtMs = Number.NEGATIVE_INFINITY
   /** Counts since the start of the process, reported in the heartbeat. */
-  readonly dropped: Record<RawDropReason, number> = { unknownStream: 0, noRoom: 0, tooLarge: 0 }
+  readonly dropped: Record<RawDropReason, number> = { unknownStream: 0, malformed: 0, noRoom: 0, tooLarge: 0 }
 
   constructor(options: RawIngestOptions) {
     this.#options = options
@@ -46,24 +48,20 @@ export class RawIngest {
   /** Starts to accept records. @returns A function that stops it. */
   start(): () => void {
     const { nc, namespace } = this.#options
-    const subscription = nc.subscribe(subjects.ingestSubject(namespace, '*'), {
-      callback: (error, message) => {
-        if (error !== null) return
-        const key = message.headers?.get(keyHeader) ?? ''
-        const keyBase64 = message.headers?.get(keyBase64Header) ?? ''
-        const keyBytes = keyBase64 === '' ? Buffer.from(key) : Buffer.from(keyBase64, 'base64')
-        this.#take(message.subject.slice(message.subject.lastIndexOf('.') + 1), keyBytes, message.data)
-      },
-    })
+    const stop = listen(nc, subjects.ingestSubject(namespace, '*'), (message) => this.#take(message))
     return () => {
-      if (!nc.isClosed()) subscription.unsubscribe()
+      stop()
       this.#flush()
     }
   }
 
-  #take(stream: string, key: Uint8Array, value: Uint8Array): void {
+  #take(message: Msg): void {
     const { ingest, clock, metrics } = this.#options
+    const stream = message.subject.slice(message.subject.lastIndexOf('.') + 1)
+    const { data: value } = message
     if (!ingest.knows(stream)) return this.#drop(stream, 'unknownStream')
+    const key = keyOf(message)
+    if (key === undefined) return this.#drop(stream, 'malformed')
     if (!ingest.writable(stream)) return this.#drop(stream, 'noRoom')
     if (!fits(key, value)) return this.#drop(stream, 'tooLarge')
     this.#batch(stream).add({ key, value, timeMs: clock.nowMs() })
@@ -92,6 +90,17 @@ export class RawIngest {
     if (clock.monotonicMs() - this.#complainedAtMs < complainEveryMs) return
     this.#complainedAtMs = clock.monotonicMs()
     log.warn({ stream: stream.slice(0, 100), reason, dropped: this.dropped }, 'raw records are dropped')
+  }
+}
+
+/** @returns Undefined if its headers cannot be read: the client library decodes them only now. */
+function keyOf(message: Msg): Uint8Array | undefined {
+  try {
+    const key = message.headers?.get(keyHeader) ?? ''
+    const keyBase64 = message.headers?.get(keyBase64Header) ?? ''
+    return keyBase64 === '' ? Buffer.from(key) : Buffer.from(keyBase64, 'base64')
+  } catch {
+    return undefined
   }
 }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import { headers } from '@nats-io/transport-node'
 import { startTail } from '../../infra/bus/index.ts'
@@ -128,6 +129,31 @@ test('Raw records that are refused are counted with the reason, in metrics and h
   const metrics = await (await platform.call('GET', '/metrics')).text()
   assert.match(metrics, /concord_raw_dropped_records_total\{reason="unknownStream"[^}]*\} 2/)
   assert.equal(platform.logged.filter((line) => line.includes('raw records are dropped')).length, 1)
+})
+
+test('A raw record whose headers cannot be read is counted, and does not make the gateway deaf', async (t) => {
+  await leads()
+  await makeStream('heard', {})
+  const plain = connect(Number(new URL(platform.nats.url).port), '127.0.0.1')
+  t.after(() => plain.destroy())
+  const head = 'NATS/1.0\r\nbad key: x\r\n\r\n'
+  const subject = `concord.${namespace}.in.heard`
+  plain.write(`CONNECT {"headers":true}\r\nHPUB ${subject} ${head.length} ${head.length}\r\n${head}\r\n`)
+  const counted = /concord_raw_dropped_records_total\{reason="malformed"[^}]*\} 1\n/
+  await until('it is counted', async () =>
+    counted.test(await (await platform.call('GET', '/metrics')).text()),
+  )
+  let seen = 0
+  const wire = platform.wire
+  startTail({
+    ...{ wire, namespace, stream: 'heard', onGap: () => undefined },
+    onFrame(_, header) {
+      seen += header.count
+    },
+  })
+  await wire.flush()
+  rawIn('heard', 'a')
+  await until('the next one passes', () => seen === 1)
 })
 
 test('Raw ingest moves to another gateway when the leading one ends', async () => {

@@ -7,6 +7,7 @@
  * @module
  */
 import { createInbox, headers, type Msg, type NatsConnection } from '@nats-io/transport-node'
+import { listen } from '../../infra/bus/index.ts'
 
 const idHeader = 'Nats-Msg-Id'
 const noResponders = 503
@@ -29,10 +30,8 @@ export class LetterPost {
   constructor(nc: NatsConnection, inboxPrefix?: string) {
     this.#nc = nc
     this.#inbox = createInbox(inboxPrefix)
-    nc.subscribe(`${this.#inbox}.*`, {
-      callback: (error, message) => {
-        if (error === null && message.subject === this.#reply) this.#answered(message)
-      },
+    listen(nc, `${this.#inbox}.*`, (message) => {
+      if (message.subject === this.#reply) this.#answered(message)
     })
     void nc.closed().then(() => this.#answered(undefined))
   }

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Msg } from '@nats-io/transport-node'
-import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
+import { listen, type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import {
   decodeCommand,
@@ -66,37 +66,17 @@ export class Control {
   constructor(options: ControlOptions) {
     this.#options = options
     const { nc, namespace, taskId, clock } = options
-    nc.subscribe(subjects.taskSubject(namespace, taskId), {
-      callback: (error, message) => {
-        if (error === null) this.#onCommand(message)
-      },
+    listen(nc, subjects.taskSubject(namespace, taskId), (message) => this.#onCommand(message))
+    listen(nc, subjects.moveSubject(namespace, taskId), (message) => void this.#onAsk(message))
+    listen(nc, subjects.goneSubject(namespace), ({ data }) => {
+      const gone = decodeGone(data)
+      if (gone !== undefined) options.onGone(gone)
     })
-    nc.subscribe(subjects.moveSubject(namespace, taskId), {
-      callback: (error, message) => {
-        if (error === null) void this.#onAsk(message)
-      },
-    })
-    nc.subscribe(subjects.goneSubject(namespace), {
-      callback: (error, message) => {
-        const gone = error === null ? decodeGone(message.data) : undefined
-        if (gone !== undefined) options.onGone(gone)
-      },
-    })
-    nc.subscribe(subjects.tapSubject(namespace, taskId), {
-      callback: (error, message) => {
-        if (error === null) message.respond(options.onTap(message.string()))
-      },
-    })
-    nc.subscribe(subjects.gateSubject(namespace, taskId), {
-      callback: (error, message) => {
-        if (error === null) void this.#onGate(message)
-      },
-    })
-    nc.subscribe(subjects.timersSubject(namespace, taskId), {
-      callback: (error, message) => {
-        if (error === null) void this.#onTimers(message)
-      },
-    })
+    listen(nc, subjects.tapSubject(namespace, taskId), (message) =>
+      message.respond(options.onTap(message.string())),
+    )
+    listen(nc, subjects.gateSubject(namespace, taskId), (message) => void this.#onGate(message))
+    listen(nc, subjects.timersSubject(namespace, taskId), (message) => void this.#onTimers(message))
     this.#dueMs = clock.monotonicMs()
     this.#cancel = clock.after(0, () => this.beat())
   }

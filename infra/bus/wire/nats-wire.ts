@@ -22,6 +22,7 @@ import { CodedError } from '../../../sdk/errors.ts'
 import { frameBytesMax } from '../../../sdk/wire/frame.ts'
 import { type BusOptions, distrustError, payloadError, refusedError, unreachableError } from './connect.ts'
 import { takeMemory } from './frame-memory.ts'
+import { throwLater } from './listen.ts'
 import { type NatsHandler, NatsParser } from './nats-parser.ts'
 import { NatsWriter } from './nats-writer.ts'
 import { dialTls, isDistrust, type NatsTls } from './tls.ts'
@@ -329,13 +330,6 @@ class Connection implements NatsWire, NatsHandler {
       return
     }
   }
-}
-
-/** Throws outside the parser, where nobody catches it. */
-function throwLater(error: unknown): void {
-  process.nextTick(() => {
-    throw error
-  })
 }
 
 function addressOf(server: string): string {
