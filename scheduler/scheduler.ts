@@ -8,7 +8,7 @@
 import type { Msg } from '@nats-io/transport-node'
 import { listen, type NatsConnection, subjects } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
-import { HeartbeatJoiner } from '../infra/control/index.ts'
+import { HeartbeatJoiner, parseHeartbeat, parseNotice } from '../infra/control/index.ts'
 import type { Log } from '../infra/log.ts'
 import type { Registry } from '../infra/metrics.ts'
 import {
@@ -23,7 +23,6 @@ import {
 } from '../infra/store/index.ts'
 import { type Event, initialState, type Launch, liveTasks, type State, step } from './core/index.ts'
 import type { Engine, LaunchOrder, Resources } from './engine.ts'
-import { parseHeartbeat, parseNotice } from './heartbeats.ts'
 import { SchedulerMetrics } from './metrics.ts'
 import { Performer } from './performer.ts'
 import { Scaler } from './scaling/index.ts'

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
-import { HeartbeatJoiner } from '../../infra/control/index.ts'
+import { HeartbeatJoiner, parseHeartbeat } from '../../infra/control/index.ts'
 import type { Heartbeat, InputLedger, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
 import type { InstanceStatus } from '../../infra/store/index.ts'
 
@@ -40,7 +40,7 @@ export class Heartbeats {
    * @returns The heartbeat that it completes; undefined if it completes none, or is not one.
    */
   take(bytes: Uint8Array): Heartbeat | undefined {
-    const part = read(bytes)
+    const part = parseHeartbeat(bytes)
     const beat = part === undefined ? undefined : this.#joiner.take(part)
     if (beat === undefined) return undefined
     this.#heard.delete(beat.id) // so that the map is in order of time
@@ -125,16 +125,6 @@ export class Heartbeats {
     return clients.filter(
       (beat) => beat !== undefined && beat.kind !== 'runner' && beat.state !== 'stopped',
     ) as Heartbeat[]
-  }
-}
-
-function read(bytes: Uint8Array): Heartbeat | undefined {
-  try {
-    const beat = JSON.parse(new TextDecoder().decode(bytes)) as Heartbeat
-    const known = beat.schema === 1 && typeof beat.id === 'string' && Array.isArray(beat.instances)
-    return known ? beat : undefined
-  } catch {
-    return undefined
   }
 }
 

@@ -10,6 +10,14 @@ import { functionDetail, functionSummary } from './views.ts'
 
 type State = InstanceStatus['state']
 
+function heard(heartbeats: Heartbeats, more: object): void {
+  const beat = {
+    ...{ schema: 1, kind: 'runner', incarnation: 'i', generation: 1, sentAtMs: 1, state: 'running' },
+    ...{ pid: 1, rssBytes: 1, cpuSeconds: 0, instances: [], ...more },
+  }
+  heartbeats.take(Buffer.from(JSON.stringify(beat)))
+}
+
 function live(
   wanted: number,
   states: readonly (State | [State, version: number])[],
@@ -130,7 +138,7 @@ test('functionSummary of a new gateway calls no instance running that it has not
     return [state, instancesRunning, functionDetail(known, heartbeats, []).instances[0]?.state]
   }
   assert.deepEqual(found(), ['starting', 0, 'starting'])
-  heartbeats.take(Buffer.from(JSON.stringify({ schema: 1, kind: 'runner', id: taskId, instances: [] })))
+  heard(heartbeats, { id: taskId })
   assert.deepEqual(found(), ['running', 1, 'running'])
   clock.advance(60_000) // silent since: the scheduler judges that, not the gateway
   assert.deepEqual(found(), ['running', 1, 'running'])
@@ -144,8 +152,7 @@ test('Heartbeats waits once for the first heartbeats of the requested processes'
   const both = ask('task-1', 'task-2')
   const never = ask('task-3')
   await ask()
-  const beat = (id: string) =>
-    heartbeats.take(Buffer.from(JSON.stringify({ schema: 1, kind: 'runner', id, instances: [] })))
+  const beat = (id: string) => heard(heartbeats, { id })
   beat('task-1')
   assert.deepEqual(told, [''])
   beat('task-2')
@@ -160,12 +167,16 @@ test('Heartbeats waits once for the first heartbeats of the requested processes'
 test('Heartbeats forgets silent processes, and ignores other messages', () => {
   const clock = new ManualClock()
   const heartbeats = new Heartbeats(clock)
-  const beat = (id: string, kind: string) =>
-    Buffer.from(JSON.stringify({ schema: 1, kind, id, instances: [], state: 'running' }))
-  heartbeats.take(beat('gateway-1', 'gateway'))
-  heartbeats.take(beat('task-1', 'runner'))
-  for (const bad of ['', '{', 'null', '[]', '{"schema":2,"id":"x","instances":[]}'])
-    heartbeats.take(Buffer.from(bad))
+  heard(heartbeats, { id: 'gateway-1', kind: 'gateway' })
+  heard(heartbeats, { id: 'task-1' })
+  const bad = [
+    '',
+    '{',
+    'null',
+    '{"schema":2,"id":"x","instances":[]}',
+    '{"schema":1,"id":"x","instances":[null]}',
+  ]
+  for (const text of bad) assert.equal(heartbeats.take(Buffer.from(text)), undefined)
   assert.deepEqual([heartbeats.of('task-1')?.kind, heartbeats.ofClients().length], ['runner', 1])
   clock.advance(30_001)
   assert.deepEqual([heartbeats.of('task-1'), heartbeats.ofClients().length], [undefined, 0])
@@ -177,10 +188,13 @@ test('functionDetail still shows the records missing from state while an instanc
   const manifest = manifestSchema.parse({ name: 'f', istreams: { lines: { grouping: 'groupBy' } } })
   const at = { ...fn, version: { ...fn.version, manifest } }
   const beat = (task: string, state: string, stateLost: number): void => {
-    const inputs = [{ stream: 'lines', stateLost }]
-    const report = { id: 'f-0', function: 'f', index: 0, epoch: 1, version: 2, state, inputs, outputs: [] }
-    const said = { schema: 1, kind: 'runner', id: task, state: 'running', instances: [report] }
-    heartbeats.take(Buffer.from(JSON.stringify(said)))
+    const nothing = { received: 0, processed: 0, dropped: {}, repeats: 0, gaps: 0, refused: {} }
+    const inputs = [{ stream: 'lines', ...nothing, stateLost }]
+    const counts = { recordsIn: 0, recordsOut: 0, errors: 0 }
+    const instances = [
+      { id: 'f-0', function: 'f', index: 0, epoch: 1, version: 2, state, ...counts, inputs, outputs: [] },
+    ]
+    heard(heartbeats, { id: task, instances })
   }
   const shown = () => functionDetail(at, heartbeats, []).ledger[0]?.stateLost
   const seen: unknown[] = [shown()]

@@ -11,6 +11,7 @@ export {
 export { addCounts, addTotals, sumOfCounts } from './counts.ts'
 export { decodeGateAnswer, decodeGateAsk, encodeGate, type GateAnswer, type GateAsk } from './gate.ts'
 export { decodeGone, encodeGone } from './gone.ts'
+export { parseHeartbeat, parseNotice } from './heartbeat.ts'
 export { HeartbeatJoiner, splitHeartbeat } from './heartbeat-parts.ts'
 export { type Ground, type Received, type ReceivedRows, settle, withRow } from './received.ts'
 export {

@@ -1,9 +1,12 @@
 /**
- * Heartbeats: parses heartbeats and allowance notices from the bus, and checks the fields that the scheduler relies on.
+ * Heartbeat: reads heartbeats and allowance notices, whose senders are trusted less than those who listen.
+ *
+ *   HB1. What is read has all that a listener walks through. Fields that it lacks or does not know are left as they are,
+ *        so that builds of different age understand each other.
  * @module
  */
 import { z } from 'zod'
-import type { AllowanceNotice, Heartbeat } from '../infra/control/messages.ts'
+import type { AllowanceNotice, Heartbeat } from './messages.ts'
 
 const count = z.number().min(0)
 const counts = z.record(z.string(), count)
@@ -22,6 +25,20 @@ const outputs = z.array(
   }),
 )
 
+const inputs = z.array(
+  z.looseObject({
+    ...{ stream: z.string(), received: z.number(), processed: z.number(), dropped: counts },
+    ...{ repeats: z.number(), gaps: z.number(), stateLost: z.number(), refused: counts },
+  }),
+)
+
+/** What a sum has come to is left unread: JSON has no word for one beyond all numbers. */
+const observed = z.looseObject({ buckets: z.array(z.tuple([count, count])) })
+const metric = z.union([
+  z.looseObject({ name: z.string(), kind: z.literal('count') }),
+  observed.extend({ name: z.string(), kind: z.literal('observe') }),
+])
+
 const received = z.array(
   z.looseObject({
     ...{ name: z.string(), index: z.union([count, z.string()]), epoch: count },
@@ -38,13 +55,10 @@ const exit = z.looseObject({
 })
 
 const report = z.looseObject({
-  id: z.string(),
-  epoch: count,
-  state: z.string(),
-  recordsIn: count,
-  recordsOut: count,
-  errors: count,
-  outputs,
+  ...{ id: z.string(), function: z.string(), epoch: count, state: z.string() },
+  ...{ recordsIn: count, recordsOut: count, errors: count, outputs, inputs },
+  work: z.looseObject({ elapsedMs: z.number(), calls: observed.optional() }).optional(),
+  metrics: z.array(metric).optional(),
   received: received.optional(),
   exit: exit.optional(),
 })
@@ -56,6 +70,8 @@ const heartbeatSchema = z.looseObject({
   generation: z.int().min(0),
   state: z.enum(['starting', 'running', 'draining', 'stopped']),
   instances: z.array(report),
+  outputs: outputs.optional(),
+  ingestEpoch: count.optional(),
   exit: exit.optional(),
   part: z.looseObject({ index: count, count }).optional(),
 })
