@@ -36,6 +36,8 @@ interface Alarm {
 /** A clock that stands still until `advance` is called; alarms run in order of their due time. */
 export class ManualClock implements Clock {
   #nowMs: number
+  /** What the wall clock shows beyond that. */
+  #aheadMs = 0
   readonly #alarms = new Set<Alarm>()
 
   constructor(nowMs = 0) {
@@ -43,7 +45,12 @@ export class ManualClock implements Clock {
   }
 
   nowMs(): number {
-    return this.#nowMs
+    return this.#nowMs + this.#aheadMs
+  }
+
+  /** Sets the wall clock; monotonic time and alarms stay as they are. */
+  set(nowMs: number): void {
+    this.#aheadMs = nowMs - this.#nowMs
   }
 
   monotonicMs(): number {

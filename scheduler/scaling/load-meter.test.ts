@@ -144,3 +144,11 @@ test('LoadMeter forgets silent and stopped processes, and starts again with a ne
   assert.equal(meter.measure(functions, 3000).get('f')!.demand, 0, 'no rate by one heartbeat')
   assert.equal(meter.measure(functions, 30_000).get('f')!.inFlight, 0)
 })
+
+test('LoadMeter measures a gateway again whose clock was set back (SR2)', () => {
+  const meter = new LoadMeter()
+  const sent = [3000, 6000, 9000, 12_000]
+  for (const [index, atS] of [7201, 7202, 1, 2].entries())
+    meter.hear(beatOf('g', atS, { kind: 'gateway', outputs: [row('s', 'f', sent[index]!, 0)] }), index * 1000)
+  assert.equal(meter.measure(new Map([['f', undefined]]), 3000).get('f')!.demand, 3000)
+})

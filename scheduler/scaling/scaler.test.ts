@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { ManualClock } from '../../infra/clock.ts'
 import type { Heartbeat } from '../../infra/control/messages.ts'
 import type { Log } from '../../infra/log.ts'
@@ -100,7 +101,7 @@ class Rig {
       rssBytes: 0,
       cpuSeconds: 0,
     } as const
-    const sentAtMs = this.clock.nowMs()
+    const sentAtMs = this.clock.monotonicMs()
     const gateway: Heartbeat = { ...base, kind: 'gateway', id: 'g', sentAtMs, instances: [], outputs }
     this.#scaler.hear(gateway)
     const elapsedMs = sentAtMs - 900_000
@@ -173,4 +174,41 @@ test('Scaler of a new leader continues with the stored count and reasons, and sc
   rig.pass(15, 100)
   assert.equal(rig.document.instances, 1)
   assert.equal(rig.saved.at(-1)!.changes[0]!.from, 1, 'what the last leader has changed is among them')
+})
+
+test('Scaler decides the same however its wall clock is set (SC4)', () => {
+  const policy = {
+    ...{ min: 0, max: 16, idle: { afterMs: 15_000 } },
+    ...{ up: { step: 16, coolDownMs: 5000 }, down: { afterMs: 10_000, coolDownMs: 5000, step: 16 } },
+  }
+  const hourMs = 3_600_000
+  const stretch = fc.record({
+    seconds: fc.nat(25),
+    perSecond: fc.constantFrom(0, 100, 2000),
+    jumpMs: fc.integer({ min: -hourMs, max: hourMs }),
+  })
+  fc.assert(
+    fc.property(fc.array(stretch, { maxLength: 6 }), (stretches) => {
+      const [still, set] = [new Rig(policy), new Rig(policy)]
+      for (const { seconds, perSecond, jumpMs } of stretches) {
+        set.clock.set(set.clock.nowMs() + jumpMs)
+        for (const rig of [still, set]) rig.pass(seconds, perSecond)
+      }
+      assert.deepEqual(set.scaled, still.scaled)
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('Scaler of a new leader whose clock is behind the last one waits for no more than a cool-down', () => {
+  const rig = new Rig({ max: 16, up: { step: 1, coolDownMs: 10_000 } })
+  rig.pass(10, 2000)
+  assert.equal(rig.document.instances, 2)
+  rig.clock.set(0)
+  rig.failOver()
+  rig.pass(15, 2000)
+  assert.deepEqual(rig.scaled, [
+    [1, 2],
+    [2, 4],
+  ])
 })

@@ -6,6 +6,7 @@
  *        deploy in between wins.
  *   SC2. A change is stored with its reason before it is made.
  *   SC3. A function at zero returns at the heartbeat that reports its first record.
+ *   SC4. A wall clock that is set changes nothing but what schedules and forecasts say: all else goes by a steady clock.
  * Design: docs/design/0025-autoscaling.md
  * @module
  */
@@ -18,6 +19,7 @@ import type { ScaleLook, ScalingDocument } from '../../infra/store/index.ts'
 import { partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import { decide, Forecast, type LoadSample, type ScalePolicy, windowMs } from '../../sdk/scaling/index.ts'
 import { versionInForce, type Wanted, type WantedFunction } from '../core/index.ts'
+import { steadyClock } from '../steady-clock.ts'
 import { LoadMeter } from './load-meter.ts'
 
 const lookEveryMs = 1_000
@@ -41,6 +43,8 @@ interface Subject {
   changes: ScalingDocument['changes']
   latest: ScaleLook | undefined
   toldAtMs: number
+  /** By the steady clock, as all times here that are compared. */
+  changedAtMs: number
   forecast: Forecast | undefined
   /** The requested change, until it is visible in the store. */
   asked: { readonly from: number; readonly to: number; readonly atMs: number } | undefined
@@ -48,6 +52,7 @@ interface Subject {
 
 export class Scaler {
   readonly #options: ScalerOptions
+  readonly #nowMs: () => number
   readonly #meter = new LoadMeter()
   readonly #subjects = new Map<string, Subject>()
   #kept: ReadonlyMap<string, ScalingDocument>
@@ -57,6 +62,7 @@ export class Scaler {
   /** @param kept Stored by earlier leaders. */
   constructor(options: ScalerOptions, kept: ReadonlyMap<string, ScalingDocument>) {
     this.#options = options
+    this.#nowMs = steadyClock(options.clock)
     this.#kept = kept
   }
 
@@ -65,7 +71,7 @@ export class Scaler {
   }
 
   hear(beat: Heartbeat): void {
-    this.#meter.hear(beat, this.#options.clock.nowMs())
+    this.#meter.hear(beat, this.#nowMs())
     if (beat.kind !== 'runner' || beat.instances.length > 0) this.#wake(beat)
   }
 
@@ -116,22 +122,22 @@ export class Scaler {
     const metered = [...(this.#wanted?.functions ?? [])].map(
       ([name, fn]) => [name, policyOf(fn)?.targets.metric?.name] as const,
     )
-    return this.#meter.measure(new Map(metered), this.#options.clock.nowMs())
+    return this.#meter.measure(new Map(metered), this.#nowMs())
   }
 
   #lookAt(name: string, fn: WantedFunction, seen: LoadSample): void {
     const policy = policyOf(fn)!
     const subject = this.#subjectOf(name, fn, policy)
-    const sample = foreseen(subject, policy, seen)
-    const nowMs = sample.atMs
+    const nowMs = seen.atMs
+    const wallMs = this.#options.clock.nowMs()
+    const sample = foreseen(subject, policy, seen, wallMs)
     const { instances } = fn.document
     subject.window = [...subject.window.filter(({ atMs }) => nowMs - atMs <= windowMs(policy)), sample]
     if (isUnderWay(subject, instances, nowMs)) return
     subject.asked = undefined
     const partitions = this.#partitionsOf(fn)
     const decision = decide({
-      ...{ policy, window: subject.window, instances, nowMs },
-      changedAtMs: subject.changes.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY,
+      ...{ policy, window: subject.window, instances, changedAtMs: subject.changedAtMs, nowMs, wallMs },
       ...(partitions !== undefined && { partitions }),
     })
     const isPinned = fn.document.pinned === true
@@ -139,9 +145,10 @@ export class Scaler {
     const because = isPinned
       ? `a person wants ${instances}; by the policy: ${decision.because}`
       : decision.because
-    subject.latest = { atMs: nowMs, instances: to, because, load: sample }
+    subject.latest = { atMs: wallMs, instances: to, because, load: { ...sample, atMs: wallMs } }
     if (to === instances) return this.#tell(name, subject, nowMs)
-    subject.changes = [...subject.changes, { atMs: nowMs, from: instances, to, because }].slice(-changesKept)
+    subject.changes = [...subject.changes, { atMs: wallMs, from: instances, to, because }].slice(-changesKept)
+    subject.changedAtMs = nowMs
     subject.asked = { from: instances, to, atMs: nowMs }
     this.#options.log.info({ function: name, from: instances, to }, `scales: ${because}`)
     this.#save(name, subject, nowMs)
@@ -162,6 +169,8 @@ export class Scaler {
       createdAtMs,
       window: [],
       changes: left?.changes ?? [],
+      // Of a leader whose clock was ahead: the last change counts as made now.
+      changedAtMs: Math.min(this.#nowMs(), left?.changes.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY),
       latest: undefined,
       toldAtMs: Number.NEGATIVE_INFINITY,
       forecast: predict && new Forecast(predict.dayMs, left?.shape),
@@ -202,10 +211,15 @@ function policyOf(fn: WantedFunction): ScalePolicy | undefined {
 }
 
 /** Adds the expected load to a sample, if the policy predicts. */
-function foreseen({ forecast }: Subject, { predict }: ScalePolicy, sample: LoadSample): LoadSample {
+function foreseen(
+  { forecast }: Subject,
+  { predict }: ScalePolicy,
+  sample: LoadSample,
+  wallMs: number,
+): LoadSample {
   if (forecast === undefined || predict === undefined) return sample
-  forecast.see(sample.atMs, sample.demand)
-  const predicted = forecast.until(sample.atMs, predict.aheadMs)
+  forecast.see(wallMs, sample.demand)
+  const predicted = forecast.until(wallMs, predict.aheadMs)
   return predicted === undefined ? sample : { ...sample, predicted }
 }
 

@@ -2,6 +2,7 @@
  * Series: the heartbeats of one process over the last seconds, and the differences between the first and the last.
  *
  *   SR1. An instance that started in between counts from its own start.
+ *   SR2. A process that set its clock back counts from then on.
  * @module
  */
 import { functionOfConsumer } from '../../infra/control/index.ts'
@@ -45,7 +46,8 @@ export class Series {
 
   hear(beat: Heartbeat, nowMs: number): void {
     this.heardAtMs = nowMs
-    if (this.#beats[0]?.incarnation !== beat.incarnation) this.#beats = []
+    const last = this.#beats.at(-1)
+    if (last?.incarnation !== beat.incarnation || beat.sentAtMs < last.sentAtMs) this.#beats = []
     const before = this.#beats.at(-2)
     if (before !== undefined && this.#beats.at(-1)!.sentAtMs - before.sentAtMs < apartMs) this.#beats.pop()
     this.#beats.push(beat)

@@ -51,7 +51,10 @@ export interface DecideInput {
   readonly changedAtMs: number
   /** The partitions of its inputs; absent: it has no inputs. */
   readonly partitions?: number
+  /** By the clock of the times above. */
   readonly nowMs: number
+  /** The wall time, which schedules go by. Default: `nowMs`. */
+  readonly wallMs?: number
 }
 
 export interface Decision {
@@ -76,8 +79,8 @@ interface Need {
 }
 
 export function decide(input: DecideInput): Decision {
-  const { policy, window, instances, partitions, nowMs } = input
-  const bounds = boundsOf(policy, partitions, nowMs)
+  const { policy, window, instances, partitions, nowMs, wallMs = nowMs } = input
+  const bounds = boundsOf(policy, partitions, wallMs)
   const last = window.at(-1)
   if (last === undefined) return clamped(instances, 'nothing is known of it yet', bounds)
   if (instances === 0) {
@@ -127,8 +130,8 @@ export function windowMs(policy: ScalePolicy): number {
   return Math.max(policy.up.afterMs, policy.down.afterMs, idleMs) + slackMs
 }
 
-function boundsOf(policy: ScalePolicy, partitions: number | undefined, nowMs: number): Bounds {
-  const bounds = boundsAt(policy, nowMs)
+function boundsOf(policy: ScalePolicy, partitions: number | undefined, wallMs: number): Bounds {
+  const bounds = boundsAt(policy, wallMs)
   if (partitions === undefined || partitions >= bounds.max) return bounds
   const min = Math.min(bounds.min, partitions)
   return { min, max: partitions, because: `its inputs have ${partitions} partitions` }
