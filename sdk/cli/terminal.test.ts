@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { lostText, Progress } from './terminal.ts'
+import { dim, lostText, note, Progress, print } from './terminal.ts'
 
 const eraseLine = '\r\u001b[2K'
 
@@ -49,5 +49,65 @@ test('lostText says what a stop has lost, and what it does not know', () => {
   assert.equal(
     lostText({ givenUpRecords: 1, tasksLeft: 2 }),
     ' 1 record that no function had processed was given up. 2 tasks were ended without a scheduler.',
+  )
+})
+
+/** What `work` writes to this stream at once; `terminals` are those that are one. */
+function written(
+  t: TestContext,
+  to: 'stdout' | 'stderr',
+  terminals: readonly ('stdout' | 'stderr')[],
+  work: () => unknown,
+): string {
+  const { stdout, stderr, env } = process
+  const before = { stdout: stdout.isTTY, stderr: stderr.isTTY, TERM: env['TERM'], NO_COLOR: env['NO_COLOR'] }
+  let text = ''
+  const write = t.mock.method(process[to], 'write', (chunk: string) => {
+    text += chunk
+    return true
+  })
+  Object.assign(stdout, { isTTY: terminals.includes('stdout') })
+  Object.assign(stderr, { isTTY: terminals.includes('stderr') })
+  Object.assign(env, { TERM: 'xterm', NO_COLOR: '' })
+  try {
+    work()
+  } finally {
+    write.mock.restore()
+    Object.assign(stdout, { isTTY: before.stdout })
+    Object.assign(stderr, { isTTY: before.stderr })
+    for (const name of ['TERM', 'NO_COLOR'] as const) {
+      if (before[name] === undefined) delete env[name]
+      else env[name] = before[name]
+    }
+  }
+  return text
+}
+
+const hostile = 'key\tvalue\u001b]52;c;aGk=\u0007 \u001b[2K\r \u009b8m \u007f é'
+
+test('print shows the control characters of data on a terminal, and keeps our colours (T3)', (t) => {
+  const shown = written(t, 'stdout', ['stdout'], () => print(`${dim('row')} ${hostile}`))
+  const harmless = 'key\tvalue\\x1b]52;c;aGk=\\x07 \\x1b[2K\\x0d \\x9b8m \\x7f é'
+  assert.equal(shown, `\u001b[2mrow\u001b[0m ${harmless}\n`)
+})
+
+test('print writes into a pipe what came', (t) => {
+  assert.equal(
+    written(t, 'stdout', ['stderr'], () => print(hostile)),
+    `${hostile}\n`,
+  )
+})
+
+test('note into a file has no colours, though standard output is a terminal (T1)', (t) => {
+  assert.equal(
+    written(t, 'stderr', ['stdout'], () => note(dim('following'))),
+    'following\n',
+  )
+})
+
+test('note shows control characters on a terminal, and styles too where nothing is coloured', (t) => {
+  assert.equal(
+    written(t, 'stderr', ['stderr'], () => note('\u001b[31mred\u001b[0m')),
+    '\\x1b[31mred\\x1b[0m\n',
   )
 })

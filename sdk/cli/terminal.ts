@@ -1,12 +1,15 @@
 /**
  * Terminal: how commands write. Data goes to standard output, everything else to standard error.
  *
- *   T1. Animation and colour appear only on a terminal; NO_COLOR and TERM=dumb turn colour off.
+ *   T1. Animation and colour appear only on a terminal, each stream for itself; NO_COLOR and TERM=dumb turn colour off.
  *   T2. `print` waits until the reader accepts more, so that a slow pipe slows the command and does not fill its
  *       memory.
+ *   T3. Keys, values and log lines come from anywhere, and must not act on the terminal (its clipboard, lines above): there
+ *       their control characters are shown as `\xNN`. Into a pipe, data goes as it is.
  * @module
  */
 import { once } from 'node:events'
+import { stripVTControlCharacters } from 'node:util'
 
 const { stdout, stderr, env } = process
 
@@ -25,7 +28,7 @@ export function endWithReader(failed: number): void {
 
 /** Writes a line of data. */
 export async function print(line: string): Promise<void> {
-  if (!stdout.write(`${line}\n`)) await once(stdout, 'drain')
+  if (!stdout.write(`${stdout.isTTY ? harmless(line) : line}\n`)) await once(stdout, 'drain')
 }
 
 /** Writes one JSON value on a line of its own. */
@@ -35,13 +38,25 @@ export async function printJson(value: unknown): Promise<void> {
 
 /** Writes a line for the person at the terminal, to standard error. */
 export function note(line: string): void {
-  stderr.write(`${line}\n`)
+  stderr.write(`${stderr.isTTY ? harmless(line) : stripVTControlCharacters(line)}\n`)
 }
 
-const coloured = stdout.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+const isColoured = (): boolean => stdout.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb'
+
+const esc = '\u001b'
+/** A style of ours, or a control character. */
+const control = new RegExp(`${esc}\\[(?:0|1|2|31|32|33|36)m|(?![\\n\\t])\\p{Cc}`, 'gu')
+
+/** T3 */
+function harmless(text: string): string {
+  return text.replace(control, (found) => {
+    if (found.length > 1 && isColoured()) return found
+    return `\\x${found.charCodeAt(0).toString(16).padStart(2, '0')}${found.slice(1)}`
+  })
+}
 
 function style(code: number): (text: string) => string {
-  return (text) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text)
+  return (text) => (isColoured() ? `${esc}[${code}m${text}${esc}[0m` : text)
 }
 export const bold = style(1)
 export const dim = style(2)
@@ -79,11 +94,11 @@ export class Progress {
     const nowMs = performance.now()
     if (!this.#shown || nowMs - this.#drawnAtMs < 100) return
     this.#drawnAtMs = nowMs
-    stderr.write(`\r\u001b[2K${text().slice(0, (stderr.columns || 80) - 1)}`)
+    stderr.write(`\r${esc}[2K${harmless(text()).slice(0, (stderr.columns || 80) - 1)}`)
   }
 
   clear(): void {
-    if (this.#drawnAtMs > 0) stderr.write('\r\u001b[2K')
+    if (this.#drawnAtMs > 0) stderr.write(`\r${esc}[2K`)
   }
 }
 
