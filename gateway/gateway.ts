@@ -4,7 +4,7 @@
  * It has no state of its own: what is wanted is in the store, and any number of gateways may run. What was accepted is
  * kept or answered to the end, so what lets records in starts last and ends first:
  *   GW1. New requests are refused, and open publishes are told how far they came. The server ends once they are answered.
- *   GW2. Raw records from NATS are no longer taken: this gateway does not lead any more.
+ *   GW2. Nothing is taken any more from NATS or from disk: this gateway does not lead, and what it had taken is in hand.
  *   GW3. What was accepted gets `settleMs` to be acknowledged. Until then the catalog tells the producer of new owners
  *        and removed functions, the disk queue takes and gives, and heartbeats say what was sent.
  *   GW4. Then the final account is written, and only then the last heartbeat is sent: a ledger goes by what is heard

@@ -6,7 +6,7 @@
  * Design: docs/design/0003-processes-and-store.md
  * @module
  */
-import { type NatsConnection, subjects, type Wire } from '../infra/bus/index.ts'
+import { type NatsConnection, subjects, unlessAborted, type Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { Heartbeat } from '../infra/control/messages.ts'
 import type { Log } from '../infra/log.ts'
@@ -28,6 +28,8 @@ import { type BundleRemover, startCollector } from './versions/collector.ts'
 
 /** Heartbeats of this last while tell which producers live. */
 const producersSpokeMs = 5000
+/** How long an end waits for a chunk that is being taken off the disk: JetStream may be silent. */
+const idleMs = 3000
 
 export interface LeaderWorkOptions {
   readonly namespace: string
@@ -82,11 +84,12 @@ export class LeaderWork {
     })
   }
 
-  /** Works whenever this gateway leads, until the signal aborts. */
-  run(signal: AbortSignal): Promise<void> {
+  /** Works whenever this gateway leads, until the signal aborts and what was taken off the disk is in its lane. */
+  async run(signal: AbortSignal): Promise<void> {
     const { store, namespace, log } = this.#options
     const begin = (epoch: number) => this.#begin(epoch)
-    return whileLeading(store, `ingest-${namespace}`, signal, log, this.#successors, begin)
+    await whileLeading(store, `ingest-${namespace}`, signal, log, this.#successors, begin)
+    await unlessAborted(this.#adopter.idle, AbortSignal.timeout(idleMs))
   }
 
   hear(beat: Heartbeat): void {

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { Consumer, connectBus, connectWire } from '../../infra/bus/index.ts'
 import { ManualClock, systemClock } from '../../infra/clock.ts'
 import { makeLog } from '../../infra/log.ts'
@@ -123,4 +124,40 @@ test('Adopter sends on, in order, what a killed gateway had on disk, and counts 
     const row = adopting.ledger().find(({ consumer: name }) => name === 'f')
     return row?.dropped['expired'] === 1000
   })
+})
+
+test('Adopter is idle after a stop only when the chunk that it has taken off the disk is in its lane (AD3)', async () => {
+  const [asked, deleted] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let taken = 0
+  const orphans = {
+    heard: () => undefined,
+    async *take(wants: () => boolean) {
+      while (wants()) {
+        asked.resolve()
+        await deleted.promise
+        taken += 1
+        yield { function: 'f', stream: 's', partition: 0, storedAtMs: 0, bytes: new Uint8Array(1) }
+      }
+    },
+  } as unknown as Orphans
+  const adopted: number[] = []
+  const adopt = (partition: number): unknown => adopted.push(partition)
+  const lane = { partitions: [0], unstoredBytes: 0, adopt }
+  const ingest = { lane: () => lane } as unknown as Ingest
+  const log = makeLog({ name: 'test', level: 'error' })
+  const adopter = new Adopter({
+    ...{ orphans, ingest, log, clock: new ManualClock(), isOurs: () => true, outputs: () => [] },
+  })
+  const stop = adopter.start()
+  await asked.promise
+  stop()
+  let isIdle = false
+  const idle = adopter.idle.then(() => {
+    isIdle = true
+  })
+  await setImmediate()
+  assert.equal(isIdle, false)
+  deleted.resolve()
+  await idle
+  assert.deepEqual([taken, adopted], [1, [0]])
 })

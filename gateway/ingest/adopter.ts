@@ -3,6 +3,7 @@
  *
  *   AD1. Only the leading gateway adopts, so each chunk has one adopter.
  *   AD2. A chunk is taken only when its lane has little in memory: waiting records stay on disk.
+ *   AD3. A chunk that is off the disk gets into its lane, also after the stop: `idle` waits for that.
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
@@ -28,6 +29,7 @@ export interface AdopterOptions {
 
 export class Adopter {
   readonly #options: AdopterOptions
+  #idle: Promise<void> = Promise.resolve()
 
   constructor(options: AdopterOptions) {
     this.#options = options
@@ -39,7 +41,8 @@ export class Adopter {
     let cancel: (() => void) | undefined
     let ended = false
     const look = async (): Promise<void> => {
-      await this.#look(() => ended)
+      this.#idle = this.#idle.then(() => this.#look(() => ended))
+      await this.#idle
       if (!ended) cancel = clock.after(lookEveryMs, () => void look())
     }
     void look()
@@ -47,6 +50,11 @@ export class Adopter {
       ended = true
       cancel?.()
     }
+  }
+
+  /** Resolves when no look is under way. */
+  get idle(): Promise<void> {
+    return this.#idle
   }
 
   async #look(isEnded: () => boolean): Promise<void> {
