@@ -9,7 +9,7 @@
  *        and removed functions, the disk queue takes and gives, and heartbeats say what was sent.
  *   GW4. Then the final account is written, and only then the last heartbeat is sent: a ledger goes by what is heard
  *        until the store says that this gateway is over.
- * A start that fails ends in the same way.
+ * A start that fails ends in the same way. A part whose end fails does not keep the others from theirs.
  * @module
  */
 import { randomBytes } from 'node:crypto'
@@ -121,21 +121,30 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const end = (): Promise<void> => {
     const why = 'The gateway is stopping. Try again in a moment, behind the records accepted.'
     closing.abort(refuse('ERR_CLOSING', why))
-    ended ??= endAll(ends)
+    ended ??= endAll(ends, options.log)
     return ended
   }
   try {
     const { givenUp, ...started } = await start(options, closing.signal, ends)
     return { ...started, close: () => end().then(givenUp) }
   } catch (error) {
-    await end()
+    await end().catch(() => undefined) // logged
     throw error
   }
 }
 
-/** The last part first. */
-async function endAll(ends: readonly End[]): Promise<void> {
-  for (const end of ends.toReversed()) await end()
+/** The last part first. @throws What the first end that failed has thrown, after all of them. */
+async function endAll(ends: readonly End[], log: Log): Promise<void> {
+  const failures: unknown[] = []
+  for (const end of ends.toReversed()) {
+    try {
+      await end()
+    } catch (error) {
+      log.error({ err: error }, 'a part of the gateway cannot be ended')
+      failures.push(error)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
 }
 
 /**

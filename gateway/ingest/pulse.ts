@@ -1,6 +1,7 @@
 /**
  * Pulse: this gateway's heartbeat. Every second it reports what the ingest has sent, so that any gateway can add up
  * ledgers.
+ *   PU1. Nothing follows the last heartbeat, whatever is still to be told.
  * @module
  */
 import { randomBytes } from 'node:crypto'
@@ -29,6 +30,7 @@ export class Pulse {
   #stopTimer: () => void = () => undefined
   #beatMs = Number.NEGATIVE_INFINITY
   #ingestEpoch: number | undefined
+  #isStopped = false
 
   constructor(options: PulseOptions) {
     this.#options = options
@@ -37,6 +39,7 @@ export class Pulse {
 
   /** Beats now, and from now on every second. */
   beat(): void {
+    if (this.#isStopped) return
     this.#stopTimer()
     this.#beatMs = this.#options.clock.monotonicMs()
     this.#publish('running')
@@ -45,6 +48,7 @@ export class Pulse {
 
   /** Sends an early heartbeat because there is news; calls that come close together share one. */
   soon(): void {
+    if (this.#isStopped) return
     const { clock } = this.#options
     this.#stopTimer()
     this.#stopTimer = clock.after(Math.max(0, this.#beatMs + beatLeastMs - clock.monotonicMs()), () =>
@@ -60,6 +64,7 @@ export class Pulse {
 
   /** Sends the last heartbeat. */
   stop(): void {
+    this.#isStopped = true
     this.#stopTimer()
     this.#publish('stopped')
   }
