@@ -27,13 +27,12 @@ async function main(): Promise<void> {
   const tls = await readTls(values.nats)
   const ended = askedToEnd()
   const login = (name: string): BusOptions => ({
-    ...{ url, name },
+    ...{ url, name, onTrouble: (message: string) => log.warn(message) },
     ...(user === undefined ? {} : { user, password: password ?? '' }),
     ...(tls === undefined ? {} : { tls }),
   })
   const nc = await connectBus(login('concord gateway'))
-  const onTrouble = (message: string) => log.warn(message)
-  const wire = await connectWire({ ...login('concord gateway records'), onTrouble })
+  const wire = await connectWire(login('concord gateway records'))
   // JetStream on a full disk blocks every connection that uses it, so records have a connection of their own.
   const storeConnection = await connectBus(login('concord gateway bundles'))
   const letterConnection = await connectBus(login('concord gateway dead letters'))

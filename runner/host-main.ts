@@ -53,10 +53,10 @@ pipe.beats()
 
 async function run(env: RunnerEnvironment): Promise<void> {
   try {
-    const nc = await connectBus({ ...env.nats, name: env.taskId })
-    let onTrouble = (message: string): void => process.emitWarning(message)
-    const records = { ...env.nats, name: `${env.taskId} records` }
-    const wire = await connectWire({ ...records, onTrouble: (message) => onTrouble(message) })
+    let warn = (message: string): void => process.emitWarning(message)
+    const bus = { ...env.nats, onTrouble: (message: string) => warn(message) }
+    const nc = await connectBus({ ...bus, name: env.taskId })
+    const wire = await connectWire({ ...bus, name: `${env.taskId} records` })
     const host = new Host({
       nc,
       wire,
@@ -64,7 +64,7 @@ async function run(env: RunnerEnvironment): Promise<void> {
       clock: systemClock,
       end: (ending) => pipe.end(ending),
     })
-    onTrouble = (message) => host.warn(message)
+    warn = (message) => host.warn(message)
     stop = (reason) => void host.stop(reason)
   } catch (error) {
     pipe.end(endingOf('disconnected', (error as Error).message))

@@ -47,7 +47,10 @@ async function main(): Promise<void> {
   const store = await openStore(values.store, { log })
   ends.push(() => store.close())
   const { url, user, password } = values.nats
-  const nc = await connectBus({ name: 'scheduler', url, ...login(user, password), ...(tls && { tls }) })
+  const nc = await connectBus({
+    ...{ name: 'scheduler', url, ...login(user, password), ...(tls && { tls }) },
+    onTrouble: (message) => log.warn(message),
+  })
   ends.push(() => nc.close())
   log.info('waits for its turn to lead')
   const where = new URL(metrics.url).origin

@@ -138,7 +138,7 @@ export class Host {
   /** The options of a connection of its own. */
   #busFor(what: string): BusOptions {
     const { nats, taskId } = this.#options.environment
-    return { ...nats, name: `${taskId} ${what}` }
+    return { ...nats, name: `${taskId} ${what}`, onTrouble: (message) => this.warn(message) }
   }
 
   /** What all workers share. */

@@ -4,15 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type NatsUsers, natsRoles, startNatsServer } from '../../nats/index.ts'
-import { connectBus } from './connect.ts'
+import { connectBus, reconnectWaitMs } from './connect.ts'
 
 const usersWith = (password: string): NatsUsers =>
   Object.fromEntries(natsRoles.map((role) => [role, { user: role, password }])) as unknown as NatsUsers
 
-test('connectBus reconnects when a server that has refused it, however often, takes it again', async (t) => {
+test('connectBus reconnects when a server that has refused it, however often, takes it again, and says so once (CB1)', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-bus-'))
   let server = await startNatsServer({ dir, port: 0, users: usersWith('right') })
-  const nc = await connectBus({ url: server.url, name: 'test', user: 'runner', password: 'right' })
+  const troubles: string[] = []
+  const onTrouble = (message: string): unknown => troubles.push(message)
+  const nc = await connectBus({ url: server.url, name: 'test', user: 'runner', password: 'right', onTrouble })
   t.after(async () => {
     await nc.close()
     await server.stop()
@@ -32,4 +34,13 @@ test('connectBus reconnects when a server that has refused it, however often, ta
   await restart('right')
   for await (const event of status) if (event.type === 'reconnect') break
   assert.equal(nc.isClosed(), false)
+  assert.equal(troubles.length, 1)
+  assert.match(troubles[0]!, /^'test' waits: NATS at .* refused user 'runner': check nats.user/)
+})
+
+test('reconnectWaitMs grows with each refusal, to some seconds', () => {
+  const waits = [0, 1, 2, 10, 10_000].map(reconnectWaitMs)
+  const least = [100, 200, 400, 5_000, 5_000]
+  for (const [index, wait] of waits.entries())
+    assert.ok(wait >= least[index]! && wait < least[index]! + 50, `${wait}`)
 })

@@ -1,6 +1,9 @@
 /**
  * Connects to NATS for control, bundles and logs (channels use nats-wire.ts): reconnects for ever, never shows passwords, and
  * its errors say what to do.
+ *
+ *   CB1. A refusal is reported (`onTrouble`) once per connection, and each one in a row doubles the wait for the next attempt, up
+ *        to `waitMaxMs`: passwords are changed by people.
  * @module
  */
 import { connect, type NatsConnection } from '@nats-io/transport-node'
@@ -18,10 +21,19 @@ export interface BusOptions {
   readonly tls?: NatsTls
   /** Shown in the server's connection list. */
   readonly name: string
+  /** Default: a warning of the process. */
+  readonly onTrouble?: (message: string) => void
 }
 
-const reconnectMs = 100
-const reconnectJitterMs = 50
+const waitMs = 100
+const waitJitterMs = 50
+const waitMaxMs = 5_000
+
+/** How long to wait before the next attempt, after so many refusals in a row. */
+export function reconnectWaitMs(refusals: number): number {
+  return Math.min(waitMaxMs, waitMs * 2 ** refusals) + Math.random() * waitJitterMs
+}
+
 /** Each server that was named has been tried, and at least one that these have announced. */
 const allRefuse = new Error('No server of the cluster lets us in')
 
@@ -45,25 +57,46 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
     pingInterval: 10_000,
     noEcho: false,
   }
+  const refused = { times: 0 }
   let isFirst = true
   let turns = 0
   const reconnectDelayHandler = (): number => {
     // A server that refuses is forgotten, but each one announces the others of its cluster: it would go on for ever.
     if (isFirst && ++turns > servers.length + 1) throw allRefuse
-    return reconnectMs + Math.floor(Math.random() * reconnectJitterMs)
+    return reconnectWaitMs(refused.times)
   }
   try {
     const nc = await connect({ ...given, reconnectDelayHandler }).catch(async (cause) => {
       if (cause !== allRefuse) throw cause
-      return await connect({ ...given, ignoreClusterUpdates: true, reconnectTimeWait: reconnectMs }) // throws the reason
+      return await connect({ ...given, ignoreClusterUpdates: true, reconnectTimeWait: waitMs }) // throws the reason
     })
     isFirst = false
+    void watchRefusals(nc, options, refused)
     return nc
   } catch (cause) {
-    if (/authorization/i.test(messageOf(cause))) throw refusedError(options, cause)
+    if (isRefusal(cause)) throw refusedError(options, cause)
     if (isDistrust(cause)) throw distrustError(options, cause)
     throw unreachableError(options, cause)
   }
+}
+
+/** CB1 */
+async function watchRefusals(
+  nc: NatsConnection,
+  options: BusOptions,
+  refused: { times: number },
+): Promise<void> {
+  const { name, onTrouble = (message) => process.emitWarning(message) } = options
+  for await (const event of nc.status()) {
+    if (event.type === 'reconnect') refused.times = 0
+    if (event.type !== 'error' || !isRefusal(event.error)) continue
+    refused.times += 1
+    if (refused.times === 1) onTrouble(`'${name}' waits: ${refusedError(options).message}`)
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return /authorization/i.test(messageOf(error))
 }
 
 /** One side does not trust the other, or only one uses TLS. */

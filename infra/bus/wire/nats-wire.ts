@@ -20,7 +20,14 @@ import { createConnection, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CodedError } from '../../../sdk/errors.ts'
 import { frameBytesMax } from '../../../sdk/wire/frame.ts'
-import { type BusOptions, distrustError, payloadError, refusedError, unreachableError } from './connect.ts'
+import {
+  type BusOptions,
+  distrustError,
+  payloadError,
+  reconnectWaitMs,
+  refusedError,
+  unreachableError,
+} from './connect.ts'
 import { takeMemory } from './frame-memory.ts'
 import { throwLater } from './listen.ts'
 import { type NatsHandler, NatsParser } from './nats-parser.ts'
@@ -32,8 +39,6 @@ const readBytes = 256 * 1024
 const connectTimeoutMs = 10_000
 const pingEveryMs = 10_000
 const pingsOutMax = 2
-const waitMs = 100
-const waitJitterMs = 50
 
 interface Subscription {
   readonly subject: string
@@ -49,8 +54,6 @@ interface ServerInfo {
 export interface WireOptions extends BusOptions {
   /** Index of the server tried first. Default: random, so that connections spread over all servers. */
   readonly first?: number
-  /** Default: a warning of the process. */
-  readonly onTrouble?: (message: string) => void
   /** Default: thrown where nobody catches it. */
   readonly onBroken?: (error: unknown) => void
 }
@@ -318,16 +321,16 @@ class Connection implements NatsWire, NatsHandler {
   }
 
   async #reconnect(): Promise<void> {
-    while (!this.#closed) {
-      await delay(waitMs + Math.random() * waitJitterMs)
+    for (let refusals = 0; ; ) {
+      await delay(reconnectWaitMs(refusals))
       if (this.#closed) return
       try {
-        await this.#connect()
+        return await this.#connect()
       } catch (error) {
-        if (error instanceof CodedError) this.#tell(`Records wait: ${error.message}`)
-        continue // W4
+        if (!(error instanceof CodedError)) continue // W4
+        this.#tell(`Records wait: ${error.message}`)
+        refusals += 1
       }
-      return
     }
   }
 }
