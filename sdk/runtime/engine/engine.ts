@@ -13,6 +13,7 @@
  */
 import type { FunctionDefinition } from '../../function.ts'
 import type { KeyedState } from '../arena/keyed-state.ts'
+import { invoke } from '../callback/invoke.ts'
 import { type CallbackServices, FunctionContext, Lifecycle, Scope } from '../callback/scope.ts'
 import type { Seam } from '../callback/seam.ts'
 import { Timeouts } from '../callback/timeouts.ts'
@@ -246,11 +247,7 @@ export class Engine {
     for (;;) {
       scope.live = cursor.live = true
       try {
-        const { timer } = scope
-        const result: unknown =
-          timer === undefined
-            ? this.#definition.processRecord!(this.#context, this.#record)
-            : this.#definition.processTimer!(this.#context, timer.key, timer.timeMs)
+        const result = invoke(this.#definition, this.#context, this.#record, scope.timer)
         if (result !== undefined && isThenable(result)) {
           this.#pend()
           void this.#settle(result)
