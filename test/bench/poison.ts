@@ -39,7 +39,7 @@ export const poison: Benchmark = {
   },
   subject: 'nothing throws',
   references: { skip: 'skip', deadLetter: 'deadLetter', retry: 'retry 2, then skip' },
-  recordsDefault: 4_000_000,
+  recordsDefault: 16_000_000,
   async open({ records }) {
     const place = await Place.open()
     const { nc } = place
