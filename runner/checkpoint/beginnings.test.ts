@@ -18,18 +18,18 @@ function begin(by: Checkpointer, positions: CutSource['positions']): Promise<voi
 const some = { hasArena: () => true, slabsOf: () => [new SharedArrayBuffer(131_072)] }
 
 test('Checkpointer: an owner killed between its first state and its first checkpoint leaves word of where its state began (FS1)', async (t) => {
-  const { store, owner, save, instance, warnings } = await setUpOwners(t)
+  const { store, owner, save, warnings, own } = await setUpOwners(t)
   const none = { ...some, hasArena: () => false }
   const ids = { producer: '1'.padStart(16, '0'), origin: '1'.padStart(16, '0'), epoch: 1 }
   const at = (through: number) => () => ({ lost: 0, positions: [{ ...ids, through }] })
   const first = owner(1)
-  await first.slots.own(instance(1), 0)
+  await own(first, 1)
   const isNot = (): void => assert.fail('there is nothing to tell')
   first.begin(none, at(3), isNot)
   assert.equal(first.untold, undefined)
-  assert.deepEqual(await owner(1).slots.own(instance(1), 0), new Map(), 'a function without state loses none')
+  assert.equal((await own(owner(1), 1)).checkpoint, undefined, 'a function without state loses none')
   const second = owner(2)
-  await second.slots.own(instance(2), 0)
+  await own(second, 2)
   const begun = begin(second, at(5))
   assert.deepEqual(second.untold, new Set([3]))
   second.begin(some, at(9), isNot) // once
@@ -37,8 +37,8 @@ test('Checkpointer: an owner killed between its first state and its first checkp
   assert.equal(second.untold, undefined)
 
   const third = owner(3)
-  const found = (await third.slots.own(instance(3), 0)).get(3)!
-  assert.deepEqual(found.checkpoint.inputs, { in: at(5)() })
+  const found = await own(third, 3)
+  assert.deepEqual(found.checkpoint!.inputs, { in: at(5)() })
   assert.equal(openArena(slabsOf(found.slabs)).entries, 0, 'any build can open it')
   assert.equal(found.slabs[0]!.byteLength, 131_072)
   third.begin(some, at(9), isNot) // what the store knows stays
@@ -48,7 +48,7 @@ test('Checkpointer: an owner killed between its first state and its first checkp
 })
 
 test('Checkpointer: a share is not given away, and has no checkpoint, while the store is told that its state begins', async (t) => {
-  const { store, owner, instance, image, saveAt } = await setUpOwners(t)
+  const { store, owner, image, saveAt, own } = await setUpOwners(t)
   const answer = Promise.withResolvers<void>()
   let writes = 0
   const slow = {
@@ -59,7 +59,7 @@ test('Checkpointer: a share is not given away, and has no checkpoint, while the 
     },
   }
   const by = owner(1, undefined, { store: slow })
-  await by.slots.own(instance(1), 0)
+  await own(by, 1)
   const begun = begin(by, () => ({ lost: 0, positions: [] }))
   const saved = saveAt(by, 'one', 7)
   assert.equal(image(by, 'two'), undefined)
@@ -71,7 +71,7 @@ test('Checkpointer: a share is not given away, and has no checkpoint, while the 
 })
 
 test('Checkpointer: a store that does not take it is told again that state begins, until it does, and the log says so once', async (t) => {
-  const { store, owner, instance, warnings, save, image, clock } = await setUpOwners(t)
+  const { store, owner, warnings, save, image, clock, own, instance } = await setUpOwners(t)
   let attempts = 0
   let isFull = false
   const full = {
@@ -83,7 +83,7 @@ test('Checkpointer: a store that does not take it is told again that state begin
     },
   }
   const by = owner(1, undefined, { store: full })
-  await by.slots.own(instance(1), 0)
+  await own(by, 1)
   isFull = true
   const begun = begin(by, () => ({ lost: 0, positions: [] }))
   for (let told = 1; told <= 3; told++) {
@@ -96,7 +96,7 @@ test('Checkpointer: a store that does not take it is told again that state begin
     'partition 3 has got its first state, and its records are not acknowledged until that can be stored: there is no room',
   ])
   assert.equal(image(by, 'one'), undefined, 'whoever took it could not count what is lost')
-  await by.slots.own(instance(2), 0)
+  await by.slots.restore(instance(2), 0)
   isFull = false
   while (by.untold !== undefined) {
     clock.advance(1_000)
@@ -111,7 +111,7 @@ test('Checkpointer: a store that does not take it is told again that state begin
 })
 
 test('Checkpointer: the store is told that state begins where the checkpoint made meanwhile fails too', async (t) => {
-  const { store, owner, instance, warnings, save, clock } = await setUpOwners(t)
+  const { store, owner, warnings, save, clock, own } = await setUpOwners(t)
   const failure = Promise.withResolvers<never>()
   failure.promise.catch(() => undefined)
   let isFull = false
@@ -121,7 +121,7 @@ test('Checkpointer: the store is told that state begins where the checkpoint mad
       isFull ? failure.promise : store.writeManifest(...args),
   }
   const by = owner(1, undefined, { store: full })
-  await by.slots.own(instance(1), 0)
+  await own(by, 1)
   isFull = true
   const begun = begin(by, () => ({ lost: 0, positions: [] }))
   const saved = save(by, 'one')
@@ -142,7 +142,7 @@ test('Checkpointer: the store is told that state begins where the checkpoint mad
 })
 
 test('Checkpointer: a checkpoint is as good as the word that state begins', async (t) => {
-  const { store, owner, instance, save, clock } = await setUpOwners(t)
+  const { store, owner, save, clock, own } = await setUpOwners(t)
   let writes = 0
   const refuses = {
     ...store,
@@ -152,7 +152,7 @@ test('Checkpointer: a checkpoint is as good as the word that state begins', asyn
     },
   }
   const by = owner(1, undefined, { store: refuses })
-  await by.slots.own(instance(1), 0)
+  await own(by, 1)
   const begun = begin(by, () => ({ lost: 0, positions: [] }))
   assert.equal(await save(by, 'one'), true)
   await begun

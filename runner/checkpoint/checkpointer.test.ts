@@ -27,6 +27,7 @@ test('Checkpointer: a claim that is refused ends its owner, but not when the sha
     })
     const image = { epoch: 1, slabs: [], inputs: {}, pages: new Uint32Array(0), bytes: new Uint8Array(0) }
     assert.ok((await by.slots.take(instance, 3, image)) !== undefined)
+    by.slots.own(3)
     if (isGone) by.slots.letGo(3)
     claim.reject(infraError('ERR_CHECKPOINT_SUPERSEDED', 'another owner has written one meanwhile'))
     await new Promise(setImmediate)

@@ -11,7 +11,7 @@
  *   CP5. A manifest is written only when its announcements and dead letters are settled: then a killed owner leaves no record
  *        in its state that is neither counted nor put out, and none whose dead letter is nowhere.
  *   CP6. Only state replaces stored state: a slot whose state is not in memory keeps its stored checkpoint. At a stop that is
- *        usual, since it may come while a share is being taken; at any other time it is a fault, and is logged.
+ *        usual, since it may come while a share is on its way; at any other time it is a fault, and is logged.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */

@@ -72,6 +72,10 @@ export class SlotManifest {
     this.timers = stored?.manifest.timers ?? []
   }
 
+  get isClaimed(): boolean {
+    return this.#claim !== undefined
+  }
+
   /** Claims the slot: the same checkpoints, with the epoch of this owner. */
   claim(current: Checkpoint | undefined, previous: Checkpoint | undefined): Promise<void> {
     this.#claim = this.#next(current, previous)

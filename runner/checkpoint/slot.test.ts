@@ -11,7 +11,7 @@ import { StateKeeper, type StateKeeperOptions } from './state-keeper.ts'
 import { setUpOwners } from './testing.ts'
 
 test('Checkpointer: the next owner restores the last checkpoint; the one before if that is torn; it refuses if both are', async (t) => {
-  const { store, owner, save, restored, warnings, instance } = await setUpOwners(t)
+  const { store, owner, save, restored, warnings, own } = await setUpOwners(t)
   const first = owner(1)
   assert.equal(await restored(first, 1), undefined)
   for (const value of ['one', 'two', 'three']) assert.equal(await save(first, value), true)
@@ -25,28 +25,28 @@ test('Checkpointer: the next owner restores the last checkpoint; the one before 
   assert.equal(await restored(owner(3), 3), 'two')
   assert.match(warnings.join(), /the last checkpoint of 3 is lost, the one before is taken/)
   await tear(previous!.segments)
-  await assert.rejects(owner(4).slots.own(instance(4), 0), {
+  await assert.rejects(own(owner(4), 4), {
     code: 'ERR_CHECKPOINT_CORRUPT',
     message: /fn rm/,
   })
 })
 
 test('Checkpointer: a superseded owner writes nothing more and is told so; an owner with a lower epoch is refused', async (t) => {
-  const { owner, save, restored, warnings, instance } = await setUpOwners(t)
+  const { owner, save, restored, warnings, own } = await setUpOwners(t)
   const old = owner(1)
-  await old.slots.own(instance(1), 0)
+  await own(old, 1)
   assert.equal(await save(old, 'one'), true)
   const next = owner(2)
   assert.equal(await restored(next, 2), 'one')
   assert.equal(await save(old, 'late'), false)
   assert.match(warnings.join(), /another owner has written one meanwhile/)
   assert.equal(old.report().failed, 1)
-  await assert.rejects(owner(1).slots.own(instance(1), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  await assert.rejects(own(owner(1), 1), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
   assert.equal(await restored(owner(3), 3), 'one')
 })
 
 test('Checkpointer: a share moves as its stored checkpoint and the pages changed since; the claim follows', async (t) => {
-  const { owner, save, restored, warnings, instance, image, given: memory } = await setUpOwners(t)
+  const { owner, save, restored, warnings, image, given: memory, take } = await setUpOwners(t)
   const giver = owner(1)
   assert.equal(await restored(giver, 1), undefined)
   assert.equal(await save(giver, 'one'), true)
@@ -55,7 +55,7 @@ test('Checkpointer: a share moves as its stored checkpoint and the pages changed
   assert.equal(await save(giver, 'two'), true) // so that what was read ahead is not the base any more
   const given = image(giver, 'three')
   assert.ok(given.pages.length > 0 && given.base !== undefined)
-  const slabs = await taker.slots.take(instance(2), 3, given)
+  const slabs = await take(taker, 2, given)
   assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'three')
   assert.ok(
     slabs!.every((slab) => memory.includes(slab)),
@@ -66,33 +66,30 @@ test('Checkpointer: a share moves as its stored checkpoint and the pages changed
     'ERR_CHECKPOINT_SUPERSEDED',
   )
   assert.equal(await restored(owner(3), 3), 'two', 'what the taker has not stored yet is lost with it')
-  assert.equal(
-    await owner(4).slots.take(instance(4), 3, { ...given, base: { epoch: 1, number: 77 } }),
-    undefined,
-  )
+  assert.equal(await take(owner(4), 4, { ...given, base: { epoch: 1, number: 77 } }), undefined)
   assert.deepEqual(warnings, [])
 })
 
 test('Checkpointer: a share can move from an owner that knows a later epoch than its taker', async (t) => {
-  const { owner, save, restored, warnings, instance, image } = await setUpOwners(t)
+  const { owner, save, restored, warnings, image, own, take } = await setUpOwners(t)
   const giver = owner(5)
-  await giver.slots.own(instance(5), 0)
+  await own(giver, 5)
   assert.equal(await save(giver, 'one'), true)
   const taker = owner(2) // its epoch when it began, and it has taken nothing since
   await taker.slots.preload(3)
-  const slabs = await taker.slots.take(instance(4), 3, image(giver, 'two'))
+  const slabs = await take(taker, 4, image(giver, 'two'))
   assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'two')
   giver.slots.letGo(3)
   assert.equal(await save(taker, 'three'), true)
-  await assert.rejects(owner(4).slots.own(instance(4), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  await assert.rejects(own(owner(4), 4), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
   assert.equal(await restored(owner(6), 6), 'three')
   assert.deepEqual(warnings, [])
 })
 
 test('Checkpointer: a checkpoint that the giver stored after the image is restored, whatever its epoch; one by a later owner is refused', async (t) => {
-  const { owner, save, restored, instance, image, warnings } = await setUpOwners(t)
+  const { owner, save, restored, image, warnings, own, take } = await setUpOwners(t)
   const giver = owner(5)
-  await giver.slots.own(instance(5), 0)
+  await own(giver, 5)
   assert.equal(await save(giver, 'one'), true)
   const given = image(giver, 'two')
   giver.slots.keep(3)
@@ -100,29 +97,29 @@ test('Checkpointer: a checkpoint that the giver stored after the image is restor
 
   const taker = owner(2)
   await taker.slots.preload(3)
-  assert.equal(await taker.slots.take(instance(4), 3, given), undefined)
+  assert.equal(await take(taker, 4, given), undefined)
   assert.equal(await restored(taker, 4), 'three')
 
   assert.equal(await restored(owner(7), 7), 'three')
   const late = owner(2)
-  assert.equal(await late.slots.take(instance(4), 3, given), undefined)
-  await assert.rejects(late.slots.own(instance(4), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  assert.equal(await take(late, 4, given), undefined)
+  await assert.rejects(own(late, 4), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
   assert.deepEqual(warnings, [])
 })
 
 test('Checkpointer: a late taker does not get a share that its giver has taken back', async (t) => {
-  const { owner, save, restored, instance, image, warnings } = await setUpOwners(t)
+  const { owner, save, restored, image, warnings, own, take } = await setUpOwners(t)
   const giver = owner(5)
-  await giver.slots.own(instance(5), 0)
+  await own(giver, 5)
   assert.equal(await save(giver, 'one'), true)
   const given = image(giver, 'two')
   giver.slots.letGo(3)
-  const slabs = await giver.slots.take(instance(7), 3, given) // its taker was given up
+  const slabs = await take(giver, 7, given) // its taker was given up
   assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'two')
 
   const late = owner(6)
-  assert.ok((await late.slots.take(instance(6), 3, given)) === undefined, 'it is not his any more')
-  await assert.rejects(late.slots.own(instance(6), 0), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  assert.ok((await take(late, 6, given)) === undefined, 'it is not his any more')
+  await assert.rejects(own(late, 6), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
   assert.equal(await save(giver, 'three'), true, 'the giver goes on')
   assert.equal(await restored(owner(8), 8), 'three')
   assert.deepEqual(warnings, [])
@@ -164,7 +161,7 @@ test('StateKeeper stores a share that changed after it was prepared again before
 })
 
 test('Checkpointer stores held slots too when everything must be stored; the image then builds on that (CP4)', async (t) => {
-  const { owner, save, saveAt, restored, instance, image, warnings } = await setUpOwners(t)
+  const { owner, save, saveAt, restored, image, warnings, take } = await setUpOwners(t)
   const giver = owner(1)
   await restored(giver, 1)
   assert.equal(await save(giver, 'one'), true)
@@ -173,7 +170,7 @@ test('Checkpointer stores held slots too when everything must be stored; the ima
   giver.slots.hold(3)
   assert.equal(await save(giver, 'two'), true)
   assert.equal(await saveAt(giver, 'three', 1, { whole: true }), true)
-  const slabs = await taker.slots.take(instance(2), 3, image(giver, 'four'))
+  const slabs = await take(taker, 2, image(giver, 'four'))
   assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'four')
   assert.equal(await restored(owner(3), 3), 'three')
   assert.deepEqual(warnings, [])
@@ -184,7 +181,7 @@ for (const [what, isMade] of [
   ['was made with the answer lost', true],
 ] as const)
   test(`Checkpointer stores a share after the store did not answer its claim, which ${what} (MN2)`, async (t) => {
-    const { store, owner, save, restored, instance, image, warnings } = await setUpOwners(t)
+    const { store, owner, save, restored, image, warnings, take } = await setUpOwners(t)
     const giver = owner(1)
     await restored(giver, 1)
     assert.equal(await save(giver, 'one'), true)
@@ -197,7 +194,7 @@ for (const [what, isMade] of [
     }
     const taker = owner(2, undefined, { store: { ...store, writeManifest } })
     await taker.slots.preload(3)
-    const slabs = await taker.slots.take(instance(2), 3, image(giver, 'two'))
+    const slabs = await take(taker, 2, image(giver, 'two'))
     assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'two')
     taker.tried.set({ partition: 3, key: 'a', timeMs: 700 }, { attempts: 1, version: 1 }) // it is not in the claim
     assert.equal(await save(taker, 'three'), false, 'the store is still silent')
@@ -211,7 +208,7 @@ for (const [what, isMade] of [
   })
 
 test('Checkpointer refuses to store a share that its giver stored again before the claim was made (MN2)', async (t) => {
-  const { store, owner, save, restored, instance, image, warnings } = await setUpOwners(t)
+  const { store, owner, save, restored, image, warnings, take } = await setUpOwners(t)
   const giver = owner(1)
   await restored(giver, 1)
   assert.equal(await save(giver, 'one'), true)
@@ -224,7 +221,7 @@ test('Checkpointer refuses to store a share that its giver stored again before t
   }
   const taker = owner(2, undefined, { store: { ...store, writeManifest } })
   await taker.slots.preload(3)
-  assert.ok((await taker.slots.take(instance(2), 3, given)) !== undefined)
+  assert.ok((await take(taker, 2, given)) !== undefined)
   giver.slots.keep(3)
   assert.equal(await save(giver, 'three'), true)
   assert.equal(await save(taker, 'four'), false)
@@ -263,9 +260,9 @@ test('Checkpointer.flush ends with a stop while the store does not answer; the l
 })
 
 test('StateKeeper hands no memory in while a cut is shipped, before everything is stored or at the end', async (t) => {
-  const { owner, instance, saveAt, sourceOf } = await setUpOwners(t)
+  const { owner, saveAt, sourceOf, own } = await setUpOwners(t)
   const by = owner(1)
-  await by.slots.own(instance(1), 0)
+  await own(by, 1)
   const { promise: settled, resolve } = Promise.withResolvers<void>()
   const shipped = saveAt(by, 'one', 1, { settled })
   const { arenas, shadow, positions } = sourceOf('two')
@@ -296,7 +293,7 @@ test('Checkpointer keeps the stored checkpoint of a partition whose state is mis
   assert.equal(await saveAt(by, 'two', 2, { arenas: [], clean: true }), true)
   assert.equal(await restored(owner(2), 2), 'one')
   assert.match(warnings.splice(0).join(), /the state of partition 3 is missing here/)
-  const leaves = owner(3) // stopped before its isolate has the state
+  const leaves = owner(3) // stopped while it gives the share away
   assert.equal(await restored(leaves, 3), 'one')
   assert.equal(await leaves.last(async () => sourceOf('three', 3, { arenas: [] })), true)
   assert.equal(await restored(owner(4), 4), 'one')
@@ -316,9 +313,9 @@ test('Checkpointer does not touch the stored checkpoint of a share whose memory 
 })
 
 test('Checkpointer keeps readable bases beside the last checkpoints, half a tape apart, and drops older ones', async (t) => {
-  const { store, owner, instance, clock, saveAt } = await setUpOwners(t)
+  const { store, owner, clock, saveAt, own } = await setUpOwners(t)
   const by = owner(1, 10_000)
-  await by.slots.own(instance(1), 0)
+  await own(by, 1)
   const textOf = async (index: number): Promise<string | undefined> => {
     const base = by.slots.basesOf(3)[index]!
     const slabs = await by.slots.readBase(3, base)
@@ -427,7 +424,7 @@ test('Checkpointer: a slot whose last owner left no checkpoint is in doubt until
 })
 
 test('Checkpointer: a share moves with what its giver stored about timers after the taker had read ahead', async (t) => {
-  const { owner, save, restored, instance, image, warnings } = await setUpOwners(t)
+  const { owner, save, restored, image, warnings, take } = await setUpOwners(t)
   const [over, tried] = ['a', 'b'].map((key) => ({ partition: 3, key, timeMs: 700 })) as [Timer, Timer]
   const giver = owner(1)
   await restored(giver, 1)
@@ -439,7 +436,7 @@ test('Checkpointer: a share moves with what its giver stored about timers after 
   giver.tried.set(tried, { attempts: 1, version: 1 })
   await giver.tried.tell()
 
-  const slabs = await taker.slots.take(instance(2), 3, image(giver, 'two'))
+  const slabs = await take(taker, 2, image(giver, 'two'))
   assert.equal(openArena(slabsOf(slabs!)).getText('key'), 'two')
   assert.deepEqual([taker.tried.of(over), taker.tried.of(tried)?.attempts], [undefined, 1])
   assert.equal(await save(taker, 'three'), true)

@@ -29,10 +29,10 @@ import { isBase, type ShareImage } from './share-image.ts'
 import { SlotManifest } from './slot-manifest.ts'
 import { firstGone, type PagedSegment, StoredPages } from './stored-pages.ts'
 
-/** Restored state. */
+/** Restored state; without a checkpoint nothing was stored. */
 export interface Restored {
   readonly slabs: readonly SharedArrayBuffer[]
-  readonly checkpoint: Checkpoint
+  readonly checkpoint: Checkpoint | undefined
 }
 
 export interface SlotOptions {
@@ -138,7 +138,7 @@ export class Slot {
    * @param newCommitWord The commit word with which the arena will be opened.
    * @throws {CodedError} ERR_CHECKPOINT_SUPERSEDED, ERR_CHECKPOINT_CORRUPT, ERR_CHECKPOINT_FORMAT, ERR_CHECKPOINT_STORE
    */
-  async restore(newCommitWord: number): Promise<Restored | undefined> {
+  async restore(newCommitWord: number): Promise<Restored> {
     const stored = await this.#manifest.read()
     this.#manifest.refuseNewer(stored)
     this.#manifest.goOnFrom(stored)
@@ -149,7 +149,7 @@ export class Slot {
     this.#previous = this.#current === current ? previous : undefined
     if (restored === undefined) this.#bases.beginEmpty()
     await this.claim()
-    return restored
+    return restored ?? { slabs: [], checkpoint: undefined }
   }
 
   /**
@@ -187,6 +187,11 @@ export class Slot {
     this.#current = current
     this.#previous = previous
     return slabs
+  }
+
+  /** Whether it was claimed, whatever became of that. */
+  get isClaimed(): boolean {
+    return this.#manifest.isClaimed
   }
 
   /** Claims the slot in the store. */

@@ -1,7 +1,8 @@
 /**
  * Slots: the stored state of one instance: what it owns, what it is about to take, and what it is about to give away.
  *
- *   OW1. A slot is owned from when its state was read until it is released; what becomes of its claim concerns only its owner.
+ *   OW1. A slot is owned from when the isolate has its state until it is released: what may lie in its memory before that is older
+ *        than what is stored. What becomes of its claim concerns only its owner.
  *   OW2. A slot that is taken under an epoch which its giver was told first is claimed with that one.
  * Design: docs/design/0008-checkpoints.md, 0011-handover.md
  * @module
@@ -46,6 +47,8 @@ export class Slots {
   readonly #held = new Set<number>()
   /** About to be taken. */
   readonly #coming = new Map<number, Slot>()
+  /** Those of which the isolate is about to get the state. */
+  readonly #read = new Map<number, Slot>()
   /** Those of them whose stored state could not be read at the last attempt. */
   readonly #unread = new Set<number>()
 
@@ -68,26 +71,23 @@ export class Slots {
   }
 
   /**
-   * Claims the slots of what an instance owns now, releases the others, and reads the new ones.
+   * Reads and claims the slots that an instance has got, and releases those that it has no more.
    * @param newCommitWord The commit word with which the arenas will be opened.
+   * @returns By arena: what `own` must follow for.
    */
-  async own(instance: InstanceAssignment, newCommitWord: number): Promise<ReadonlyMap<number, Restored>> {
+  async restore(instance: InstanceAssignment, newCommitWord: number): Promise<ReadonlyMap<number, Restored>> {
     this.#instance = instance
     const arenas = this.arenasOf(instance)
     for (const arena of this.#owned.keys()) if (!arenas.includes(arena)) this.letGo(arena)
     for (const slot of this.all()) slot.setEpoch(instance.epoch)
-    const restored = new Map<number, Restored>()
-    await Promise.all(
-      arenas.map(async (arena) => {
-        if (this.#owned.has(arena)) return
-        const slot = this.#newSlot(arena)
-        slot.setEpoch(this.#coming.get(arena)?.epoch ?? 0) // OW2
-        const found = await slot.restore(newCommitWord)
-        this.#add(slot)
-        if (found !== undefined) restored.set(arena, found)
-      }),
-    )
-    return restored
+    const read = async (arena: number): Promise<readonly [number, Restored]> => {
+      const slot = this.#newSlot(arena)
+      slot.setEpoch(this.#coming.get(arena)?.epoch ?? 0) // OW2
+      const restored = await slot.restore(newCommitWord)
+      this.#arrived(slot)
+      return [arena, restored]
+    }
+    return new Map(await Promise.all(arenas.filter((arena) => !this.#owned.has(arena)).map(read)))
   }
 
   /** Reads the stored state of a slot that is about to be taken. */
@@ -110,7 +110,10 @@ export class Slots {
     this.#coming.delete(partition)
   }
 
-  /** Takes a slot from its owner; claiming it in the store follows later. @returns Undefined if newer state is stored. */
+  /**
+   * Reads a slot that its owner gives away.
+   * @returns Its slabs, for which `own` must follow; undefined if newer state is stored.
+   */
   async take(
     instance: InstanceAssignment,
     partition: number,
@@ -120,14 +123,23 @@ export class Slots {
     const slot = this.#comingSlot(partition)
     slot.setEpoch(instance.epoch)
     const slabs = await slot.take(image)
-    if (slabs === undefined) return undefined // it stays among the coming: `own` needs its epoch
-    this.#add(slot)
-    slot.claim().catch((error: CodedError) => {
-      if (this.#owned.get(partition) !== slot) return // OW1
-      if (error.code === 'ERR_CHECKPOINT_SUPERSEDED') this.#options.onSuperseded(error)
-      else this.#options.warn(`partition ${partition} is not claimed in the store: ${error.message}`)
-    })
+    if (slabs === undefined) return undefined // it stays among the coming: `restore` needs its epoch
+    this.#arrived(slot)
     return slabs
+  }
+
+  /** Owns a slot that was read, since the isolate has its state now (OW1). Where it was given, claiming it in the store follows. */
+  own(arena: number): void {
+    const slot = this.#read.get(arena)!
+    this.#read.delete(arena)
+    this.#owned.set(arena, slot)
+    this.#follower.onAdded(slot)
+    if (slot.isClaimed) return
+    slot.claim().catch((error: CodedError) => {
+      if (this.#owned.get(arena) !== slot) return // OW1
+      if (error.code === 'ERR_CHECKPOINT_SUPERSEDED') this.#options.onSuperseded(error)
+      else this.#options.warn(`partition ${arena} is not claimed in the store: ${error.message}`)
+    })
   }
 
   /** Says that a slot is about to be given away, until it is released or kept. */
@@ -189,10 +201,9 @@ export class Slots {
     return inputs
   }
 
-  #add(slot: Slot): void {
+  #arrived(slot: Slot): void {
     this.#coming.delete(slot.partition)
-    this.#owned.set(slot.partition, slot)
-    this.#follower.onAdded(slot)
+    this.#read.set(slot.partition, slot)
   }
 
   #comingSlot(partition: number): Slot {

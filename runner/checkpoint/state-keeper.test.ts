@@ -4,11 +4,14 @@ import { test } from 'node:test'
 import { type Consumer, unlessAborted, type Wire } from '../../infra/bus/index.ts'
 import { ManualClock, systemClock } from '../../infra/clock.ts'
 import type { InstanceAssignment } from '../../infra/control/messages.ts'
+import { openArena, Shadow, shadowBytes } from '../../sdk/runtime/arena/index.ts'
 import type { Isolate } from '../isolate/index.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import type { CutSource } from './cut.ts'
+import { slabsOf } from './reader.ts'
 import type { ShareImage } from './share-image.ts'
-import { StateKeeper } from './state-keeper.ts'
+import { StateKeeper, type StateKeeperOptions } from './state-keeper.ts'
+import { setUpOwners } from './testing.ts'
 
 test('StateKeeper gives way to a stop: whoever stores all comes back, what waits for NATS is given up, and no cut is begun', async () => {
   const never = new Promise<never>(() => undefined)
@@ -72,3 +75,41 @@ test('StateKeeper: a stop while memory for a whole cut is being prepared leaves 
   keeper.giveWay()
   await new Promise(setImmediate)
 })
+
+for (const from of ['its giver', 'the store'])
+  for (const why of ['is stopped', 'finds its isolate ended'])
+    test(`StateKeeper stores nothing of a share that comes back from ${from} if it ${why} before the old state is gone (OW1)`, async (t) => {
+      const { owner, own, save, take, image, restored, instance, sourceOf } = await setUpOwners(t)
+      const first = owner(1)
+      await own(first, 1)
+      assert.equal(await save(first, 'one'), true)
+      const given = image(first, 'two')
+      first.slots.letGo(3)
+
+      const second = owner(2)
+      const slabs = slabsOf((await take(second, 2, given))!)
+      const shadow = new SharedArrayBuffer(shadowBytes(1000))
+      const arena = openArena(slabs, { keeper: new Shadow(shadow).of(3) })
+      arena.set('key', 'three')
+      arena.commit()
+      const source = sourceOf('in the old memory')
+      assert.equal(await second.cut({ ...source, arenas: [[3, slabs]], shadow }), true)
+      second.slots.hold(3)
+      const back = second.imageOf(3, slabs, source.positions)!
+      second.slots.letGo(3)
+
+      const adopt = (): Promise<void> => Promise.reject(new Error('the isolate has ended'))
+      const reading = t.mock.method(first.slots, from === 'the store' ? 'restore' : 'take')
+      const keeper = new StateKeeper(
+        first,
+        { adopt } as unknown as Isolate,
+        new Map(),
+        {} as StateKeeperOptions,
+      )
+      const comes = from === 'the store' ? keeper.take(instance(3)) : keeper.receive(instance(3), 3, back)
+      if (why === 'is stopped') keeper.giveWay()
+      await assert.rejects(comes, why === 'is stopped' ? /its instance ends/ : /the isolate has ended/)
+      await reading.mock.calls[0]!.result
+      await first.last(async () => source)
+      assert.equal(await restored(owner(4), 4), 'three')
+    })

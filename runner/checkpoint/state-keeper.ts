@@ -45,7 +45,8 @@ export class StateKeeper {
     this.#slots = checkpointer.slots
     this.#isolate = isolate
     this.#options = options
-    for (const [partition, { checkpoint }] of restored) this.#began.set(partition, checkpoint.inputs)
+    for (const [arena, { checkpoint }] of restored)
+      if (checkpoint !== undefined) this.#began.set(arena, checkpoint.inputs)
   }
 
   /** Says that another isolate has the state now. */
@@ -170,9 +171,7 @@ export class StateKeeper {
   async receive(instance: InstanceAssignment, share: number, image: ShareImage): Promise<void> {
     const slabs = await this.#unlessLeaving(this.#slots.take(instance, share, image))
     if (slabs === undefined) return await this.take(instance)
-    if (slabs.length === 0) return
-    await this.#isolate.adopt(share, slabs)
-    this.#began.set(share, image.inputs)
+    await this.#adopt(share, slabs, slabs.length === 0 ? undefined : image.inputs)
   }
 
   /**
@@ -182,11 +181,8 @@ export class StateKeeper {
   async take(instance: InstanceAssignment): Promise<void> {
     const owned = this.#slots.arenasOf(instance)
     for (const arena of this.#began.keys()) if (!owned.includes(arena)) this.#began.delete(arena)
-    const restored = await this.#unlessLeaving(this.#slots.own(instance, this.#isolate.commitWord))
-    for (const [arena, { slabs, checkpoint }] of restored) {
-      await this.#isolate.adopt(arena, slabs)
-      this.#began.set(arena, checkpoint.inputs)
-    }
+    const restored = await this.#unlessLeaving(this.#slots.restore(instance, this.#isolate.commitWord))
+    for (const [arena, { slabs, checkpoint }] of restored) await this.#adopt(arena, slabs, checkpoint?.inputs)
   }
 
   /**
@@ -218,6 +214,17 @@ export class StateKeeper {
       // If its thread may still write, its state cannot be kept.
       return (await isolate.ended()) ? { ...source, commitWord: isolate.state.commitWord } : undefined
     })
+  }
+
+  /** OW1 of slots.ts. @param inputs What the state contains; undefined: there is none. */
+  async #adopt(
+    arena: number,
+    slabs: readonly SharedArrayBuffer[],
+    inputs: ShareImage['inputs'] | undefined,
+  ): Promise<void> {
+    await this.#isolate.adopt(arena, slabs)
+    if (inputs !== undefined) this.#began.set(arena, inputs)
+    this.#slots.own(arena)
   }
 
   /** Resolves when the server has heard what was touched, so that it counts after a kill, and the dead letters posted so far are answered. */

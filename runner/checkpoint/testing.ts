@@ -19,6 +19,8 @@ import { OwnSlabs, openArena, Shadow, shadowBytes } from '../../sdk/runtime/aren
 import { Checkpointer } from './checkpointer.ts'
 import type { CutSource } from './cut.ts'
 import { slabsOf } from './reader.ts'
+import type { ShareImage } from './share-image.ts'
+import type { Restored } from './slot.ts'
 
 export async function setUpOwners(t: TestContext) {
   const dir = await mkdtemp(join(tmpdir(), 'concord-slot-'))
@@ -84,9 +86,21 @@ export async function setUpOwners(t: TestContext) {
     return { arenas, shadow, positions: through === undefined ? positions : some, settled, ...more }
   }
   const save = (by: Checkpointer, value: string): Promise<boolean> => saveAt(by, value)
+  /** Starts as the owner. @returns What it finds. */
+  const own = async (by: Checkpointer, epoch: number, newCommitWord = 0): Promise<Restored> => {
+    const found = (await by.slots.restore(instance(epoch), newCommitWord)).get(3)!
+    by.slots.own(3)
+    return found
+  }
+  /** Takes over from the owner. @returns Undefined if newer state is stored. */
+  const take = async (by: Checkpointer, epoch: number, image: ShareImage) => {
+    const slabs = await by.slots.take(instance(epoch), 3, image)
+    if (slabs !== undefined) by.slots.own(3)
+    return slabs
+  }
   const restored = async (by: Checkpointer, epoch: number): Promise<string | undefined> => {
-    const found = (await by.slots.own(instance(epoch), 0)).get(3)
-    return found && openArena(slabsOf(found.slabs)).getText('key')
+    const { slabs } = await own(by, epoch)
+    return slabs.length === 0 ? undefined : openArena(slabsOf(slabs)).getText('key')
   }
   const image = (by: Checkpointer, value: string) => {
     arena.set('key', value)
@@ -101,6 +115,8 @@ export async function setUpOwners(t: TestContext) {
     saveAt,
     sourceOf,
     clock,
+    own,
+    take,
     restored,
     warnings,
     instance,

@@ -6,13 +6,13 @@ import { slabsOf } from './reader.ts'
 import { setUpOwners } from './testing.ts'
 
 test('Checkpointer: a checkpoint has the slabs that the arena uses; what was stored of others goes with the next one', async (t) => {
-  const { store, owner, save, sourceOf, restored, instance, arena, slabs } = await setUpOwners(t)
+  const { store, owner, save, sourceOf, restored, arena, slabs, own } = await setUpOwners(t)
   const fill = (): void => {
     for (let i = 0; i < 3000; i++) arena.set(`key ${i}`, new Uint8Array(1000))
   }
   const sizes = async () => (await store.readManifest('3'))!.manifest.current!.slabs.length
   const first = owner(1)
-  await first.slots.own(instance(1), 0)
+  await own(first, 1)
   assert.equal(await save(first, 'one'), true)
   fill()
   arena.rollback()
@@ -22,7 +22,7 @@ test('Checkpointer: a checkpoint has the slabs that the arena uses; what was sto
   assert.equal(await restored(owner(2), 2), 'two')
 
   const third = owner(3)
-  await third.slots.own(instance(3), 0)
+  await own(third, 3)
   const source = sourceOf('three')
   fill() // and its writer is ended before the commit
   const commitWord = new Int32Array(slabs.get(0) as SharedArrayBuffer)[3]!
@@ -30,7 +30,7 @@ test('Checkpointer: a checkpoint has the slabs that the arena uses; what was sto
   assert.equal(await sizes(), slabs.count)
 
   const fourth = owner(4)
-  const found = slabsOf((await fourth.slots.own(instance(4), commitWord)).get(3)!.slabs)
+  const found = slabsOf((await own(fourth, 4, commitWord)).slabs)
   assert.equal(openArena(found).getText('key'), 'three')
   assert.equal(await fourth.cut({ ...source, arenas: [[3, found]] }), true)
   assert.equal(await sizes(), 1)
@@ -58,15 +58,15 @@ function regrown(list: SharedArrayBuffer[]) {
 }
 
 test('Checkpointer: where slabs were taken away and others came in their place, nothing stays that was stored of them (SG1)', async (t) => {
-  const { store, owner, restored, instance, sourceOf, arena, slabs, warnings } = await setUpOwners(t)
+  const { store, owner, restored, sourceOf, arena, slabs, warnings, own } = await setUpOwners(t)
   const by = owner(1)
-  await by.slots.own(instance(1), 0)
+  await own(by, 1)
   const source = sourceOf('one')
   arena.set('large', new Uint8Array(1_000_000)) // its writer is ended before the commit
   const commitWord = new Int32Array(slabs.get(0) as SharedArrayBuffer)[3]!
   assert.equal(await by.cut({ ...source, commitWord }), true)
   const next = owner(2)
-  const present = regrown([...(await next.slots.own(instance(2), commitWord)).get(3)!.slabs])
+  const present = regrown([...(await own(next, 2, commitWord)).slabs])
   for (let round = 0; round < 2; round++) {
     present.fill()
     assert.equal(await next.cut({ ...source, arenas: [[3, present.slabs]] }), true)
@@ -79,7 +79,7 @@ test('Checkpointer: where slabs were taken away and others came in their place, 
 })
 
 test('Checkpointer: the same of slabs whose pages were stored for a manifest that was not written (SG1)', async (t) => {
-  const { store, owner, save, restored, instance, sourceOf, arena, slabs, warnings } = await setUpOwners(t)
+  const { store, owner, save, restored, sourceOf, arena, slabs, warnings, own } = await setUpOwners(t)
   let isSilent = false
   const deaf: typeof store = {
     ...store,
@@ -89,7 +89,7 @@ test('Checkpointer: the same of slabs whose pages were stored for a manifest tha
     },
   }
   const by = owner(1, undefined, { store: deaf })
-  await by.slots.own(instance(1), 0)
+  await own(by, 1)
   assert.equal(await save(by, 'one'), true)
   const source = sourceOf('two')
   arena.set('large', new Uint8Array(1_000_000))

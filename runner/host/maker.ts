@@ -94,8 +94,11 @@ export class Maker {
         onSuperseded: (error) => onEnd(instance, endingOf('superseded', error.message)),
       }),
     ])
-    const restored = (await checkpointer?.slots.own(instance, state.commitWord)) ?? new Map()
-    for (const [partition, { slabs }] of restored) state.adopt(partition, slabs)
+    const restored = (await checkpointer?.slots.restore(instance, state.commitWord)) ?? new Map()
+    for (const [arena, { slabs }] of restored) {
+      state.adopt(arena, slabs)
+      checkpointer?.slots.own(arena)
+    }
     const isolate = await Instance.create({ ...this.#isolateWith(fn, instance, source), state, metrics })
     if (fn.canary === undefined) await beginState(isolate, fn, () => checkpointer?.end())
     const keeper = checkpointer && new StateKeeper(checkpointer, isolate, restored, { clock, wire, letters })

@@ -196,11 +196,11 @@ export class Instance {
     return this.#held.provideShadow()
   }
 
-  /** Between two batches: takes over state and timers of a partition that it does not have. */
+  /** Between two batches: takes over state and timers, if there are any, of a partition that it does not have. */
   async adopt(partition: number, slabs: readonly SharedArrayBuffer[]): Promise<void> {
     this.#checkIdle('take over state', false)
     await this.#applyOutputs() // it may have had this partition earlier
-    await this.#held.adopt(partition, slabs)
+    if (slabs.length > 0) await this.#held.adopt(partition, slabs)
   }
 
   /** Runs frames and discards their outcome and state, so that code and runtime are compiled. */

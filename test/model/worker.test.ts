@@ -121,7 +121,8 @@ async function bench(
       },
       instance,
     )
-  await checkpointer?.slots.own(instance, 0)
+  const restored = (await checkpointer?.slots.restore(instance, 0)) ?? new Map<number, never>()
+  for (const partition of restored.keys()) checkpointer?.slots.own(partition)
   const worker = new Worker({
     ...{
       wire,

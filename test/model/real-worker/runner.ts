@@ -74,8 +74,11 @@ export class SimRunner {
       instance,
     )
     const state = new StateStore(64 * 2 ** 20)
-    const restored = await checkpointer.slots.own(instance, state.commitWord)
-    for (const [partition, { slabs }] of restored) state.adopt(partition, slabs)
+    const restored = await checkpointer.slots.restore(instance, state.commitWord)
+    for (const [partition, { slabs }] of restored) {
+      state.adopt(partition, slabs)
+      checkpointer.slots.own(partition)
+    }
     const started = await isolateOf(version, { state })
     const wire = options.net.connect()
     const letters = {
