@@ -43,7 +43,7 @@ export interface ApartOptions extends Pick<WorkerOptions, 'keeper' | 'warn'> {
 export class Apart {
   readonly #options: ApartOptions
   readonly timers: TimersApart
-  /** Why the instance cannot continue, if a last attempt has ended its isolate. */
+  /** Why the instance cannot continue: a last attempt has ended its isolate, or it could not have what it is to have. */
   ending: Ending | undefined
 
   constructor(options: ApartOptions) {

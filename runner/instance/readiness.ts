@@ -3,7 +3,7 @@
  *
  *   RD1. Beyond a bound, no input is taken while outputs lack credit or dead letters are unconfirmed: memory is
  *        bounded, and a slow reader slows its writers.
- *   RD2. Work between two batches (a swap, a share, a cut) comes before the next batch.
+ *   RD2. Work between two batches (a swap, a share, a cut, the end) comes before the next batch.
  * Design: docs/design/0005-runner.md
  * @module
  */
@@ -82,8 +82,8 @@ export class Readiness {
 
   /** Whether there is work to do before the next batch (RD2). */
   get hasOtherWork(): boolean {
-    const { between, succession } = this.#options
-    return between.waits || succession.waits || this.isCutDue
+    const { between, succession, apart } = this.#options
+    return between.waits || succession.waits || apart.ending !== undefined || this.isCutDue
   }
 
   /**

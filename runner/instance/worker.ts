@@ -366,6 +366,7 @@ export class Worker {
     this.#state = 'failed'
     this.#close()
     await this.#leaveWithState()
+    await this.#destroy(this.running)
     this.#options.onEnd(ending)
   }
 
@@ -380,12 +381,11 @@ export class Worker {
     ])
   }
 
-  /**
-   * Ends the instance because of a failure. Not if it is ending already: tasks that wait for a batch fail then, and
-   * must not cut the end short.
-   */
+  /** It cannot have what it is to have: it ends as after a failed batch. Not if it ends already: what waits for a batch fails then. */
   #trouble(error: unknown): void {
-    if (this.#state === 'running') this.#options.onEnd(startFailure(error))
+    if (this.#state !== 'running') return
+    this.#apart.ending ??= startFailure(error)
+    this.#interrupt()
   }
 
   async #finishedWithin(ms: number): Promise<boolean> {

@@ -22,10 +22,12 @@ import type { Verdict } from '../../runner/succession/trial.ts'
 import type { ManifestInput } from '../../sdk/manifest/manifest.ts'
 import { frameOf } from '../../sdk/wire/frame.ts'
 import { MetricSums } from '../../sdk/wire/user-metrics.ts'
+import { Random } from '../simulation/random.ts'
+import { MemoryStore } from './real-worker/store.ts'
 
 const input: StreamDescriptor = {
   name: 'in',
-  partitions: 1,
+  partitions: 2,
   keyed: true,
   consumers: [{ name: 'fn', backPressure: 'block' }],
 }
@@ -277,6 +279,38 @@ test('Worker counts what it did since its state began if it fails, and the store
   await until(() => endings.length > 0)
   await until(() => row().acked === 4)
   assert.deepEqual([row().dropped, row().unaccounted], [{ unstored: 3, failed: 1 }, 0])
+  void producer.close()
+})
+
+test('Worker ends in order, with its state stored, when it cannot read that of a share which it is to have', {
+  timeout: 300_000,
+}, async () => {
+  const clock = new ManualClock()
+  const stored = new MemoryStore(clock, new Random(1)).connect(() => false)
+  const torn = infraError('ERR_CHECKPOINT_CORRUPT', 'it is torn')
+  const store: CheckpointStore = {
+    ...stored,
+    readManifest: (slot) => (slot === '1' ? Promise.reject(torn) : stored.readManifest(slot)),
+  }
+  const body = `ctx.setState('k', record.text())`
+  const { worker, producer, endings, assignment, instance, send, until } = await bench(body, 'fail', {
+    store,
+    clock,
+  })
+  for (const text of ['one', 'two', 'three']) send(text)
+  await until(() => worker.report().recordsIn === 3)
+  void worker.reassign(assignment, { ...instance, epoch: 2, partitions: { in: [0, 1] } })
+  await until(() => endings.length > 0)
+  assert.deepEqual(
+    endings.map(({ reason }) => reason),
+    ['checkpoint'],
+  )
+  const { current } = (await stored.readManifest('0'))!.manifest
+  assert.deepEqual([current?.clean, current?.inputs['in']?.positions[0]?.through], [true, 3])
+  const row = () => producer.ledger().find(({ consumer }) => consumer === 'fn')!
+  await until(() => row().acked === 3)
+  assert.equal(row().unaccounted, 0)
+  assert.ok(worker.running.isolate.isEnded, 'nothing of it is left where its neighbours go on')
   void producer.close()
 })
 
