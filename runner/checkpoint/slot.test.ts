@@ -31,6 +31,35 @@ test('Checkpointer: the next owner restores the last checkpoint; the one before 
   })
 })
 
+test('Checkpointer restores a slot that nobody gives from what it has read ahead; what is torn there keeps it from nothing', async (t) => {
+  const { store, owner, save, restored, warnings } = await setUpOwners(t)
+  const first = owner(1)
+  await restored(first, 1)
+  assert.equal(await save(first, 'one'), true)
+  let parts = 0
+  const getPart: typeof store.getPart = (...args) => {
+    parts += 1
+    return store.getPart(...args)
+  }
+  const second = owner(2, undefined, { store: { ...store, getPart } })
+  await second.slots.preload(3, true)
+  assert.equal(await save(first, 'two'), true)
+  assert.equal(parts, 1)
+  assert.equal(await restored(second, 2), 'two')
+  assert.equal(parts, 2, 'only what was stored since')
+
+  const { segments } = (await store.readManifest('3'))!.manifest.current!
+  const part = await store.getPart('3', segments.at(-1)!, 0)
+  await store.remove([part!.sequence])
+  const third = owner(3)
+  await assert.rejects(third.slots.preload(3), { code: 'ERR_CHECKPOINT_CORRUPT' })
+  assert.match(warnings.splice(0).join(), /partition 3 cannot come yet/)
+  await third.slots.preload(3, true)
+  assert.deepEqual(warnings, [])
+  assert.equal(await restored(third, 3), 'one')
+  assert.match(warnings.join(), /the last checkpoint of 3 is lost, the one before is taken/)
+})
+
 test('Checkpointer: a superseded owner writes nothing more and is told so; an owner with a lower epoch is refused', async (t) => {
   const { owner, save, restored, warnings, own } = await setUpOwners(t)
   const old = owner(1)

@@ -81,8 +81,8 @@ export class Slots {
     for (const arena of this.#owned.keys()) if (!arenas.includes(arena)) this.letGo(arena)
     for (const slot of this.all()) slot.setEpoch(instance.epoch)
     const read = async (arena: number): Promise<readonly [number, Restored]> => {
-      const slot = this.#newSlot(arena)
-      slot.setEpoch(this.#coming.get(arena)?.epoch ?? 0) // OW2
+      const slot = this.#comingSlot(arena)
+      slot.setEpoch(instance.epoch) // OW2
       const restored = await slot.restore(newCommitWord)
       this.#arrived(slot)
       return [arena, restored]
@@ -90,14 +90,19 @@ export class Slots {
     return new Map(await Promise.all(arenas.filter((arena) => !this.#owned.has(arena)).map(read)))
   }
 
-  /** Reads the stored state of a slot that is about to be taken. */
-  async preload(partition: number): Promise<void> {
+  /**
+   * Reads the stored state of a slot that is about to be taken.
+   * @param isLeft Nobody has it who could store it anew.
+   * @throws {CodedError} why it cannot come yet. Of one that is left that is ERR_CHECKPOINT_STORE: what else is wrong, `restore` says.
+   */
+  async preload(partition: number, isLeft = false): Promise<void> {
     const slot = this.#comingSlot(partition)
     try {
       await slot.preload()
       this.#unread.delete(partition)
     } catch (error) {
-      const { message } = error as Error
+      const { code, message } = error as CodedError
+      if (isLeft && code !== 'ERR_CHECKPOINT_STORE') return
       if (!this.#unread.has(partition))
         this.#options.warn(`partition ${partition} cannot come yet, it is tried again: ${message}`)
       this.#unread.add(partition)

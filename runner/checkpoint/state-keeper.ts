@@ -157,9 +157,9 @@ export class StateKeeper {
     this.#slots.letGo(share)
   }
 
-  /** Reads the stored state of a promised share. */
-  async preload(share: number): Promise<void> {
-    await this.#slots.preload(share)
+  /** See `Slots.preload`. */
+  async preload(share: number, isLeft: boolean): Promise<void> {
+    await this.#slots.preload(share, isLeft)
   }
 
   /** Forgets promised shares that stay with their owner. */

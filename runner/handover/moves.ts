@@ -192,8 +192,8 @@ export interface TakerOptions<State> {
   readonly owner: string
   /** Sends an ask to a task. @throws if no answer comes. */
   readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<State>>
-  /** Reads what the giver has stored. */
-  readonly preload: (share: number) => Promise<void>
+  /** Reads what is stored. @param isLeft There is no giver that could store something else. @throws where it has to be read again */
+  readonly preload: (share: number, isLeft: boolean) => Promise<void>
   /** Owns the share from now on, with what its giver left if that is known. */
   readonly take: (awaited: Awaited, given: Given<State> | undefined) => Promise<void> | void
   /** Called when a share has been taken. */
@@ -243,17 +243,18 @@ export class Taker<State> {
     let endTurn: (() => void) | undefined
     try {
       while (isWanted()) {
-        const answer = await ask(task, { schema: 1, instance, share, epoch, ready, owner }).catch(() =>
-          refused('ERR_MOVE_NOT_YET'),
-        )
+        const asked: MoveAsk = { schema: 1, instance, share, epoch, ready, owner }
+        const answer = await ask(task, asked).catch(() => refused('ERR_MOVE_NOT_YET'))
         if (!isWanted()) return
-        if (answer.ok || answer.code === 'ERR_MOVE_GONE')
-          return await this.#take(wanted, answer.ok ? answer : undefined)
-        if (answer.code === 'ERR_MOVE_PREPARED') {
-          ready = await preload(share).then(
+        if (answer.ok) return await this.#take(wanted, answer)
+        if (answer.code !== 'ERR_MOVE_NOT_YET') {
+          const isLeft = answer.code === 'ERR_MOVE_GONE'
+          ready = await preload(share, isLeft).then(
             () => true,
             () => false,
           )
+          if (!isWanted()) return
+          if (ready && isLeft) return await this.#take(wanted, undefined)
           pauseMs = ready ? askAgainMs : Math.min(2 * pauseMs, readAgainMaxMs)
           if (ready) endTurn ??= await this.#turn(task)
           if (ready) continue

@@ -4,7 +4,8 @@
  * Owns the instance's two sides of handovers. Invariants:
  *  SM1. What it has changes between two batches only.
  *  SM2. A share that goes is at rest, its outputs accepted by the owners downstream, before its positions are told (I5).
- *  SM3. The state of a share that comes is there before it is claimed.
+ *  SM3. The state of a share that comes is there before it is claimed. What is stored of it is read beside the work: a store that
+ *       gives no answer keeps the share away, and stops nobody.
  *  SM4. A share whose changed state is too large for an answer stays at work until it is stored. Between two batches, where the
  *       whole instance waits for it, it is stored only if the store has just taken it beside the work. It never goes without.
  * Design: docs/design/0011-handover.md
@@ -37,7 +38,7 @@ import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from './moves
 
 /** How long outputs may take to be accepted where partitions go that nobody asked for. */
 const outputsWaitMs = 4_000
-/** Before it is tried again to store a share that could not be. */
+/** Before the store is asked again that did not take a share, or gave no answer. */
 const storeAgainMs = 1_000
 const nothing: PartitionsByStream = new Map()
 
@@ -93,7 +94,7 @@ export class ShareMover {
     })
     this.#taker = new Taker({
       ...{ clock, owner: options.consumer.owner, ask },
-      preload: async (share) => await keeper?.preload(share),
+      preload: async (share, isLeft) => await keeper?.preload(share, isLeft),
       take: (awaited, given) => this.#take(awaited, given).catch((error) => this.#failed(error)),
       onTook: options.onMoved,
     })
@@ -125,6 +126,8 @@ export class ShareMover {
     const { gone, come } = this.#difference()
     if (gone.size + come.size === 0) return
     await this.#giver.settled() // one of them may be on its way, and be ours again
+    await this.#taker.settled() // or be taken already
+    await Promise.all(this.#sharesOf(this.#difference().come).map((share) => this.#preload(share)))
     await this.#release(await this.#options.between(() => this.#change()))
   }
 
@@ -171,6 +174,20 @@ export class ShareMover {
     return differenceOf(this.#owned, this.#instance, (share) => this.#partitionsOf(share))
   }
 
+  /** SM3, of a share that nobody gives. */
+  async #preload(share: number): Promise<void> {
+    const { keeper, stopping } = this.#options
+    const isRead = async (): Promise<boolean> => {
+      try {
+        await keeper?.preload(share, true)
+        return true
+      } catch {
+        return false
+      }
+    }
+    while (!stopping.aborted && !(await unlessAborted(isRead(), stopping))) await this.#later()
+  }
+
   /** Between two batches: gives up what nobody asks for, and takes what nobody has. @returns What is to be released beside the work. */
   async #change(): Promise<PartitionsByStream> {
     const { consumer, keeper, isolate, drop, endAside, stopping } = this.#options
@@ -186,7 +203,7 @@ export class ShareMover {
     this.#owned = without(this.#owned, gone)
     isolate().keepPartitions(this.#arenas)
     this.#owned = withPartitions(this.#owned, come)
-    for (const share of sharedOf(this.#assignment.groupings, Object.fromEntries(come))) {
+    for (const share of this.#sharesOf(come)) {
       const back = await this.#giver.takeBack(share)
       if (back !== undefined) await keeper?.receive(this.instance, share, back)
     }
@@ -235,7 +252,7 @@ export class ShareMover {
         whole = await keeper.wholeImage(share, consumer)
         if (whole === undefined && stopping.aborted)
           throw new Error('the instance ends, and leaves its share where it is')
-        if (whole === undefined) await this.#storeLater()
+        if (whole === undefined) await this.#later()
       }
       keeper?.tried.forget(share) // TT3 of tried-timers.ts
       this.#owned = without(this.#owned, partitions)
@@ -243,7 +260,7 @@ export class ShareMover {
       return whole
     })
     if (image === 'tooMuch') {
-      if (last) await this.#storeLater()
+      if (last) await this.#later()
       return undefined
     }
     const { signal } = this.#giveUp
@@ -261,7 +278,7 @@ export class ShareMover {
     return { left, state: image }
   }
 
-  async #storeLater(): Promise<void> {
+  async #later(): Promise<void> {
     const { clock, stopping } = this.#options
     await unlessAborted(sleep(clock, storeAgainMs), stopping)
   }
@@ -296,6 +313,10 @@ export class ShareMover {
 
   #failed(error: unknown): void {
     if (!this.#options.stopping.aborted) this.#options.onTrouble(error)
+  }
+
+  #sharesOf(partitions: PartitionsByStream): number[] {
+    return sharedOf(this.#assignment.groupings, Object.fromEntries(partitions))
   }
 
   #partitionsOf(share: number): PartitionsByStream {

@@ -40,7 +40,7 @@ interface Bench {
   readonly failed: string[]
   readonly assignment: FunctionAssignment
   readonly instance: InstanceAssignment
-  readonly send: (text: string) => void
+  readonly send: (text: string, partition?: number) => void
   /** Lets the net move until something is so. */
   readonly until: (is: () => boolean) => Promise<void>
 }
@@ -153,7 +153,8 @@ async function bench(
   })
   producer.setStream(input)
   worker.start()
-  const send = (text: string): void => producer.send('in', 0, frameOf([record(text)]), 1)
+  const send = (text: string, partition = 0): void =>
+    producer.send('in', partition, frameOf([record(text)]), 1)
   const until = async (is: () => boolean): Promise<void> => {
     while (!is()) {
       for (let steps = 0; steps < 100 && net.step(0); ) steps++
@@ -311,6 +312,47 @@ test('Worker ends in order, with its state stored, when it cannot read that of a
   await until(() => row().acked === 3)
   assert.equal(row().unaccounted, 0)
   assert.ok(worker.running.isolate.isEnded, 'nothing of it is left where its neighbours go on')
+  void producer.close()
+})
+
+test('Worker goes on while the store gives no answer about a share that it is to have, and takes it when it does', {
+  timeout: 300_000,
+}, async () => {
+  const clock = new ManualClock()
+  const stored = new MemoryStore(clock, new Random(1))
+  const store = stored.connect(() => false)
+  const body = `ctx.setState('k', record.text())`
+  const { worker, producer, endings, assignment, instance, send, until } = await bench(body, 'fail', {
+    store,
+    clock,
+  })
+  send('one')
+  await until(() => worker.report().inputs[0]?.processed === 1)
+  stored.isSilent = true
+  let isTaken = false
+  void worker.reassign(assignment, { ...instance, epoch: 2, partitions: { in: [0, 1] } }).then(() => {
+    isTaken = true
+  })
+  const pass = async (ms: number): Promise<void> => {
+    let rounds = 0
+    await until(() => ++rounds > 20)
+    clock.advance(ms)
+  }
+  for (let reads = 0; reads < 3; reads++) {
+    await pass(30_000) // the store's time limit
+    await pass(1_000)
+  }
+  send('two')
+  let looked = 0
+  await until(() => worker.report().recordsIn === 2 || ++looked === 2_000)
+  assert.equal(worker.report().recordsIn, 2)
+  assert.deepEqual([isTaken, endings], [false, []])
+  stored.isSilent = false
+  await pass(1_000)
+  await until(() => isTaken)
+  send('three', 1)
+  await until(() => worker.report().recordsIn === 3)
+  void worker.stop()
   void producer.close()
 })
 
