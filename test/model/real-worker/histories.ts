@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { type Kind, Life } from './life.ts'
 import { partitions } from './runner.ts'
+import { timeoutMs } from './store.ts'
 
 const kind = fc.oneof(
   { weight: 9, arbitrary: fc.constant<Kind>('plain') },
@@ -26,6 +27,8 @@ const step = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('deliver' as const), rounds: fc.integer({ min: 1, max: 6 }) }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('time' as const), ms: fc.nat(2_500) }) },
+  // Longer than anybody waits for the store.
+  { weight: 1, arbitrary: fc.constant({ kind: 'time' as const, ms: timeoutMs + 1_000 }) },
   {
     weight: 3,
     arbitrary: fc.record({ kind: fc.constantFrom(...(['silence', 'fill', 'stop', 'kill'] as const)) }),
@@ -54,7 +57,10 @@ export async function live({ seed, steps }: History): Promise<void> {
   const life = new Life(seed)
   try {
     await life.start()
-    for (const each of steps) await take(life, each)
+    for (const each of steps) {
+      await take(life, each)
+      await life.goOn()
+    }
     await life.rest()
   } catch (error) {
     assert.fail(`${(error as Error).stack}\n  ${life.log.join('\n  ')}`)

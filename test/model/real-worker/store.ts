@@ -14,7 +14,7 @@ import type { Clock } from '../../../infra/clock.ts'
 import { infraError } from '../../../infra/errors.ts'
 import type { Random } from '../../simulation/random.ts'
 
-const timeoutMs = 30_000
+export const timeoutMs = 30_000
 
 type StoredPart = NonNullable<Awaited<ReturnType<CheckpointStore['getPart']>>>
 
