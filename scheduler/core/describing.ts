@@ -25,7 +25,7 @@ export function describeAgain(draft: Draft, names: readonly string[], all: boole
     const fn = draft.fn(name)
     const described = JSON.stringify([
       manifestsOf(draft, fn).map(({ version, deployedAtMs }) => [version, deployedAtMs]),
-      readersOf(fn, draft.state.active.get(name)),
+      readersOf(fn),
     ])
     if (fn.described !== described) isNews = true
     fn.described = described
@@ -56,6 +56,6 @@ function describe(draft: Draft) {
       new Map([...byId].filter(([id]) => draft.state.followersSeen.has(`${stream}/${id}`))),
     ]),
   )
-  const readers = new Map(all.map((fn) => [fn.name, readersOf(fn, draft.state.active.get(fn.name))]))
+  const readers = new Map(all.map((fn) => [fn.name, readersOf(fn)]))
   return describeStreams({ manifests, readers, streams: draft.state.wanted.streams, followers })
 }

@@ -45,46 +45,42 @@ export function plan(draft: Draft, isAll: boolean, settled: ReadonlySet<string> 
   draft.state.unsettled = new Set()
   for (const name of names) if (!settled.has(name)) draft.agenda.delete(name)
   if (all) {
-    draft.agenda = only(draft.agenda, settled)
+    draft.agenda = new Map([...draft.agenda].filter(([name]) => settled.has(name)))
     draft.state.commonAtMs = Number.POSITIVE_INFINITY
     dropFollowers(draft)
   }
   dropOrphanedCommands(draft)
   for (const taskId of scope.taskIds) watch(draft, draft.task(taskId) as Task)
   if (draft.state.emptying) return empty(draft, scope)
-  settle(draft, names, all, settled)
+  settle(draft, names, settled)
   if (describeAgain(draft, names, all) && !all) return plan(draft, true, new Set(names))
   joinRunners(draft, names)
   for (const name of names) {
-    if (draft.wantedVersion(name) !== undefined)
-      assignShares(draft, draft.fn(name), draft.state.active.get(name) ?? [])
+    if (draft.wantedVersion(name) !== undefined) assignShares(draft, draft.fn(name))
   }
   assignAll(draft, scope)
   preempt(draft, launchWaiting(draft, whoWaits(draft, names, all)))
   // Besides the functions in scope: those for which this plan launched something, or made room.
   for (const name of new Set([...names, ...draft.touched().map((fn) => fn.name)].sort())) {
-    const active = draft.state.active.get(name) ?? []
-    settleRollout(draft, draft.fn(name), active)
-    watchCanary(draft, draft.fn(name), active)
-    watchShadow(draft, draft.fn(name), active)
-    watchRolling(draft, draft.fn(name), active)
-    conclude(draft, draft.fn(name))
+    const fn = draft.fn(name)
+    settleRollout(draft, fn)
+    watchCanary(draft, fn)
+    watchShadow(draft, fn)
+    watchRolling(draft, fn)
+    conclude(draft, fn)
   }
 }
 
 /** Decides which slots each function has, and which of them have to go. */
-function settle(draft: Draft, names: readonly string[], all: boolean, settled: ReadonlySet<string>): void {
-  const active = all ? only(draft.state.active, settled) : new Map(draft.state.active)
+function settle(draft: Draft, names: readonly string[], settled: ReadonlySet<string>): void {
   for (const name of names) {
     if (settled.has(name)) continue
     const fn = draft.fn(name)
     closeAccounts(draft, fn)
     for (const slot of fn.slots) endBackoff(draft, fn, slot)
-    const indexes = settleSlots(draft, fn)
-    active.set(name, indexes)
-    for (const slot of fn.slots) direct(draft, fn, slot, indexes)
+    settleSlots(draft, fn)
+    for (const slot of fn.slots) direct(draft, fn, slot)
   }
-  draft.state.active = active
 }
 
 /** Tells each runner what it is to run; one that is to run nothing ends, unless it is kept warm. */
@@ -125,8 +121,4 @@ function empty(draft: Draft, { names, taskIds }: Scope): void {
     closeAccounts(draft, draft.fn(name))
     conclude(draft, draft.fn(name))
   }
-}
-
-function only<T>(entries: ReadonlyMap<string, T>, names: ReadonlySet<string>): Map<string, T> {
-  return new Map([...entries].filter(([name]) => names.has(name)))
 }

@@ -33,7 +33,6 @@ export function conclude(draft: Draft, fn: FunctionState): void {
 function forget(draft: Draft, name: string): void {
   draft.functions.delete(name)
   draft.agenda.delete(name)
-  draft.state.active = new Map([...draft.state.active].filter(([other]) => other !== name))
 }
 
 /** Removes commands for functions that are not there. */

@@ -5,8 +5,8 @@
 import type { InstanceStatus, StatusDocument } from '../../infra/store/index.ts'
 import { addAccounts } from './accounts.ts'
 import { besideText } from './instances/beside.ts'
-import { isRetiring } from './instances/slots.ts'
 import type { Draft } from './state/draft.ts'
+import { isRetiring } from './state/roles.ts'
 import { type FunctionState, instanceId, type Slot } from './state/state.ts'
 
 const messageMax = 400
@@ -47,7 +47,7 @@ function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonl
     epoch: seat?.epoch ?? 0,
     version: seat?.version ?? draft.versionAt(fn.name, slot.index)?.version ?? 0,
     state: slot.phase,
-    ...(isRetiring(slot, draft.state.active.get(fn.name) ?? [slot.index]) && { retiring: true as const }),
+    ...(isRetiring(slot) && { retiring: true as const }),
     ...(slot.leaving && { leaving: true as const }),
     ...(task === undefined
       ? {}

@@ -25,6 +25,7 @@ import { forbidden } from '../placement/placement.ts'
 import { fits, minus, noResources, plus } from '../placement/resources.ts'
 import type { Draft } from '../state/draft.ts'
 import { rollingOf } from '../state/in-force.ts'
+import { keptVersion } from '../state/roles.ts'
 import type { FunctionState, Place, Slot } from '../state/state.ts'
 import { timings } from '../state/timings.ts'
 import { wantedIndexes } from './indexes.ts'
@@ -78,10 +79,10 @@ export function besideText(
   fn: Readonly<FunctionState>,
   slot: Readonly<Slot>,
 ): string | undefined {
-  if (slot.isReplacement) return 'it starts beside those whose partitions it is to take over'
-  if (slot.keeps === undefined) return undefined
+  if (slot.role?.kind === 'replacement') return 'it starts beside those whose partitions it is to take over'
+  if (keptVersion(slot) === undefined) return undefined
   const version = draft.wantedVersion(fn.name)?.version
-  const waiting = fn.slots.find((other) => other.isReplacement && other.phase === 'waiting')
+  const waiting = fn.slots.find(({ role, phase }) => role?.kind === 'replacement' && phase === 'waiting')
   if (waiting === undefined)
     return `an instance of version ${version} takes its partitions over, and then it ends`
   return `it works on until version ${version}, which is to take its partitions over, has room: ${waiting.why ?? 'it waits for an offer'}`

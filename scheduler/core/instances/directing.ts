@@ -12,6 +12,7 @@ import { awaitedOf, isAtWork } from '../partitions/ownership.ts'
 import { hasFailedForGood, swap } from '../rollout/rollout.ts'
 import type { Draft } from '../state/draft.ts'
 import { isUnwanted } from '../state/in-force.ts'
+import { isActive, isWanted } from '../state/roles.ts'
 import type { FunctionState, Seat, Slot } from '../state/state.ts'
 import { drain } from '../state/stopping.ts'
 import { timings } from '../state/timings.ts'
@@ -24,7 +25,7 @@ export function endBackoff(draft: Draft, fn: FunctionState, slot: Slot): void {
 }
 
 /** Drains or swaps an instance that should not run, or not this version. */
-export function direct(draft: Draft, fn: FunctionState, slot: Slot, active: readonly number[]): void {
+export function direct(draft: Draft, fn: FunctionState, slot: Slot): void {
   const version = draft.versionAt(fn.name, slot.index)
   const { seat } = slot
   if (seat === undefined) {
@@ -33,32 +34,25 @@ export function direct(draft: Draft, fn: FunctionState, slot: Slot, active: read
     return
   }
   if (slot.phase === 'draining') return
-  const why = whyChange(draft, fn, slot, seat, active)
+  const why = whyChange(draft, fn, slot, seat)
   if (why === undefined) return
-  if (slot.command === undefined && version !== undefined && active.includes(slot.index)) {
+  if (slot.command === undefined && version !== undefined && isActive(slot)) {
     if (swap(draft, fn, slot, version)) return
   }
   drain(draft, slot, draft.taskOf(seat), why)
 }
 
 /** Why an instance has to end, or to run another version; undefined if it is as it should be. */
-function whyChange(
-  draft: Draft,
-  fn: FunctionState,
-  slot: Slot,
-  seat: Seat,
-  active: readonly number[],
-): string | undefined {
+function whyChange(draft: Draft, fn: FunctionState, slot: Slot, seat: Seat): string | undefined {
   const version = draft.versionAt(fn.name, slot.index)
-  const isWanted = active.includes(slot.index) || slot.isReplacement === true
-  if (isWanted) delete slot.retiringSinceMs
+  if (isWanted(slot)) delete slot.retiringSinceMs
   // If the version's document has not been read yet, the instance stays, unless the function was deleted.
   if (version === undefined && isUnwanted(draft.state.wanted.functions.get(fn.name)))
     return 'the function is deleted'
   if (slot.command !== undefined) return 'it was asked to restart'
   if (version === undefined) return undefined
-  if (!isWanted && mayRetire(draft, fn, slot, active))
-    return slot.keeps === undefined ? 'fewer instances are wanted' : 'another one has taken its place'
+  if (!isWanted(slot) && mayRetire(draft, fn, slot))
+    return slot.role?.kind === 'replaced' ? 'another one has taken its place' : 'fewer instances are wanted'
   if (seat.document.version !== version.version)
     return `version ${version.version} replaces ${seat.document.version}`
   if (hasFailedForGood(draft, slot, version))
@@ -67,10 +61,10 @@ function whyChange(
 }
 
 /** Whether a superfluous instance may end (DI1). */
-function mayRetire(draft: Draft, fn: FunctionState, slot: Slot, active: readonly number[]): boolean {
+function mayRetire(draft: Draft, fn: FunctionState, slot: Slot): boolean {
   const { seat } = slot
   if (seat === undefined || (seat.document.shares.length === 0 && awaitedOf(seat).length === 0)) return true
-  const others = fn.slots.filter((other) => active.includes(other.index))
+  const others = fn.slots.filter(isActive)
   // An instance that this leader has not heard yet may still be able to take them.
   const isUnheard = ({ seat }: Slot): boolean => seat !== undefined && draft.taskOf(seat).beat === undefined
   if (!others.some((other) => isAtWork(draft, fn, other) || isUnheard(other))) return true

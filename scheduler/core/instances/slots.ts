@@ -9,23 +9,24 @@
 import type { Reader } from '../../../infra/control/index.ts'
 import { keptHomes } from '../partitions/homes.ts'
 import { type Draft, newSlot } from '../state/draft.ts'
-import { type FunctionState, instanceId, type Slot } from '../state/state.ts'
-import { besideOf } from './beside.ts'
+import { isActive, isRetiring } from '../state/roles.ts'
+import { type FunctionState, instanceId, type Role, type Slot } from '../state/state.ts'
+import { type Beside, besideOf } from './beside.ts'
 import { wantedIndexes } from './indexes.ts'
 
-/** Settles the function's slots. @returns The wanted indexes, sorted. */
-export function settleSlots(draft: Draft, fn: FunctionState): number[] {
+/** Settles the function's slots, each with its role. */
+export function settleSlots(draft: Draft, fn: FunctionState): void {
   const version = draft.wantedVersion(fn.name)
   const leaving = obeyCommands(draft, fn)
   const count =
     version === undefined ? 0 : (draft.state.wanted.functions.get(fn.name)?.document.instances ?? 0)
-  fn.slots = fn.slots.filter((slot) => slot.seat !== undefined || slot.isReplaced !== true)
+  fn.slots = fn.slots.filter((slot) => slot.seat !== undefined || slot.role?.kind !== 'replaced')
   const rest = Math.max(0, count - leaving.size)
   const staying = fn.slots.map((slot) => slot.index).filter((index) => !leaving.has(index))
   const beside = besideOf(draft, fn, rest, leaving)
   const lowest = beside?.active ?? wantedIndexes(staying, rest, leaving)
   const homes = keptHomes(draft, fn)?.filter((index) => !leaving.has(index)) ?? []
-  const indexes = [...new Set([...lowest, ...homes])].sort((a, b) => a - b)
+  const indexes = [...new Set([...lowest, ...homes])]
   const wanted = new Set([...indexes, ...(beside?.replacements ?? [])])
   fn.slots = fn.slots.filter(
     (slot) => slot.seat !== undefined || wanted.has(slot.index) || leaving.has(slot.index),
@@ -35,32 +36,27 @@ export function settleSlots(draft: Draft, fn: FunctionState): number[] {
       fn.slots.push(newSlot(index, draft.nowMs, version?.version ?? 0))
   }
   fn.slots.sort((a, b) => a.index - b.index)
-  for (const slot of fn.slots) {
-    delete slot.isReplacement
-    delete slot.keeps
-    if (slot.seat !== undefined && slot.phase !== 'draining') delete slot.isReplaced
-    if (beside?.replacements.includes(slot.index)) slot.isReplacement = true
-    if (slot.seat === undefined || !beside?.old.includes(slot)) continue
-    slot.keeps = slot.seat.document.version
-    if (!indexes.includes(slot.index)) slot.isReplaced = true
-  }
-  return indexes
+  for (const slot of fn.slots) slot.role = roleOf(slot, indexes, beside)
+}
+
+/** What the plan wants of a slot that has its index. */
+function roleOf(slot: Slot, indexes: readonly number[], beside: Beside | undefined): Role {
+  const isActive = indexes.includes(slot.index)
+  if (slot.seat !== undefined && beside?.old.includes(slot))
+    return { kind: isActive ? 'held' : 'replaced', version: slot.seat.document.version }
+  if (isActive) return { kind: 'active' }
+  if (beside?.replacements.includes(slot.index)) return { kind: 'replacement' }
+  return slot.role?.kind === 'replaced' && slot.phase === 'draining' ? slot.role : { kind: 'surplus' }
 }
 
 /**
  * The instances that count as consumers of a broadcast input: those that are wanted, running or not, and those that
  * still have a seat.
  */
-export function readersOf(fn: Readonly<FunctionState>, active: readonly number[] = []): Reader[] {
+export function readersOf(fn: Readonly<FunctionState>): Reader[] {
   return fn.slots
-    .filter((slot) => slot.seat !== undefined || active.includes(slot.index))
-    .map((slot) => ({ index: slot.index, retiring: isRetiring(slot, active) }))
-}
-
-/** Whether a slot is about to be removed. */
-export function isRetiring(slot: Readonly<Slot>, active: readonly number[]): boolean {
-  if (active.includes(slot.index) || slot.isReplacement) return false
-  return slot.seat === undefined || slot.phase === 'draining'
+    .filter((slot) => slot.seat !== undefined || isActive(slot))
+    .map((slot) => ({ index: slot.index, retiring: isRetiring(slot) }))
 }
 
 /**

@@ -13,12 +13,14 @@
 import type { Manifest } from '../../../sdk/manifest/manifest.ts'
 import type { Draft } from '../state/draft.ts'
 import { rollingOf } from '../state/in-force.ts'
+import { activeOf } from '../state/roles.ts'
 import type { FunctionState } from '../state/state.ts'
 
 /** By share: the index that it belongs to; undefined if no instance is wanted. */
 export type Homes = (share: number) => number | undefined
 
-export function homesOf(draft: Draft, fn: Readonly<FunctionState>, active: readonly number[]): Homes {
+export function homesOf(draft: Draft, fn: Readonly<FunctionState>): Homes {
+  const active = activeOf(fn)
   const kept = keptHomes(draft, fn)
   const moved = draft.state.wanted.functions.get(fn.name)?.document.homes ?? {}
   return (share) => {
@@ -36,13 +38,8 @@ export function keptHomes(draft: Draft, fn: Readonly<FunctionState>): readonly n
 }
 
 /** By share: the index that has it now, or its home if nobody has it. */
-export function homesNow(
-  draft: Draft,
-  fn: Readonly<FunctionState>,
-  manifest: Manifest,
-  active: readonly number[],
-): number[] {
-  const homeOf = homesOf(draft, fn, active)
+export function homesNow(draft: Draft, fn: Readonly<FunctionState>, manifest: Manifest): number[] {
+  const homeOf = homesOf(draft, fn)
   const holders = new Map(
     fn.slots.flatMap(
       ({ index, seat }) => seat?.document.shares.map((share) => [share, index] as const) ?? [],

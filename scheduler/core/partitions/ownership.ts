@@ -19,6 +19,7 @@ import { goodOf } from '../state/candidate.ts'
 import type { Draft } from '../state/draft.ts'
 import { isEqual } from '../state/equality.ts'
 import { reportOf } from '../state/reports.ts'
+import { keptVersion } from '../state/roles.ts'
 import type { FunctionState, Seat, Slot, Task } from '../state/state.ts'
 import { type Homes, homesOf, sharesOf } from './homes.ts'
 
@@ -29,7 +30,7 @@ type Partitions = InstanceAssignment['partitions']
  * Moves each seat one step towards the shares that it should have: living seats that run their wanted version and
  * whose task was heard.
  */
-export function assignShares(draft: Draft, fn: FunctionState, active: readonly number[]): void {
+export function assignShares(draft: Draft, fn: FunctionState): void {
   fn.fences = fn.fences.filter(
     ({ index }) => !fn.slots.some((slot) => slot.index === index && slot.phase === 'running'),
   )
@@ -41,7 +42,7 @@ export function assignShares(draft: Draft, fn: FunctionState, active: readonly n
     const task = draft.taskOf(seat)
     return task.beat === undefined ? [] : [{ slot, seat, task, manifest: version.manifest }]
   })
-  const homeOf = homesOf(draft, fn, active)
+  const homeOf = homesOf(draft, fn)
   for (const { slot, seat } of heard) {
     const kept = awaitedOf(seat).filter((promise) => giverOf(fn, promise) !== undefined)
     const orphaned = awaitedOf(seat).filter((promise) => !kept.includes(promise)) // A2
@@ -53,7 +54,7 @@ export function assignShares(draft: Draft, fn: FunctionState, active: readonly n
   const isGood = draft.wantedVersion(fn.name) === goodOf(draft.state.wanted.functions.get(fn.name))
   for (const { slot, seat, task, manifest } of heard) {
     const own = seat.document.shares.filter((share) => promiseOf(fn, share) === undefined) // A2
-    const free = slot.keeps === undefined || !isGood ? freeShares(draft, fn, manifest, active, slot) : [] // BE2
+    const free = keptVersion(slot) === undefined || !isGood ? freeShares(draft, fn, manifest, slot) : [] // BE2
     const mine = sorted([...own, ...free])
     const partitions = partitionsOf(draft, manifest, mine)
     if (!isAsBefore(task, seat, mine, partitions)) move(draft, seat, mine, awaitedOf(seat))
@@ -86,12 +87,12 @@ export function giverOf(fn: FunctionState, { share, task, instance }: Awaited): 
  */
 function newPromises(draft: Draft, fn: FunctionState, homeOf: Homes, slot: Slot): Awaited[] {
   if (!isAtWork(draft, fn, slot)) return []
-  const isEarly = fn.slots.some(({ isReplacement }) => isReplacement) // BE1
+  const isEarly = fn.slots.some(({ role }) => role?.kind === 'replacement') // BE1
   return fn.slots.flatMap((other) => {
     const { seat } = other
     if (other === slot || seat === undefined || !isAtWork(draft, fn, other)) return []
     const isOther = seat.document.version !== slot.seat?.document.version
-    if (isOther && (other.keeps === undefined || isEarly)) return []
+    if (isOther && (keptVersion(other) === undefined || isEarly)) return []
     const { shares, told, taskId, instance } = seat.document
     const due = shares.filter(
       (share) => homeOf(share) === slot.index && told.includes(share) && promiseOf(fn, share) === undefined,
@@ -111,14 +112,8 @@ export function isAtWork(draft: Draft, fn: FunctionState, slot: Slot): boolean {
 }
 
 /** The shares that belong to a slot and that no other task may own. */
-export function freeShares(
-  draft: Draft,
-  fn: FunctionState,
-  manifest: Manifest,
-  active: readonly number[],
-  slot: Slot,
-): number[] {
-  const homeOf = homesOf(draft, fn, active)
+export function freeShares(draft: Draft, fn: FunctionState, manifest: Manifest, slot: Slot): number[] {
+  const homeOf = homesOf(draft, fn)
   const others = fn.slots.filter((other) => other !== slot)
   const taken = new Set(
     others.flatMap(({ seat }) => [

@@ -7,6 +7,7 @@ import type { VersionDocument } from '../../../infra/store/index.ts'
 import type { Resources } from '../../engine.ts'
 import { freeShares } from '../partitions/ownership.ts'
 import { type Draft, nameOf } from '../state/draft.ts'
+import { isWanted } from '../state/roles.ts'
 import type { FunctionState, Slot, Task } from '../state/state.ts'
 import { Census } from './census.ts'
 import { residentsOf, wantOf } from './launching.ts'
@@ -19,10 +20,9 @@ import { fits, minus } from './resources.ts'
 export function joinRunners(draft: Draft, names: readonly string[]): void {
   if (draft.groups.size === 0) return
   for (const name of names) {
-    const indexes = draft.state.active.get(name) ?? []
     const fn = draft.fn(name)
     for (const slot of fn.slots) {
-      if (slot.phase !== 'waiting' || !(indexes.includes(slot.index) || slot.isReplacement)) continue
+      if (slot.phase !== 'waiting' || !isWanted(slot)) continue
       const version = draft.versionAt(name, slot.index)
       if (version === undefined) continue
       const sharing = sharingOf(version, slot)
@@ -31,7 +31,7 @@ export function joinRunners(draft: Draft, names: readonly string[]): void {
         (id) => mayJoin(draft, id, nameOf(fn, slot)) && mayBeOn(draft, id, version),
       )
       const task = fullest(draft, open, sharing, version.manifest.resources)
-      if (task !== undefined) join(draft, fn, slot, version, task, indexes)
+      if (task !== undefined) join(draft, fn, slot, version, task)
     }
   }
 }
@@ -83,16 +83,9 @@ function freeIn(draft: Draft, task: Task): Resources {
   return minus(task.document.resources, resourcesOf(taken))
 }
 
-function join(
-  draft: Draft,
-  fn: FunctionState,
-  slot: Slot,
-  version: VersionDocument,
-  task: Task,
-  active: readonly number[],
-): void {
+function join(draft: Draft, fn: FunctionState, slot: Slot, version: VersionDocument, task: Task): void {
   const { taskId, name, hostname } = task.document
-  const shares = freeShares(draft, fn, version.manifest, active, slot)
+  const shares = freeShares(draft, fn, version.manifest, slot)
   draft.sit(
     slot,
     task,

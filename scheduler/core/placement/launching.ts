@@ -12,6 +12,7 @@ import type { Resources } from '../../engine.ts'
 import { freeShares } from '../partitions/ownership.ts'
 import { type Draft, nameOf, newTask } from '../state/draft.ts'
 import type { Launch } from '../state/protocol.ts'
+import { isWanted } from '../state/roles.ts'
 import type { AgentSeen, FunctionState, Slot, Task, Wanted } from '../state/state.ts'
 import { timings } from '../state/timings.ts'
 import type { Resident } from './census.ts'
@@ -42,14 +43,13 @@ type PlacedLaunch = Placement & { readonly request: LaunchRequest }
  * @returns The requests that still wait.
  */
 export function launchWaiting(draft: Draft, names: readonly string[]): LaunchRequest[] {
-  const { active } = draft.state
   const waiting = draft.state.engineUp ? waitingSlots(draft, names) : []
   const requests = waiting.length === 0 ? [] : launchRequestsOf(waiting, peersOf(draft.state.wanted))
   const offers = [...draft.state.offers.values()]
   if (offers.length > 0) {
     const answer = place(requests, offers, residentsOf(draft), budgetOf(draft))
     remember(draft, answer)
-    launchOn(draft, answer.placed as readonly PlacedLaunch[], active)
+    launchOn(draft, answer.placed as readonly PlacedLaunch[])
     for (const { fn, slot } of waiting) {
       const why = answer.unplaced.get(nameOf(fn, slot))
       if (why !== undefined && !isSameReason(why, slot.why)) draft.enter(slot, 'waiting', why)
@@ -75,12 +75,13 @@ function reasonOf(why: string): string {
   return why.replace(/^\d+ offers? seen/, '')
 }
 
+function isWaiting(slot: Readonly<Slot>): boolean {
+  return slot.phase === 'waiting' && isWanted(slot)
+}
+
 function waitingSlots(draft: Draft, names: readonly string[]): Waiting[] {
   const waiting: Waiting[] = []
   for (const name of names) {
-    const indexes = draft.state.active.get(name) ?? []
-    const isWaiting = (slot: Readonly<Slot>) =>
-      slot.phase === 'waiting' && (indexes.includes(slot.index) || slot.isReplacement === true)
     if (draft.functions.get(name)?.slots.some(isWaiting) !== true) continue
     const fn = draft.fn(name)
     for (const slot of fn.slots.filter(isWaiting)) {
@@ -230,11 +231,7 @@ function launchRequestOf(
   }
 }
 
-function launchOn(
-  draft: Draft,
-  placed: readonly PlacedLaunch[],
-  active: ReadonlyMap<string, readonly number[]>,
-): void {
+function launchOn(draft: Draft, placed: readonly PlacedLaunch[]): void {
   const byCapacity = Map.groupBy(draft.state.offers.values(), capacityKey)
   const placedIn = Map.groupBy(placed, (placement) => placement.capacity)
   const unused: string[] = []
@@ -245,7 +242,7 @@ function launchOn(
       unused.push(...offerIds)
       continue
     }
-    draft.act({ kind: 'launch', offerIds, launches: here.map((each) => launch(draft, each, active)) })
+    draft.act({ kind: 'launch', offerIds, launches: here.map((each) => launch(draft, each)) })
   }
   if (unused.length > 0) draft.act({ kind: 'decline', offerIds: unused })
   draft.state.offers = new Map()
@@ -255,7 +252,6 @@ function launchOn(
 function launch(
   draft: Draft,
   { request, place: { agentId, hostname, attributes }, why }: PlacedLaunch,
-  active: ReadonlyMap<string, readonly number[]>,
 ): Launch {
   const { members, room, resources } = request
   const { fn, slot, sharing } = members[0]!
@@ -285,7 +281,7 @@ function launch(
     const { version } = member
     const { name } = member.fn
     const newSeat = { ...member, taskId, epoch: nth === 0 ? epoch : draft.nextEpoch(name) }
-    const shares = freeShares(draft, member.fn, version.manifest, active.get(name) ?? [], member.slot)
+    const shares = freeShares(draft, member.fn, version.manifest, member.slot)
     draft.sit(member.slot, task, seatDocument(draft, { ...newSeat, shares }))
     draft.enter(member.slot, 'launching')
     delete member.slot.roomUntilMs

@@ -20,7 +20,7 @@ export function preempt(draft: Draft, waiting: readonly LaunchRequest[]): void {
   for (const request of [...waiting].sort((a, b) => b.priority - a.priority)) {
     if (request.priority === 0) return
     const slots = request.members.map(({ slot }) => slot)
-    if (slots.every(({ isReplacement }) => isReplacement)) continue // the instances that they are to replace still work
+    if (slots.every(({ role }) => role?.kind === 'replacement')) continue // the instances that they are to replace still work
     const askedMs = Math.max(draft.state.revivedAtMs, ...slots.map((slot) => slot.sinceMs))
     const roomMs = Math.max(0, ...slots.map((slot) => slot.roomUntilMs ?? 0))
     const owner = request.members[0]!.fn.name

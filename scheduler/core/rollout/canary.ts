@@ -15,6 +15,7 @@ import type { CanaryDocument, OutcomeDocument, VersionDocument } from '../../../
 import { type CanaryEvidence, type CanaryReport, sumOf } from '../../../sdk/versions/canary.ts'
 import type { Draft } from '../state/draft.ts'
 import { presentReports } from '../state/reports.ts'
+import { activeOf } from '../state/roles.ts'
 import type { FunctionState, LastExit, WantedFunction } from '../state/state.ts'
 import { canaryOf, type WantedCanary } from '../state/wanted-canary.ts'
 import { judge, looks, patience } from './judge.ts'
@@ -52,7 +53,7 @@ export function canaryAssignmentOf(wanted: WantedFunction | undefined): CanaryAs
 }
 
 /** Looks at a function's canary: moves it to the next step, settles it, or waits. */
-export function watchCanary(draft: Draft, fn: FunctionState, active: readonly number[]): void {
+export function watchCanary(draft: Draft, fn: FunctionState): void {
   const canary = canaryOf(draft.state.wanted.functions.get(fn.name))
   if (canary === undefined) {
     delete fn.canary
@@ -61,11 +62,17 @@ export function watchCanary(draft: Draft, fn: FunctionState, active: readonly nu
   const at = stepToJudge(draft, fn, canary)
   if (at === undefined) return
   const { rules } = canary
-  const reports = reportsOf(draft, fn, active, at)
+  const reports = reportsOf(draft, fn, at)
   const evidence = sumOf(reports.map((report) => report.evidence))
   const elapsedMs = draft.nowMs - fn.canary!.sinceMs
   const isLook = isTimeToLook(draft, fn, elapsedMs, rules.bakeMs)
-  const verdict = judge({ evidence, rules, elapsedMs, isLook, isWhole: reports.length >= active.length })
+  const verdict = judge({
+    evidence,
+    rules,
+    elapsedMs,
+    isLook,
+    isWhole: reports.length >= activeOf(fn).length,
+  })
   const bad = whyEnded(fn, reports, at) ?? (verdict.kind === 'bad' ? verdict.why : undefined)
   if (bad !== undefined)
     fail(
@@ -187,13 +194,8 @@ export function isItsFault(exit: LastExit | undefined, restarts: number, sinceMs
 }
 
 /** The reports of working instances that are at this step. */
-function reportsOf(
-  draft: Draft,
-  fn: FunctionState,
-  active: readonly number[],
-  { version, step }: CanaryDocument,
-): CanaryReport[] {
-  return presentReports(draft, fn, active).flatMap(({ canary: report }) => {
+function reportsOf(draft: Draft, fn: FunctionState, { version, step }: CanaryDocument): CanaryReport[] {
+  return presentReports(draft, fn).flatMap(({ canary: report }) => {
     if (report === undefined || report.version !== version || report.state === 'preparing') return []
     return report.step === step || report.state === 'failed' ? [report] : []
   })

@@ -16,17 +16,19 @@
 import { homesNow } from '../partitions/homes.ts'
 import type { Draft } from '../state/draft.ts'
 import { rollingOf } from '../state/in-force.ts'
+import { activeOf } from '../state/roles.ts'
 import { type FunctionState, instanceId, type Slot } from '../state/state.ts'
 import { timings } from '../state/timings.ts'
 
 /** Looks at a function's rolling deploy and begins the next wave when it may (RL3). */
-export function watchRolling(draft: Draft, fn: FunctionState, active: readonly number[]): void {
+export function watchRolling(draft: Draft, fn: FunctionState): void {
   const rolling = rollingOf(draft.state.wanted.functions.get(fn.name))
   if (rolling === undefined) {
     delete fn.rolling
     return
   }
   const { width, at } = rolling
+  const active = activeOf(fn)
   const { version, manifest } = rolling.version
   if (fn.settling === version || active.length === 0) return
   const wave = at?.wave ?? 0
@@ -36,7 +38,7 @@ export function watchRolling(draft: Draft, fn: FunctionState, active: readonly n
   if (fn.slots.some(({ seat }) => (seat?.document.awaited ?? []).length > 0)) return // RL3
   const next = active.filter((index) => !changed.includes(index)).slice(0, width)
   if (next.length === 0) return
-  const homes = rolling.isOtherFormat ? { homes: at?.homes ?? homesNow(draft, fn, manifest, active) } : {}
+  const homes = rolling.isOtherFormat ? { homes: at?.homes ?? homesNow(draft, fn, manifest) } : {}
   fn.rolling = { version, wave: wave + 1, askedMs: draft.nowMs, ...homes }
   const names = next.map((index) => instanceId(fn.name, index)).join(', ')
   const message = `${fn.name}: version ${version} comes to ${names} (wave ${wave + 1}; ${changed.length} of ${active.length} instances have it)`

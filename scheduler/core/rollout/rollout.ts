@@ -16,6 +16,7 @@ import { goodOf } from '../state/candidate.ts'
 import type { Draft } from '../state/draft.ts'
 import { rollingOf } from '../state/in-force.ts'
 import { reportOf } from '../state/reports.ts'
+import { activeOf } from '../state/roles.ts'
 import { type FunctionState, instanceId, type LastExit, type Seat, type Slot } from '../state/state.ts'
 import { runsVersion, waveText } from './rolling.ts'
 
@@ -95,7 +96,7 @@ export function trialOf(draft: Draft, { version, manifest }: VersionDocument): M
 }
 
 /** Settles the outcome of the wanted version (RO2). */
-export function settleRollout(draft: Draft, fn: FunctionState, active: readonly number[]): void {
+export function settleRollout(draft: Draft, fn: FunctionState): void {
   const rolling = rollingOf(draft.state.wanted.functions.get(fn.name))
   const wanted = rolling?.version ?? draft.wantedVersion(fn.name)
   if (wanted === undefined) return
@@ -113,7 +114,10 @@ export function settleRollout(draft: Draft, fn: FunctionState, active: readonly 
     const text = `${fn.name} goes back to version ${good}: version ${version} has failed: ${reason}`
     draft.act({ kind: 'log', level: 'warn', message: text })
     settle(draft, fn, version, good, { state: 'failed', reason: reason.slice(0, reasonMax) })
-  } else if (active.length > 0 && active.every((index) => runsVersion(fn, index, version)))
+    return
+  }
+  const active = activeOf(fn)
+  if (active.length > 0 && active.every((index) => runsVersion(fn, index, version)))
     settle(draft, fn, version, version, { state: 'live', ...passedBy(draft, fn, wanted) })
 }
 

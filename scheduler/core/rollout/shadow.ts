@@ -19,6 +19,7 @@ import {
 } from '../../../sdk/versions/shadow.ts'
 import type { Draft } from '../state/draft.ts'
 import { presentReports } from '../state/reports.ts'
+import { activeOf } from '../state/roles.ts'
 import type { FunctionState, WantedFunction } from '../state/state.ts'
 import { shadowOf, type WantedShadow } from '../state/wanted-shadow.ts'
 import { formatOf, isItsFault } from './canary.ts'
@@ -40,9 +41,9 @@ export function shadowAssignmentOf(wanted: WantedFunction | undefined): ShadowAs
 }
 
 /** Looks at a function's shadow: begins it, settles it, or waits. */
-export function watchShadow(draft: Draft, fn: FunctionState, active: readonly number[]): void {
+export function watchShadow(draft: Draft, fn: FunctionState): void {
   const shadow = shadowOf(draft.state.wanted.functions.get(fn.name))
-  leave(draft, fn, active, shadow)
+  leave(draft, fn, shadow)
   if (shadow === undefined) return
   const { good, rules, at, refused } = shadow
   const { version } = shadow.version
@@ -54,12 +55,11 @@ export function watchShadow(draft: Draft, fn: FunctionState, active: readonly nu
   }
   const seen = fn.shadow
   if (seen.settled) return
-  const over = (state: 'shadowed' | 'failed', why?: string): void =>
-    settle(draft, fn, active, seen, state, why)
+  const over = (state: 'shadowed' | 'failed', why?: string): void => settle(draft, fn, seen, state, why)
   if (refused !== undefined) return over('failed', `it cannot be beside version ${good.version}: ${refused}`)
   if (at === undefined) return // its beginning is being written to the store
   const broken = fn.slots.find(({ lastExit, restarts }) => isItsFault(lastExit, restarts, at.sinceMs))
-  const failed = reportsOf(draft, fn, active, version).find(({ state }) => state === 'failed')
+  const failed = reportsOf(draft, fn, version).find(({ state }) => state === 'failed')
   if (broken?.lastExit !== undefined) {
     const { reason, message } = broken.lastExit
     return over('failed', `an instance that it was beside ended (${reason}): ${message}`)
@@ -71,16 +71,11 @@ export function watchShadow(draft: Draft, fn: FunctionState, active: readonly nu
 }
 
 /** Writes down what was heard last, if another version is wanted now, or the shadow itself is to take over. */
-function leave(
-  draft: Draft,
-  fn: FunctionState,
-  active: readonly number[],
-  shadow: WantedShadow | undefined,
-): void {
+function leave(draft: Draft, fn: FunctionState, shadow: WantedShadow | undefined): void {
   const seen = fn.shadow
   if (seen === undefined || seen.version === shadow?.version.version) return
   delete fn.shadow
-  const result = resultOf(draft, fn, active, seen)
+  const result = resultOf(draft, fn, seen)
   if (seen.settled || result === undefined) return
   const outcome = outcomeOf(draft, seen.version, result, 'shadowed')
   draft.act({ kind: 'saveOutcome', function: fn.name, outcome })
@@ -89,14 +84,13 @@ function leave(
 function settle(
   draft: Draft,
   fn: FunctionState,
-  active: readonly number[],
   seen: Seen,
   state: 'shadowed' | 'failed',
   why?: string,
 ): void {
   const { version, from } = seen
   fn.shadow = { ...seen, settled: true }
-  const outcome = outcomeOf(draft, version, resultOf(draft, fn, active, seen), state, why)
+  const outcome = outcomeOf(draft, version, resultOf(draft, fn, seen), state, why)
   const [level, what] =
     state === 'failed' ? (['warn', 'has failed'] as const) : (['info', 'is over'] as const)
   const message = `${fn.name} stays with version ${from}: the shadow of version ${version} ${what}: ${outcome.reason}`
@@ -123,27 +117,19 @@ function outcomeOf(
 function resultOf(
   draft: Draft,
   fn: FunctionState,
-  active: readonly number[],
   { version, from, sinceMs }: Seen,
 ): ShadowResult | undefined {
-  const reports = reportsOf(draft, fn, active, version)
+  const reports = reportsOf(draft, fn, version)
   if (reports.length === 0) return undefined
   return {
     ...{ from, sinceMs, untilMs: draft.nowMs },
     instances: reports.filter(({ state }) => state !== 'preparing').length,
-    instancesOf: active.length,
+    instancesOf: activeOf(fn).length,
     evidence: sumOfShadows(reports.map(({ evidence }) => evidence)),
   }
 }
 
 /** The shadow reports of working instances. */
-function reportsOf(
-  draft: Draft,
-  fn: FunctionState,
-  active: readonly number[],
-  version: number,
-): ShadowReport[] {
-  return presentReports(draft, fn, active).flatMap(({ shadow }) =>
-    shadow?.version === version ? [shadow] : [],
-  )
+function reportsOf(draft: Draft, fn: FunctionState, version: number): ShadowReport[] {
+  return presentReports(draft, fn).flatMap(({ shadow }) => (shadow?.version === version ? [shadow] : []))
 }

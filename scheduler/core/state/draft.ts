@@ -9,6 +9,7 @@ import { isEqual } from './equality.ts'
 import type { ImmutableMap, ImmutableMapDraft } from './immutable-map.ts'
 import { versionAt, versionInForce } from './in-force.ts'
 import type { Action } from './protocol.ts'
+import { keptVersion } from './roles.ts'
 import {
   type FunctionState,
   instanceId,
@@ -180,7 +181,8 @@ export class Draft {
   versionAt(functionName: string, index: number): VersionDocument | undefined {
     const wanted = this.state.wanted.functions.get(functionName)
     const slot = this.functions.get(functionName)?.slots.find((one) => one.index === index)
-    return slot?.keeps === undefined ? versionAt(wanted, index) : wanted?.versions.get(slot.keeps)
+    const kept = slot && keptVersion(slot)
+    return kept === undefined ? versionAt(wanted, index) : wanted?.versions.get(kept)
   }
 
   finish(): readonly [State, readonly Action[]] {

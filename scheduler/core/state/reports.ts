@@ -5,6 +5,7 @@
  */
 import type { AllowanceNotice, Heartbeat, InstanceReport } from '../../../infra/control/messages.ts'
 import type { Draft } from './draft.ts'
+import { isActive } from './roles.ts'
 import type { FunctionState, Seat, Task } from './state.ts'
 
 /** A seat's report in its task's last heartbeat. */
@@ -13,9 +14,10 @@ export function reportOf(task: Readonly<Task>, { document }: Readonly<Seat>): In
 }
 
 /** The reports of a function's wanted instances, each at the epoch that its seat has now. */
-export function presentReports(draft: Draft, fn: FunctionState, active: readonly number[]): InstanceReport[] {
-  return fn.slots.flatMap(({ index, seat }) => {
-    if (seat === undefined || !active.includes(index)) return []
+export function presentReports(draft: Draft, fn: FunctionState): InstanceReport[] {
+  return fn.slots.flatMap((slot) => {
+    const { seat } = slot
+    if (seat === undefined || !isActive(slot)) return []
     const { instance, epoch } = seat.document
     const { beat } = draft.taskOf(seat)
     return beat?.instances.find((one) => one.id === instance && one.epoch === epoch) ?? []

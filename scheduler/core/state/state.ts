@@ -104,6 +104,18 @@ export interface Seat {
   runningSinceMs?: number
 }
 
+/** What the last plan wants of a slot (roles.ts). */
+export type Role =
+  /** It has shares, or should get some. */
+  | { readonly kind: 'active' }
+  /** So too, and it keeps its version until others have its shares (beside.ts). */
+  | { readonly kind: 'held'; readonly version: number }
+  /** It starts beside those whose shares it is to get. */
+  | { readonly kind: 'replacement' }
+  /** Others get its shares. Until then it keeps its version; after its end the slot is removed. */
+  | { readonly kind: 'replaced'; readonly version: number }
+  | { readonly kind: 'surplus' }
+
 export interface Slot {
   readonly index: number
   /** With a seat: launching, starting, running or draining. Without: waiting, backingOff or crashLooping. */
@@ -127,12 +139,8 @@ export interface Slot {
   leaving?: true
   /** The version that its runner reported as working, off trial, under an assignment of this leader. */
   reportedVersion?: number
-  /** It starts beside the instances that it is to replace (beside.ts). */
-  isReplacement?: true
-  /** The version that it keeps until others have its shares (beside.ts). */
-  keeps?: number
-  /** Others replace it: after its end the slot is removed. */
-  isReplaced?: true
+  /** Absent: no plan has looked at it yet. */
+  role?: Role
   /** The version that failed here, until it is good after all. */
   failed?: { readonly version: number; readonly reason: string }
 }
@@ -228,8 +236,6 @@ export interface State {
   readonly offers: ReadonlyMap<string, Offer>
   /** By id: the agents that made offers lately, with what they had left. */
   readonly agents: ReadonlyMap<string, AgentSeen>
-  /** The wanted indexes, by function, as of the last plan. */
-  readonly active: ReadonlyMap<string, readonly number[]>
   /** The most that all tasks may use together. */
   readonly quota: Partial<Resources>
   readonly engineUp: boolean
@@ -290,7 +296,6 @@ export function initialState(options: StartOptions): State {
     topology: new Map(),
     offers: new Map(),
     agents: new Map(),
-    active: new Map(),
     engineUp: false,
     engineSinceMs: Number.NEGATIVE_INFINITY,
     busUp: true,
