@@ -48,7 +48,7 @@ function instanceStatus(draft: Draft, fn: Readonly<FunctionState>, slot: Readonl
     version: seat?.version ?? draft.versionAt(fn.name, slot.index)?.version ?? 0,
     state: slot.phase,
     ...(isRetiring(slot) && { retiring: true as const }),
-    ...(slot.leaving && { leaving: true as const }),
+    ...(slot.command?.kind === 'remove' && { leaving: true as const }),
     ...(task === undefined
       ? {}
       : { taskId: task.document.taskId, agent: task.document.agentId, hostname: task.document.hostname }),

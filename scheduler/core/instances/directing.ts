@@ -49,7 +49,8 @@ function whyChange(draft: Draft, fn: FunctionState, slot: Slot, seat: Seat): str
   // If the version's document has not been read yet, the instance stays, unless the function was deleted.
   if (version === undefined && isUnwanted(draft.state.wanted.functions.get(fn.name)))
     return 'the function is deleted'
-  if (slot.command !== undefined) return 'it was asked to restart'
+  if (slot.command !== undefined)
+    return slot.command.kind === 'restart' ? 'it was asked to restart' : 'it was asked to end'
   if (version === undefined) return undefined
   if (!isWanted(slot) && mayRetire(draft, fn, slot))
     return slot.role?.kind === 'replaced' ? 'another one has taken its place' : 'fewer instances are wanted'

@@ -45,3 +45,18 @@ test('settleSlots drops a restart command once its instance is being removed', (
   world.settle(20)
   assert.deepEqual([[...world.commands.keys()], [...world.seats.keys()]], [[], ['fn-1']])
 })
+
+test('direct says of an instance that is killed that it was asked to end, and of one that is to return, to restart', () => {
+  for (const [restart, why] of [
+    [false, 'it was asked to end'],
+    [true, 'it was asked to restart'],
+  ] as const) {
+    const world = new World()
+    world.connect()
+    world.deploy('fn', { istreams: { in: { grouping: 'groupBy' } } })
+    world.settle(10)
+    world.commands.set('kill', { schema: 1, kind: 'killInstance', function: 'fn', instance: 'fn-0', restart })
+    world.publish()
+    assert.equal(world.statuses.get('fn')?.instances[0]?.why, why)
+  }
+})

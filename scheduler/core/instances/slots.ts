@@ -67,7 +67,8 @@ export function readersOf(fn: Readonly<FunctionState>): Reader[] {
 function obeyCommands(draft: Draft, fn: FunctionState): Set<number> {
   const { commands, functions } = draft.state.wanted
   const applied = new Set(functions.get(fn.name)?.document.applied ?? [])
-  for (const slot of fn.slots) if (slot.command !== undefined && !commands.has(slot.command)) settle(fn, slot)
+  for (const slot of fn.slots)
+    if (slot.command !== undefined && !commands.has(slot.command.id)) settle(fn, slot)
   for (const [id, command] of commands) {
     if (command.function !== fn.name) continue
     const slot = fn.slots.find((candidate) => instanceId(fn.name, candidate.index) === command.instance)
@@ -75,14 +76,14 @@ function obeyCommands(draft: Draft, fn: FunctionState): Set<number> {
     else if (command.restart) restart(draft, slot, id)
     else leave(draft, fn, slot, id, applied.has(id))
   }
-  return new Set(fn.slots.filter((slot) => slot.leaving).map((slot) => slot.index))
+  return new Set(fn.slots.filter(({ command }) => command?.kind === 'remove').map((slot) => slot.index))
 }
 
 function restart(draft: Draft, slot: Slot, command: string): void {
   if (draft.state.finished.has(command)) return
-  if (slot.leaving) return finish(draft, command) // it is being removed already
+  if (slot.command?.kind === 'remove') return finish(draft, command)
   if (slot.seat !== undefined) {
-    slot.command = command
+    slot.command = { id: command, kind: 'restart' }
     return
   }
   delete slot.command
@@ -94,14 +95,13 @@ function restart(draft: Draft, slot: Slot, command: string): void {
 
 function leave(draft: Draft, fn: FunctionState, slot: Slot, command: string, applied: boolean): void {
   if (applied) {
-    if (slot.command === command || !draft.state.finished.has(command)) settle(fn, slot)
+    if (slot.command?.id === command || !draft.state.finished.has(command)) settle(fn, slot)
     finish(draft, command)
     return
   }
   // removal replaces the restart that was asked for
-  if (slot.command !== undefined && !slot.leaving) finish(draft, slot.command)
-  slot.command = command
-  slot.leaving = true
+  if (slot.command?.kind === 'restart') finish(draft, slot.command.id)
+  slot.command = { id: command, kind: 'remove' }
   if (slot.seat !== undefined || draft.state.finished.has(command)) return
   draft.act({ kind: 'lowerInstances', function: fn.name, command })
   finish(draft, command)
@@ -109,9 +109,9 @@ function leave(draft: Draft, fn: FunctionState, slot: Slot, command: string, app
 
 /** Forgets a command that is finished or was withdrawn. A slot that was to be removed goes once it is empty. */
 function settle(fn: FunctionState, slot: Slot): void {
-  if (slot.leaving && slot.seat === undefined) fn.slots = fn.slots.filter((other) => other !== slot)
+  if (slot.command?.kind === 'remove' && slot.seat === undefined)
+    fn.slots = fn.slots.filter((other) => other !== slot)
   delete slot.command
-  delete slot.leaving
 }
 
 /** Removes a command, once: the next reading of the store may still show it. */

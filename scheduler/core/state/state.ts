@@ -134,9 +134,8 @@ export interface Slot {
   seat?: Seat
   lastExit?: LastExit
   why?: string
-  /** The killInstance command being carried out on it. With `leaving` the slot is removed; without, it restarts. */
-  command?: string
-  leaving?: true
+  /** The killInstance command being carried out on it: the slot is removed, or its instance restarts. */
+  command?: { readonly id: string; readonly kind: 'remove' | 'restart' }
   /** The version that its runner reported as working, off trial, under an assignment of this leader. */
   reportedVersion?: number
   /** Absent: no plan has looked at it yet. */
