@@ -10,8 +10,7 @@
  */
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import { decodeGateAnswer, encodeGate, type GateAsk } from '../../infra/control/index.ts'
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import { codeOf, decodeGateAnswer, encodeGate, type GateAsk } from '../../infra/control/index.ts'
 import type { InstanceStatus, VersionDocument } from '../../infra/store/index.ts'
 import {
   breachesOf,
@@ -52,7 +51,7 @@ export class Gatekeeper {
     const { clock } = this.#options
     const startMs = clock.monotonicMs()
     const atWork = (live.status?.instances ?? []).filter(isAtWork)
-    const its = assignmentOf(live.document.version + 1, good, next)
+    const its = codeOf({ ...next, version: live.document.version + 1 }, good)
     const inRunner = Map.groupBy(atWork, ({ taskId }) => taskId)
     const all = await Promise.all(
       atWork.map((one) => this.#ask(one, its, next, limitMs / inRunner.get(one.taskId)!.length)),
@@ -105,20 +104,6 @@ export function holdUp(gate: GateReport, onBreach: 'block' | 'ask', accept: bool
 
 function isAtWork({ state, taskId, retiring }: InstanceStatus): boolean {
   return (state === 'running' || state === 'swapping') && taskId !== undefined && retiring !== true
-}
-
-function assignmentOf(
-  version: number,
-  good: VersionDocument,
-  { bundleSha256, sourceMapSha256, assets, manifest, stateFormat: own = 1 }: Candidate,
-): GateAsk['next'] {
-  const kept = Math.min(own, good.stateFormat ?? 1)
-  const format: Pick<FunctionAssignment, 'format'> = own === 1 && kept === 1 ? {} : { format: { own, kept } }
-  return {
-    ...{ version, bundleSha256, manifest, ...format },
-    ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
-    ...(assets === undefined ? {} : { assets }),
-  }
 }
 
 function failedBy(failed: string): GateEvidence {

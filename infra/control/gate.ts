@@ -4,17 +4,14 @@
  * @module
  */
 import type { GateEvidence } from '../../sdk/versions/gate.ts'
-import type { FunctionAssignment } from './messages.ts'
+import type { AssignedCode } from './messages.ts'
 
 /** A version that has not been assigned yet. */
 export interface GateAsk {
   readonly schema: 1
   /** The instance to judge it beside; it must be running. */
   readonly instance: string
-  readonly next: Pick<
-    FunctionAssignment,
-    'version' | 'bundleSha256' | 'sourceMapSha256' | 'assets' | 'manifest' | 'format'
-  >
+  readonly next: AssignedCode
   /** By output stream: its number of partitions. */
   readonly partitions: Readonly<Record<string, number>>
   readonly limitMs: number

@@ -95,9 +95,8 @@ export interface SlotFence {
   readonly epoch: number
 }
 
-/** What the instances of one function have in common. */
-export interface FunctionAssignment {
-  readonly function: string
+/** A version as a runner needs it to run it (code.ts). */
+export interface AssignedCode {
   readonly version: number
   /** Hex sha256 of the bundle: its name in the bundle store. */
   readonly bundleSha256: string
@@ -106,6 +105,13 @@ export interface FunctionAssignment {
   /** Assets that it may read with `ctx.asset`, in the bundle store. Absent: none. */
   readonly assets?: AssetRefs
   readonly manifest: Manifest
+  /** The format of its state (docs/design/0032-migrate.md). Absent: the first. */
+  readonly format?: StateFormat
+}
+
+/** What the instances of one function have in common. */
+export interface FunctionAssignment extends AssignedCode {
+  readonly function: string
   /** The streams that the function reads and writes, and its dead-letter stream if it has one. */
   readonly streams: Readonly<Record<string, StreamDescriptor>>
   readonly groupings: Readonly<Record<string, Grouping>>
@@ -113,27 +119,17 @@ export interface FunctionAssignment {
   readonly trial?: Manifest['trial']
   /** The canary, if there is one. */
   readonly canary?: CanaryAssignment
-  /** The format of its state (docs/design/0032-migrate.md). Absent: the first. */
-  readonly format?: StateFormat
   /** The shadow, if there is one. */
   readonly shadow?: ShadowAssignment
 }
 
 /** The version that runs as a shadow, and its limits (docs/design/0030-shadow.md). */
-export interface ShadowAssignment
-  extends Pick<
-    FunctionAssignment,
-    'version' | 'bundleSha256' | 'sourceMapSha256' | 'assets' | 'manifest' | 'format'
-  > {
+export interface ShadowAssignment extends AssignedCode {
   readonly rules: ShadowRules
 }
 
 /** The version that runs as a canary, and its share of the keys (docs/design/0026-rollouts.md). */
-export interface CanaryAssignment
-  extends Pick<
-    FunctionAssignment,
-    'version' | 'bundleSha256' | 'sourceMapSha256' | 'assets' | 'manifest' | 'format'
-  > {
+export interface CanaryAssignment extends AssignedCode {
   readonly step: number
   readonly percent: number
   readonly rules: CanaryRules

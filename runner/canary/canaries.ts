@@ -12,6 +12,7 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
+import { versionBeside } from '../../infra/control/index.ts'
 import type { CanaryAssignment, FunctionAssignment } from '../../infra/control/messages.ts'
 import { policyOf } from '../../sdk/manifest/policy.ts'
 import { type CanaryReport, noEvidence } from '../../sdk/versions/canary.ts'
@@ -113,7 +114,7 @@ export class Canaries {
 
   /** Its isolate has ended, at work or in its rehearsal. */
   #ended(id: string, worker: Worker, fn: FunctionAssignment, canary: Canary, why: Error | undefined): void {
-    const its = canaryOf(fn, canary.wanted)
+    const its = versionBeside(fn, canary.wanted)
     const { wanted, measures, remade } = canary
     const isAgain =
       this.#canaries.get(id) === canary && (canary.state === 'preparing' || canary.state === 'working')
@@ -155,7 +156,7 @@ export class Canaries {
     canary.divergence = undefined
     const { rules } = canary.wanted
     if (rules.maxDiff === undefined || canary.state !== 'working') return
-    const its = canaryOf(fn, canary.wanted)
+    const its = versionBeside(fn, canary.wanted)
     canary.divergence = new Divergence(
       rules,
       (options) => this.#options.compare(its, worker, options),
@@ -172,7 +173,7 @@ export class Canaries {
     const { make, clock, log } = this.#options
     const isWanted = (): boolean => this.#canaries.get(id) === canary && canary.state !== 'ended'
     if (!isWanted()) return
-    const its = canaryOf(fn, canary.wanted)
+    const its = versionBeside(fn, canary.wanted)
     let isolate: Instance | undefined
     try {
       isolate = await make(its, worker)
@@ -243,20 +244,5 @@ export class Canaries {
     canary.reason = reason
     if (this.#canaries.get(id) === canary)
       this.#options.log(fn, id, 'warn', `version ${fn.version} has failed as a canary: ${reason}`)
-  }
-}
-
-/** The canary's own assignment. */
-export function canaryOf(fn: FunctionAssignment, canary: CanaryAssignment): FunctionAssignment {
-  const { version, bundleSha256, sourceMapSha256, assets, manifest, format } = canary
-  const { sourceMapSha256: _, assets: __, canary: ___, trial: ____, format: _____, ...said } = fn
-  return {
-    ...said,
-    version,
-    bundleSha256,
-    manifest,
-    ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
-    ...(assets === undefined ? {} : { assets }),
-    ...(format === undefined ? {} : { format }),
   }
 }

@@ -5,14 +5,13 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../infra/clock.ts'
-import type { GateAnswer, GateAsk } from '../../infra/control/index.ts'
+import { type GateAnswer, type GateAsk, versionBeside } from '../../infra/control/index.ts'
 import type { FunctionAssignment } from '../../infra/control/messages.ts'
 import { isKeyed } from '../../infra/control/messages.ts'
 import { firstArena } from '../../sdk/wire/arenas.ts'
 import type { Worker } from '../instance/worker.ts'
 import { type InstanceOptions, tableOf } from '../isolate/index.ts'
 import type { Memory } from '../process/memory.ts'
-import { versionBeside } from '../shadow/shadows.ts'
 import { copiesOfState } from './begin.ts'
 import { judgeInThread, type KeptStates, type ThreadSide } from './thread.ts'
 

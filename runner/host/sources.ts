@@ -12,7 +12,7 @@
  */
 import { hasHash, openAssets, openBundles } from '../../infra/bundles/index.ts'
 import { type BusOptions, connectBus, type NatsConnection } from '../../infra/bus/index.ts'
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { AssignedCode, FunctionAssignment } from '../../infra/control/messages.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import { memorySoftShare } from '../../sdk/manifest/manifest.ts'
 import type { HeldAssets, IsolateErrorCode } from '../isolate/index.ts'
@@ -40,10 +40,7 @@ interface Content {
   isGiven: boolean
 }
 
-function hashesOf({
-  bundleSha256,
-  sourceMapSha256,
-}: Pick<FunctionAssignment, 'bundleSha256' | 'sourceMapSha256'>): string {
+function hashesOf({ bundleSha256, sourceMapSha256 }: AssignedCode): string {
   return `${bundleSha256} ${sourceMapSha256}`
 }
 
@@ -66,18 +63,12 @@ export class Sources {
 
   /** Releases what neither wanted nor running versions refer to. */
   keepOnly(wanted: readonly FunctionAssignment[], atWork: readonly FunctionAssignment[]): void {
-    const code = [...wanted, ...atWork].flatMap((fn) => [
-      hashesOf(fn),
-      ...(fn.canary ? [hashesOf(fn.canary)] : []),
-      ...(fn.shadow ? [hashesOf(fn.shadow)] : []),
-    ])
+    const all: AssignedCode[] = [...wanted, ...atWork].flatMap((fn) =>
+      [fn, fn.canary ?? [], fn.shadow ?? []].flat(),
+    )
+    const code = all.map(hashesOf)
     for (const hashes of this.#known.keys()) if (!code.includes(hashes)) this.#known.delete(hashes)
-    const named = [...wanted, ...atWork].flatMap(({ assets = {}, canary, shadow }) => [
-      ...Object.values(assets),
-      ...Object.values(canary?.assets ?? {}),
-      ...Object.values(shadow?.assets ?? {}),
-    ])
-    const kept = new Set(named.map(({ sha256 }) => sha256))
+    const kept = new Set(all.flatMap(({ assets = {} }) => Object.values(assets).map(({ sha256 }) => sha256)))
     for (const sha256 of this.#contents.keys()) if (!kept.has(sha256)) this.#contents.delete(sha256)
   }
 

@@ -11,6 +11,7 @@
  */
 import type { NatsConnection } from '../../infra/bus/index.ts'
 import { type Clock, sleep } from '../../infra/clock.ts'
+import { versionBeside } from '../../infra/control/index.ts'
 import type { FunctionAssignment, ShadowAssignment } from '../../infra/control/messages.ts'
 import type { ShadowReport } from '../../sdk/versions/shadow.ts'
 import type { Worker } from '../instance/worker.ts'
@@ -75,7 +76,7 @@ export class Shadows {
       this.#then(id, () => this.#end(worker, present))
     }
     if (wanted === undefined) return
-    const its = shadowOf(fn, wanted)
+    const its = versionBeside(fn, wanted)
     const findings = new Findings({
       listedMax: wanted.rules.differences,
       list: (difference) => this.#differences.list(its, id, difference),
@@ -207,26 +208,4 @@ export function shadowBeside(
     },
     outputs: () => tableOf(worker.running.assignment),
   })
-}
-
-/** The shadow's own assignment. */
-function shadowOf(fn: FunctionAssignment, { rules: _, ...version }: ShadowAssignment): FunctionAssignment {
-  return versionBeside(fn, version)
-}
-
-/** The assignment of another version in the place of the working one. */
-export function versionBeside(
-  fn: FunctionAssignment,
-  version: Omit<ShadowAssignment, 'rules'>,
-): FunctionAssignment {
-  const {
-    canary: _,
-    shadow: __,
-    trial: ___,
-    sourceMapSha256: ____,
-    assets: _____,
-    format: ______,
-    ...said
-  } = fn
-  return { ...said, ...version }
 }

@@ -2,6 +2,7 @@
  * Assigning: the assignment of each runner.
  * @module
  */
+import { codeOf } from '../../infra/control/index.ts'
 import {
   type Assignment,
   type FunctionAssignment,
@@ -12,7 +13,7 @@ import {
 import type { VersionDocument } from '../../infra/store/index.ts'
 import { awaitedOf, giverOf, partitionsOf } from './partitions/ownership.ts'
 import { streamsOf } from './partitions/topology.ts'
-import { canaryAssignmentOf, formatOf } from './rollout/canary.ts'
+import { canaryAssignmentOf } from './rollout/canary.ts'
 import { trialOf } from './rollout/rollout.ts'
 import { shadowAssignmentOf } from './rollout/shadow.ts'
 import { goodOf } from './state/candidate.ts'
@@ -107,18 +108,14 @@ function movesOf(fn: FunctionState, seat: Seat): Pick<InstanceAssignment, 'givin
 function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment {
   const { manifest } = version
   const trial = trialOf(draft, version)
-  const canary = canaryAssignmentOf(draft.state.wanted.functions.get(manifest.name))
-  const shadow = shadowAssignmentOf(draft.state.wanted.functions.get(manifest.name))
+  const wanted = draft.state.wanted.functions.get(manifest.name)
+  const canary = canaryAssignmentOf(wanted)
+  const shadow = shadowAssignmentOf(wanted)
   const names = new Set([...streamsOf(manifest), ...(canary === undefined ? [] : streamsOf(canary.manifest))])
   const descriptors = [...names].flatMap((name) => draft.state.topology.get(name) ?? [])
   return {
     function: manifest.name,
-    version: version.version,
-    bundleSha256: version.bundleSha256,
-    ...(version.sourceMapSha256 === undefined ? {} : { sourceMapSha256: version.sourceMapSha256 }),
-    ...(version.assets === undefined ? {} : { assets: version.assets }),
-    ...formatOf(version, goodOf(draft.state.wanted.functions.get(manifest.name))),
-    manifest,
+    ...codeOf(version, goodOf(wanted)),
     ...(trial === undefined ? {} : { trial }),
     ...(canary === undefined ? {} : { canary }),
     ...(shadow === undefined ? {} : { shadow }),

@@ -10,8 +10,9 @@
  * Design: docs/design/0026-rollouts.md
  * @module
  */
-import type { CanaryAssignment, FunctionAssignment } from '../../../infra/control/messages.ts'
-import type { CanaryDocument, OutcomeDocument, VersionDocument } from '../../../infra/store/index.ts'
+import { codeOf } from '../../../infra/control/index.ts'
+import type { CanaryAssignment } from '../../../infra/control/messages.ts'
+import type { CanaryDocument, OutcomeDocument } from '../../../infra/store/index.ts'
 import { type CanaryEvidence, type CanaryReport, sumOf } from '../../../sdk/versions/canary.ts'
 import type { Draft } from '../state/draft.ts'
 import { presentReports } from '../state/reports.ts'
@@ -24,32 +25,12 @@ import { failuresMax, reasonMax } from './rollout.ts'
 /** Reasons for the end of a whole runner that a version is blamed for. */
 const processFaults: ReadonlySet<string> = new Set(['memory', 'frozen'])
 
-/** The format in which a version has its state, and the format of the version beside it that must stay readable. */
-export function formatOf(
-  { stateFormat: own = 1 }: VersionDocument,
-  good: VersionDocument | undefined,
-): Pick<FunctionAssignment, 'format'> {
-  const kept = good === undefined ? own : Math.min(own, good.stateFormat ?? 1)
-  return own === 1 && kept === 1 ? {} : { format: { own, kept } }
-}
-
 /** The canary part of a function's assignment. */
 export function canaryAssignmentOf(wanted: WantedFunction | undefined): CanaryAssignment | undefined {
   const canary = canaryOf(wanted)
   if (canary?.at === undefined) return undefined
   const { version, good, rules, at } = canary
-  const { bundleSha256, sourceMapSha256, assets, manifest } = version
-  return {
-    version: version.version,
-    bundleSha256,
-    ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
-    ...(assets === undefined ? {} : { assets }),
-    ...formatOf(version, good),
-    manifest,
-    step: at.step,
-    percent: rules.steps[at.step]!,
-    rules,
-  }
+  return { ...codeOf(version, good), step: at.step, percent: rules.steps[at.step]!, rules }
 }
 
 /** Looks at a function's canary: moves it to the next step, settles it, or waits. */

@@ -9,6 +9,7 @@
  * Design: docs/design/0030-shadow.md
  * @module
  */
+import { codeOf } from '../../../infra/control/index.ts'
 import type { ShadowAssignment } from '../../../infra/control/messages.ts'
 import type { OutcomeDocument } from '../../../infra/store/index.ts'
 import {
@@ -22,7 +23,7 @@ import { presentReports } from '../state/reports.ts'
 import { activeOf } from '../state/roles.ts'
 import type { FunctionState, WantedFunction } from '../state/state.ts'
 import { shadowOf, type WantedShadow } from '../state/wanted-shadow.ts'
-import { formatOf, isItsFault } from './canary.ts'
+import { isItsFault } from './canary.ts'
 import { reasonMax } from './rollout.ts'
 
 type Seen = NonNullable<FunctionState['shadow']>
@@ -31,13 +32,7 @@ type Seen = NonNullable<FunctionState['shadow']>
 export function shadowAssignmentOf(wanted: WantedFunction | undefined): ShadowAssignment | undefined {
   const shadow = shadowOf(wanted)
   if (shadow?.at === undefined || shadow.refused !== undefined) return undefined
-  const { version, bundleSha256, sourceMapSha256, assets, manifest } = shadow.version
-  return {
-    ...{ version, bundleSha256, manifest, rules: shadow.rules },
-    ...formatOf(shadow.version, shadow.good),
-    ...(sourceMapSha256 === undefined ? {} : { sourceMapSha256 }),
-    ...(assets === undefined ? {} : { assets }),
-  }
+  return { ...codeOf(shadow.version, shadow.good), rules: shadow.rules }
 }
 
 /** Looks at a function's shadow: begins it, settles it, or waits. */
