@@ -25,6 +25,7 @@ export const apiCodes = {
   wrongLastSequence: 10071,
   noMessage: 10037,
   notDeleted: 10057,
+  sequenceNotFound: 10043,
 }
 
 export function apiCode(error: unknown): number | undefined {

@@ -30,6 +30,14 @@ import { encodeMarks, type Mark, type Marks, noMarks, parseMarks } from './marks
 
 const answerMs = 5_000
 const pullMessages = 32
+/** How long a pull waits for messages that another request may have removed meanwhile. */
+const pullMs = 1_000
+/** What JetStream says of a message that is to be deleted and does not exist. */
+const missing = new Set<number | undefined>([
+  apiCodes.notDeleted,
+  apiCodes.noMessage,
+  apiCodes.sequenceNotFound,
+])
 const millisecondNs = 1_000_000
 /** How long JetStream recognizes a letter that is sent again: longer than an outage. An id takes some 150 bytes there. */
 const repeatedForMs = 3_600_000
@@ -204,7 +212,7 @@ export class LetterStore {
     try {
       return await manager.streams.deleteMessage(stream, sequence, false)
     } catch (error) {
-      if (![apiCodes.notDeleted, apiCodes.noMessage].includes(apiCode(error) ?? 0)) throw error
+      if (!missing.has(apiCode(error))) throw error
       return false
     }
   }
@@ -216,16 +224,18 @@ export class LetterStore {
       opt_start_seq: Math.max(1, from),
     })
     try {
+      let silentMs = 0
       for (let left = (await consumer.info()).num_pending; left > 0; ) {
         const wanted = Math.min(left, pullMessages)
         let got = 0
-        for await (const message of await consumer.fetch({ max_messages: wanted, expires: answerMs })) {
+        for await (const message of await consumer.fetch({ max_messages: wanted, expires: pullMs })) {
           got++
           yield message
         }
         // Fewer come if another request has removed some meanwhile.
         left = got === wanted ? left - got : (await consumer.info()).num_pending
-        if (got === 0 && left > 0) throw new Error('no answer from JetStream') // LS2
+        silentMs = got === 0 ? silentMs + pullMs : 0
+        if (left > 0 && silentMs >= answerMs) throw new Error('no answer from JetStream') // LS2
       }
     } finally {
       await consumer.delete().catch(() => undefined)

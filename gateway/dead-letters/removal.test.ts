@@ -52,7 +52,9 @@ async function keysOf(
   functionName: string,
   state: 'waiting' | 'redriven' | 'all' = 'waiting',
 ): Promise<unknown[]> {
-  return (await client.deadLetters({ function: functionName, state })).letters.map(({ key }) => key)
+  return (await client.deadLetters({ function: functionName, state, limit: 1000 })).letters.map(
+    ({ key }) => key,
+  )
 }
 
 async function deploy(name: string): Promise<void> {
