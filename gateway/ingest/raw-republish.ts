@@ -84,7 +84,7 @@ export class RawRepublish {
     if (this.#confirming) return
     this.#confirming = true
     const bytes = this.#unconfirmedBytes
-    this.#options.wire.flush().then(
+    this.#options.nc.flush().then(
       () => this.#onConfirmed(bytes),
       () => this.#onConfirmed(this.#unconfirmedBytes), // disconnected: the client discards what it had
     )
