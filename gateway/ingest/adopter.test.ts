@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Consumer, connectBus, connectWire } from '../../infra/bus/index.ts'
 import { ManualClock, systemClock } from '../../infra/clock.ts'
 import { makeLog } from '../../infra/log.ts'
@@ -131,12 +131,13 @@ test('Adopter is idle after a stop only when the chunk that it has taken off the
   let taken = 0
   const orphans = {
     heard: () => undefined,
-    async *take(wants: () => boolean) {
-      while (wants()) {
+    async *take(wants: (place: object) => boolean) {
+      const place = { function: 'f', stream: 's', partition: 0 }
+      while (wants(place)) {
         asked.resolve()
         await deleted.promise
         taken += 1
-        yield { function: 'f', stream: 's', partition: 0, storedAtMs: 0, bytes: new Uint8Array(1) }
+        yield { ...place, storedAtMs: 0, bytes: new Uint8Array(1) }
       }
     },
   } as unknown as Orphans
@@ -155,7 +156,7 @@ test('Adopter is idle after a stop only when the chunk that it has taken off the
   const idle = adopter.idle.then(() => {
     isIdle = true
   })
-  await setImmediate()
+  await nextTurn()
   assert.equal(isIdle, false)
   deleted.resolve()
   await idle
