@@ -24,8 +24,7 @@ export function decodeCommand(bytes: Uint8Array): TaskCommand | undefined {
       bytes[0] === gzipMagic ? gunzipSync(bytes, { maxOutputLength: unpackedBytesMax }) : Buffer.from(bytes)
     const command = JSON.parse(plain.toString('utf8')) as TaskCommand
     const sound =
-      typeof command.leaderEpoch === 'number' &&
-      (command.kind === 'stop' || (command.kind === 'assign' && command.assignment.schema === 3))
+      typeof command.leaderEpoch === 'number' && command.kind === 'assign' && command.assignment.schema === 3
     return sound ? command : undefined
   } catch {
     return undefined

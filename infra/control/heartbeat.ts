@@ -65,7 +65,7 @@ const report = z.looseObject({
 
 const heartbeatSchema = z.looseObject({
   schema: z.literal(1),
-  kind: z.enum(['runner', 'gateway', 'client']),
+  kind: z.enum(['runner', 'gateway']),
   id: z.string().min(1).max(200),
   generation: z.int().min(0),
   state: z.enum(['starting', 'running', 'draining', 'stopped']),

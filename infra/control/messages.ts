@@ -168,10 +168,11 @@ export function assignedVersion(
   return found
 }
 
-export type TaskCommand =
-  | { readonly kind: 'assign'; readonly leaderEpoch: number; readonly assignment: Assignment }
-  /** Drain: stop granting credit, process what was sent, run destroy, report, exit 0. */
-  | { readonly kind: 'stop'; readonly leaderEpoch: number; readonly reason: string }
+export interface TaskCommand {
+  readonly kind: 'assign'
+  readonly leaderEpoch: number
+  readonly assignment: Assignment
+}
 
 export type TaskReply =
   | { readonly ok: true }
@@ -412,7 +413,7 @@ export interface ExitReport {
 
 export interface Heartbeat {
   readonly schema: 1
-  readonly kind: 'runner' | 'gateway' | 'client'
+  readonly kind: 'runner' | 'gateway'
   /** Task id of a runner; own id of a gateway. */
   readonly id: string
   /** Unique to the process. */

@@ -41,7 +41,6 @@ export interface ControlOptions {
   /** Makes a heartbeat of the present state. */
   readonly beat: () => Heartbeat
   readonly onAssign: (assignment: Assignment) => void
-  readonly onStop: (reason: string) => void
   /** Handles another runner's request for a share; undefined: the instance does not work here. */
   readonly onAsk: (ask: MoveAsk) => Promise<MoveAnswer<MovedState>> | undefined
   /** Returns the tap of an instance, or the reason why there is none. */
@@ -184,10 +183,6 @@ export class Control {
       )
     }
     this.#leaderEpoch = command.leaderEpoch
-    if (command.kind === 'stop') {
-      this.#options.onStop(command.reason)
-      return { ok: true }
-    }
     const { assignment } = command
     if (assignment.taskId !== this.#options.taskId) {
       return refusal(

@@ -122,7 +122,6 @@ export class Host {
       ...{ nc, clock, namespace, taskId },
       beat: () => this.#heartbeat(),
       onAssign: (assignment) => void this.#assign(assignment),
-      onStop: (reason) => void this.stop(reason),
       onAsk: (ask) => this.#workers.get(ask.instance)?.answer(ask),
       onGate: (ask) => this.#others.judge(ask),
       onGone: (gone) => this.#gone.take(gone) && onChange(),
