@@ -91,16 +91,20 @@ test('Acknowledger leaves out what the store does not know of, also where output
   assert.deepEqual(log, ['acknowledged 1 without some', 'deadLettered', 'acknowledged 2 without some'])
 })
 
-test('Acknowledger counts no letter that is answered after it was given up, and counted otherwise', async () => {
-  const { acknowledger, batch, log } = open()
+test('Acknowledger neither counts a letter that is answered after it was given up nor goes back to what was done with it', async () => {
+  const { acknowledger, batch, log, waiting } = open()
   const stored = Promise.withResolvers<boolean>()
   acknowledger.await(letter(stored.promise))
   batch()
+  await turn()
+  waiting.shift()!() // before it stops
   assert.equal(await acknowledger.lettersSafe(AbortSignal.abort()), false)
   acknowledger.giveUpLetters()
   stored.resolve(true)
   await turn()
   assert.deepEqual(log, [])
+  const late = new AbortController().signal
+  assert.equal(await acknowledger.lettersSafe(late), true, 'a stop while it leaves leaves again')
 })
 
 test('Acknowledger covers what was done while letters were gathered, when they leave', async () => {

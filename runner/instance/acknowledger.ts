@@ -135,7 +135,7 @@ export class Acknowledger {
     this.#counting = undefined
     const isSafe = await safe
     this.#acknowledging = undefined
-    if (isSafe) consumer.acknowledge(mark)
+    if (isSafe && !this.#hasGivenUp) consumer.acknowledge(mark) // else it is older than what was counted since
     if (!stopping.aborted || this.#letters.length > 0) this.acknowledge()
     onAcknowledged()
   }
@@ -143,14 +143,14 @@ export class Acknowledger {
   async #count(letters: readonly PostedLetters[], mark: Mark): Promise<void> {
     for (const { frames, answers } of letters) {
       const stored = await answers
-      if (this.#hasGivenUp) return
+      this.#counted += 1
+      if (this.#hasGivenUp) continue
       for (const [index, frame] of frames.entries())
         this.#options.consumer.drop(
           frame,
           stored[index] === true ? 'deadLettered' : 'deadLetterRefused',
           mark,
         )
-      this.#counted += 1
     }
   }
 }
