@@ -74,6 +74,12 @@ test('dlq rm asks which letters are meant, removes page by page, and says what i
     return { status: 200, json: asked.length === 1 ? { ...part, next: '12-1' } : part }
   })
   assertFails(await concord(['dlq', 'rm'], { env }), 2, /Cannot remove dead letters without knowing which/)
+  for (const command of ['rm', 'redrive', 'ls'])
+    assertFails(
+      await concord(['dlq', command, '--error', ''], { env }),
+      2,
+      /option '--error <text>' argument '' is invalid\. Expected a part of the error: is a variable of the shell not set\?/,
+    )
   assert.deepEqual(asked, [])
   const { stdout } = await concord(['dlq', 'rm', 'removed', '--error', 'no', '--state', 'redriven'], { env })
   assert.equal(stdout, '4 removed, 3.0 kB freed.\n')

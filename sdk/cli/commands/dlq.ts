@@ -105,7 +105,7 @@ export function addDeadLetters(program: CliCommand): void {
 function withFilter(command: CliCommand): CliCommand {
   return command
     .argument('[function]', 'only of this function')
-    .option('--error <text>', 'only with this text in the error, e.g. TypeError')
+    .option('--error <text>', 'only with this text in the error, e.g. TypeError', errorPartOf)
     .option('--key <key>', 'only with this key')
     .option('--since <when>', 'only those that failed since then: 90s, 15m, 2h, 3d, or a date', momentOf)
     .option('--until <when>', 'only those that failed before then', momentOf)
@@ -123,6 +123,12 @@ function momentOf(text: string): number {
   const timeMs = ago === null ? dateMs : Date.now() - Number(ago[1]) * unitsMs[ago[2]!]!
   if (Number.isFinite(timeMs)) return timeMs
   throw new InvalidArgumentError('Expected 90s, 15m, 2h, 3d, or a date as in 2026-01-31T12:00Z.')
+}
+
+/** An empty text is in every error: `rm` would remove all letters. */
+function errorPartOf(text: string): string {
+  if (text !== '') return text
+  throw new InvalidArgumentError('Expected a part of the error: is a variable of the shell not set?')
 }
 
 function stateOf(text: string): ListOptions['state'] {
