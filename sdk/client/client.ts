@@ -360,13 +360,14 @@ export class ConcordClient {
     return (await this.#json<Answer>({ what: 'Cannot list streams', path: '/v1/streams' })).streams
   }
 
-  async createStream(
+  /** Creates a stream, or changes whether it is also published raw. Resolves to the stream as it is now. */
+  createStream(
     name: string,
     config: { readonly partitions?: number; readonly raw?: boolean } = {},
-  ): Promise<void> {
+  ): Promise<StreamSummary> {
     const what = `Cannot create stream '${name}'`
     const body = JSON.stringify(config)
-    await this.#json({ what, method: 'PUT', path: streamPath(name), body, type: 'application/json' })
+    return this.#json({ what, method: 'PUT', path: streamPath(name), body, type: 'application/json' })
   }
 
   /** Removes a stream that no function or reader uses. */

@@ -2,6 +2,7 @@
  * concord stream ls | create | rm: lists, creates and removes streams.
  * @module
  */
+import type { StreamSummary } from '../../api/index.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { wholeNumber } from '../numbers.ts'
@@ -59,11 +60,19 @@ async function list(options: ServerOptions): Promise<void> {
 
 async function create(name: string, options: CreateOptions): Promise<void> {
   const { partitions, raw } = options
-  await connect(options).createStream(name, {
+  const stream = await connect(options).createStream(name, {
     ...(partitions && { partitions }),
     ...(raw !== undefined && { raw }),
   })
-  await (options.json ? printJson({ name, created: true }) : print(`Stream ${name} exists.`))
+  await (options.json
+    ? printJson({ name, created: true, partitions: stream.partitions, raw: stream.raw })
+    : print(streamText(stream)))
+}
+
+/** How the stream is now: it may have existed, and may have been changed. */
+function streamText({ name, partitions, raw }: StreamSummary): string {
+  const count = `${partitions} partition${partitions === 1 ? '' : 's'}`
+  return `Stream ${name} has ${count}, and is ${raw ? 'also' : 'not'} published raw.`
 }
 
 async function remove(name: string, options: ServerOptions): Promise<void> {
