@@ -1,7 +1,11 @@
 /**
  * Moves: the two sides of a handover of shares between two instances of a function (docs/design/0011-handover.md).
  *
- *   taker   awaits ──ask──► owns          giver   owns ──first ask──► prepares ──ready ask──► gives ──► gave
+ *   taker   awaits ──ask──► owns
+ *
+ *   giver   owns ──first ask──► preparing ──► prepared ──ready ask──► giving ──► gave
+ *                                   ▲                                   │
+ *                                   └────────── too much has changed ───┘
  *
  *  M1. A share is given once, to the taker and epoch that the assignment names; who asks again gets the same answer.
  *  M2. A taker owns a share only with the giver's answer, or when its assignment says that there is no giver any more.
@@ -12,6 +16,7 @@
 import type { HandoverPositions, NextOwner } from '../../infra/bus/index.ts'
 import { type Clock, sleep } from '../../infra/clock.ts'
 import type { Awaited, Giving } from '../../infra/control/messages.ts'
+import { assertNever } from '../../sdk/errors.ts'
 
 export interface MoveAsk {
   readonly schema: 1
@@ -71,12 +76,16 @@ export interface GiverOptions<State> {
 
 interface Move<State> {
   readonly epoch: number
-  prepared: Promise<void> | undefined
-  isPrepared: boolean
+  /** So often too much had changed since it was prepared. */
   rounds: number
-  given: Promise<Given<State> | undefined> | undefined
-  gave: boolean
+  step: Step<State>
 }
+
+type Step<State> =
+  | { readonly kind: 'preparing'; readonly done: Promise<void> }
+  | { readonly kind: 'prepared' }
+  | { readonly kind: 'giving'; readonly given: Promise<Given<State> | undefined> }
+  | { readonly kind: 'gave'; readonly given: Given<State> }
 
 export class Giver<State> {
   readonly #options: GiverOptions<State>
@@ -93,49 +102,52 @@ export class Giver<State> {
    */
   want(giving: readonly Giving[], own: ReadonlySet<number> = new Set()): void {
     this.#wanted = giving
-    for (const [share, move] of this.#moves) {
-      if (giving.some((wanted) => wanted.share === share && (move.gave || wanted.epoch === move.epoch)))
-        continue
-      if (move.given !== undefined && (!move.gave || own.has(share))) continue
-      this.#moves.delete(share)
-      if (!move.gave) this.#options.keep(share)
-    }
+    for (const [share, { epoch, step }] of this.#moves)
+      switch (step.kind) {
+        case 'preparing':
+        case 'prepared':
+          if (!this.#isWanted(share, epoch)) this.#keep(share)
+          break
+        case 'giving':
+          break // how it ends is not known yet
+        case 'gave':
+          if (!own.has(share) && !giving.some((wanted) => wanted.share === share)) this.#moves.delete(share)
+          break
+        default:
+          assertNever(step)
+      }
   }
 
   /** A share that was given is ours again: what went with it, in case nobody has taken it. */
   async takeBack(share: number): Promise<State | undefined> {
     const move = this.#moves.get(share)
-    if (move?.given === undefined) return undefined
-    const given = await move.given.catch(() => undefined)
+    if (move === undefined || isHere(move.step)) return undefined
+    const given = await outcome(move.step)
     if (this.#moves.get(share) === move) this.#moves.delete(share)
     return given?.state
   }
 
   /** Those that are being given: they are nobody's. */
   async settled(): Promise<void> {
-    await Promise.allSettled([...this.#moves.values()].map(({ given }) => given))
+    await Promise.all([...this.#moves.values()].map(({ step }) => outcome(step)))
   }
 
   async answer(ask: MoveAsk): Promise<MoveAnswer<State>> {
-    const { share, epoch, ready, owner } = ask
+    const { share, epoch } = ask
     if (!this.#isWanted(share, epoch)) return refused('ERR_MOVE_NOT_YET')
     const before = this.#moves.get(share)
     if (before !== undefined && before.epoch !== epoch) {
       // It may be on its way to a taker that has ended: what that one did with it is not known here.
-      const given = await before.given?.catch(() => undefined)
+      const given = await outcome(before.step)
       if (this.#moves.get(share) !== before) return refused('ERR_MOVE_NOT_YET')
       this.#moves.delete(share)
       if (given === undefined) return await this.answer(ask)
       const again = { left: undefined, state: given.state }
-      this.#moves.set(share, { ...before, epoch, given: Promise.resolve(again) })
+      this.#moves.set(share, { ...before, epoch, step: { kind: 'gave', given: again } })
       return { ok: true, ...again }
     }
     if (before === undefined && !this.#options.owns(share)) return refused('ERR_MOVE_GONE')
-    const move = before ?? this.#begin(share, epoch)
-    const next = owner === undefined ? undefined : { owner, epoch }
-    return await this.#inTime(
-      move.gave || (ready && move.isPrepared) ? this.#give(share, move, next) : this.#prepare(share, move),
-    )
+    return await this.#inTime(this.#advance(before ?? this.#begin(share, epoch), ask))
   }
 
   #isWanted(share: number, epoch: number): boolean {
@@ -143,39 +155,71 @@ export class Giver<State> {
   }
 
   #begin(share: number, epoch: number): Move<State> {
-    const fresh = { prepared: undefined, isPrepared: false, rounds: 0, given: undefined, gave: false }
-    const move: Move<State> = { epoch, ...fresh }
+    const move: Move<State> = { epoch, rounds: 0, step: this.#preparing(share) }
     this.#moves.set(share, move)
     return move
   }
 
-  async #prepare(share: number, move: Move<State>): Promise<MoveAnswer<State>> {
-    move.prepared ??= this.#options.prepare(share).then(() => {
-      move.isPrepared = true
-    })
-    await move.prepared
+  #preparing(share: number): Step<State> {
+    return { kind: 'preparing', done: this.#options.prepare(share) }
+  }
+
+  async #advance(move: Move<State>, ask: MoveAsk): Promise<MoveAnswer<State>> {
+    const { step } = move
+    const { share, epoch, ready, owner } = ask
+    switch (step.kind) {
+      case 'preparing':
+        return await this.#prepared(share, move, step.done)
+      case 'prepared': {
+        if (!ready) return refused('ERR_MOVE_PREPARED')
+        const next = owner === undefined ? undefined : { owner, epoch }
+        const given = this.#options.give(share, move.rounds >= roundsMax, next)
+        move.step = { kind: 'giving', given }
+        return await this.#gave(move, ask, given)
+      }
+      case 'giving':
+        return ready ? await this.#gave(move, ask, step.given) : refused('ERR_MOVE_PREPARED')
+      case 'gave':
+        return { ok: true, ...step.given }
+      default:
+        return assertNever(step)
+    }
+  }
+
+  async #prepared(share: number, move: Move<State>, done: Promise<void>): Promise<MoveAnswer<State>> {
+    await done
+    if (move.step.kind === 'preparing') move.step = { kind: 'prepared' }
     if (!this.#moves.has(share)) this.#options.keep(share) // M4
     return refused('ERR_MOVE_PREPARED')
   }
 
-  async #give(share: number, move: Move<State>, next: NextOwner | undefined): Promise<MoveAnswer<State>> {
-    move.given ??= this.#options.give(share, move.rounds >= roundsMax, next)
-    const given = await move.given
+  async #gave(
+    move: Move<State>,
+    ask: MoveAsk,
+    giving: Promise<Given<State> | undefined>,
+  ): Promise<MoveAnswer<State>> {
+    const { share } = ask
+    const given = await giving
     if (given !== undefined) {
-      move.gave = true
+      move.step = { kind: 'gave', given }
       return { ok: true, ...given }
     }
-    if (this.#moves.get(share) === move && !this.#isWanted(share, move.epoch)) {
-      this.#moves.delete(share)
-      this.#options.keep(share) // M4
-    }
     if (this.#moves.get(share) !== move) return refused('ERR_MOVE_NOT_YET')
-    if (move.isPrepared) {
-      move.rounds += 1
-      move.isPrepared = false
-      move.prepared = move.given = undefined
+    if (!this.#isWanted(share, move.epoch)) {
+      this.#keep(share)
+      return refused('ERR_MOVE_NOT_YET')
     }
-    return await this.#prepare(share, move)
+    if (move.step.kind === 'giving') {
+      move.rounds += 1
+      move.step = this.#preparing(share)
+    }
+    return await this.#advance(move, { ...ask, ready: false })
+  }
+
+  /** M4. */
+  #keep(share: number): void {
+    this.#moves.delete(share)
+    this.#options.keep(share)
   }
 
   #inTime(answer: Promise<MoveAnswer<State>>): Promise<MoveAnswer<State>> {
@@ -293,4 +337,15 @@ export class Taker<State> {
 
 function refused(code: MoveRefusal): { readonly ok: false; readonly code: MoveRefusal } {
   return { ok: false, code }
+}
+
+/** It has not left its giver. */
+function isHere<State>({ kind }: Step<State>): boolean {
+  return kind === 'preparing' || kind === 'prepared'
+}
+
+/** What was given, as soon as that is known; undefined if nothing was. */
+async function outcome<State>(step: Step<State>): Promise<Given<State> | undefined> {
+  if (step.kind === 'giving') return await step.given.catch(() => undefined)
+  return step.kind === 'gave' ? step.given : undefined
 }
