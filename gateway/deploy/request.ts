@@ -3,19 +3,13 @@
  * @module
  */
 import type { FunctionDocument, VersionDocument } from '../../infra/store/index.ts'
-import type { Size } from './resources.ts'
+import type { DeploySettings } from '../../sdk/api/index.ts'
 
 /** What the caller asks of a deploy, and who asks. */
-export interface DeployRequest {
-  readonly author?: string | undefined
-  readonly message?: string | undefined
-  /** The number of instances, overriding the current one. */
-  readonly instances?: number | undefined
-  /** Sizes to take from the manifest even if they were set by hand. */
-  readonly ownSizes?: readonly Size[] | undefined
-  /** Drain and restart the instances instead of a swap in place. */
-  readonly drain?: boolean | undefined
-}
+export type DeployRequest = Omit<DeploySettings, keyof GateWishes>
+
+/** What the caller says about the gate. */
+export type GateWishes = Pick<DeploySettings, 'dryRun' | 'accept'>
 
 export function annotationsOf({
   author,
@@ -26,12 +20,4 @@ export function annotationsOf({
 
 export function drainOf({ drain }: DeployRequest): Pick<FunctionDocument, 'drain'> {
   return drain === true ? { drain } : {}
-}
-
-/** What the caller says about the gate. */
-export interface GateWishes {
-  /** Report the findings, and deploy nothing. */
-  readonly dryRun?: boolean | undefined
-  /** Deploy even if the rules ask. */
-  readonly accept?: boolean | undefined
 }

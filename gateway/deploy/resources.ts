@@ -6,27 +6,21 @@
  * @module
  */
 import type { VersionDocument } from '../../infra/store/index.ts'
-import type { DeployAnswer } from '../../sdk/api/index.ts'
+import { type DeployAnswer, type Size, sizes } from '../../sdk/api/index.ts'
 import type { Manifest } from '../../sdk/manifest/manifest.ts'
 
 /** The wanted resources of each instance; what is left out stays. */
-export interface ResourcesWish {
-  readonly cpus?: number | undefined
-  readonly memMib?: number | undefined
-  readonly diskMib?: number | undefined
-}
+export type ResourcesWish = { readonly [What in Size]?: number | undefined }
 
-export const settable = ['cpus', 'memMib', 'diskMib'] as const
-export type Size = (typeof settable)[number]
 type Sized = Pick<VersionDocument, 'manifest' | 'manifestResources'>
 
 /** The version with other resources; undefined if it has them already. */
 export function resized({ manifest, manifestResources }: Sized, wish: ResourcesWish): Sized | undefined {
   const { resources: had } = manifest
   const resources = { ...had, ...wishOf(wish) }
-  if (settable.every((what) => resources[what] === had[what])) return undefined
+  if (sizes.every((what) => resources[what] === had[what])) return undefined
   const said = manifestResources ?? sizesOf(had)
-  const isAsSaid = settable.every((what) => resources[what] === said[what])
+  const isAsSaid = sizes.every((what) => resources[what] === said[what])
   return { manifest: { ...manifest, resources }, manifestResources: isAsSaid ? undefined : said }
 }
 
@@ -44,7 +38,7 @@ export function keptByHand(
   const { manifestResources: before } = live ?? {}
   if (live === undefined || before === undefined) return { manifest }
   const said = manifest.resources
-  const byHand = settable.flatMap((what) => {
+  const byHand = sizes.flatMap((what) => {
     const is = live.manifest.resources[what]
     if (meant.includes(what)) return []
     return said[what] === before[what] && is !== said[what] ? [{ what, is, manifest: said[what] }] : []

@@ -14,12 +14,6 @@ export const instanceParam = z.object({
   id: z.string().regex(/^[a-z][a-z0-9-]{0,79}$/, 'expected FUNCTION-INDEX'),
 })
 
-/** `?flag` and `?flag=true` are true. */
-export const flagQuery = z
-  .enum(['true', 'false', ''])
-  .optional()
-  .transform((text) => text === 'true' || text === '')
-
 export const security = [{ bearer: [] }]
 
 export function jsonAnswer<Schema extends z.ZodType>(schema: Schema, description: string) {

@@ -4,16 +4,15 @@
  * Bodies are read in full before anything is done with them, at most `atOnceMax` at a time, each part within its limit:
  * that bounds the memory of the gateway.
  */
-import { createRoute, z } from '@hono/zod-openapi'
+import { createRoute } from '@hono/zod-openapi'
 import { assetNamesSchema } from '../../sdk/api/assets.ts'
 import { deployAnswerSchema, deployQuerySchema } from '../../sdk/api/index.ts'
 import { CodedError } from '../../sdk/errors.ts'
-import { type Size, settable } from '../deploy/resources.ts'
 import { refuse } from '../errors.ts'
 import { bodyChunks, type HttpContext, readBody, refuseDeclaredLength } from '../http/body.ts'
 import { parseDocument } from '../http/document.ts'
 import { boundaryOf, readMultipart } from '../http/multipart.ts'
-import { type App, binarySchema, flagQuery, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
+import { type App, binarySchema, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
 import type { GatewayParts } from '../parts.ts'
 import { bundleBytesMax, sourceMapBytesMax, type Upload } from '../probe/index.ts'
 
@@ -30,10 +29,6 @@ const partLimits = {
 }
 const multipartBytesMax = manifestBytesMax + bundleBytesMax + sourceMapBytesMax + 64 * 1024
 
-const fileName = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/
-
-const sizeNames = new RegExp(`^(${settable.join('|')})(,(${settable.join('|')}))*$`)
-
 const deployRoute = createRoute({
   method: 'post',
   path: '/v1/functions',
@@ -42,33 +37,7 @@ const deployRoute = createRoute({
     'Takes (as multipart) a manifest with a bundle or with one TypeScript or JavaScript source file, which may import only `concord`; or (as any other type) a source file alone. The same source gives the same bundle, whoever sends it. The function is loaded to read its metadata. A refused deploy leaves nothing behind.',
   security,
   request: {
-    query: z.object({
-      file: z
-        .string()
-        .regex(fileName, 'expected a plain file name')
-        .optional()
-        .meta({ description: 'name of the source file in errors' }),
-      ...deployQuerySchema.shape,
-      instances: deployQuerySchema.shape.instances.meta({
-        description:
-          'number of instances; by default as now, or as the manifest says if its number has changed',
-      }),
-      drain: flagQuery.meta({
-        description: 'drain the instances and start new ones, even if the version could take over in place',
-      }),
-      ownSizes: z
-        .string()
-        .regex(sizeNames, `expected ${settable.join(', ')}, or several of them separated by commas`)
-        .transform((text) => text.split(',') as Size[])
-        .optional()
-        .meta({
-          description: `resources to take from this manifest, even if they were set by hand: ${settable.join(', ')}, separated by commas`,
-        }),
-      dryRun: flagQuery.meta({
-        description: 'test it on recent records, beside the live version, and change nothing',
-      }),
-      accept: flagQuery.meta({ description: 'deploy even if the gate asks' }),
-    }),
+    query: deployQuerySchema,
     body: {
       required: true,
       content: {

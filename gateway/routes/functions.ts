@@ -3,6 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { paths, type ScalingDocument } from '../../infra/store/index.ts'
 import {
   deployAnswerSchema,
+  flagQuery,
   functionDetailSchema,
   functionSummarySchema,
   logLineSchema,
@@ -28,7 +29,6 @@ import { readDocument } from '../http/document.ts'
 import {
   type App,
   bodySchema,
-  flagQuery,
   instanceParam,
   jsonAnswer,
   nameParam,

@@ -2,6 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import {
   type FollowEvent,
+  flagQuery,
   followEventSchema,
   produceAnswerSchema,
   type RecordOutput,
@@ -21,7 +22,6 @@ import {
   type App,
   binarySchema,
   bodySchema,
-  flagQuery,
   jsonAnswer,
   nameParam,
   problemAnswer,

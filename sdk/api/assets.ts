@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { assetsMax } from '../manifest/assets.ts'
 import { assetNameSchema, nameSchema } from '../manifest/manifest.ts'
+import { annotations } from './deploy.ts'
 
 export const sha256Schema = z
   .string()
@@ -26,8 +27,7 @@ export const assetNamesSchema = z
 export const assetPatchSchema = z.strictObject({
   /** By name: an uploaded asset, or null to remove the name. Other assets stay. */
   assets: z.record(assetNameSchema, sha256Schema.nullable()),
-  author: z.string().max(200).optional(),
-  message: z.string().max(1000).optional(),
+  ...annotations,
   /** Drain the instances and start others, even if the version could be swapped in place. */
   drain: z.boolean().default(false),
   /** Judge the version on recent records, and change nothing. */

@@ -5,7 +5,12 @@
 import { z } from 'zod'
 import { instancesSchema, nameSchema } from '../manifest/manifest.ts'
 import { gateReportSchema } from '../versions/gate.ts'
+import { flagQuery } from './flag.ts'
 import { movedPartitionSchema } from './moved.ts'
+
+/** The sizes of an instance that are set by a manifest or by hand. */
+export const sizes = ['cpus', 'memMib', 'diskMib'] as const
+export type Size = (typeof sizes)[number]
 
 /** Answer of a deploy. */
 export const deployAnswerSchema = z.object({
@@ -28,9 +33,7 @@ export const deployAnswerSchema = z.object({
   /** Its `migrate` will be given state that this version's `migrate` has made. */
   migratesAfter: z.int().optional(),
   /** Sizes that were set by hand and are kept, because the manifest's own values have not changed. */
-  byHand: z
-    .array(z.object({ what: z.enum(['cpus', 'memMib', 'diskMib']), is: z.number(), manifest: z.number() }))
-    .optional(),
+  byHand: z.array(z.object({ what: z.enum(sizes), is: z.number(), manifest: z.number() })).optional(),
   /** Settings left out that fall back to their default: as in `resources.memMib`, `512`, `256`. */
   reset: z.array(z.object({ what: z.string(), was: z.string(), is: z.string() })).optional(),
   /** Partitions moved by hand that will not stay there: the instances are replaced. */
@@ -43,22 +46,55 @@ export const deployAnswerSchema = z.object({
 export type DeployAnswer = z.output<typeof deployAnswerSchema>
 
 /** Who does it, by their own statement, and why. */
-const said = { author: z.string().max(200).optional(), message: z.string().max(1000).optional() }
+export const annotations = {
+  author: z.string().max(200).optional(),
+  message: z.string().max(1000).optional(),
+}
+
+const fileName = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/
+const sizeNames = new RegExp(`^(${sizes.join('|')})(,(${sizes.join('|')}))*$`)
 
 /** The parameters of a deploy besides its upload. */
 export const deployQuerySchema = z.object({
-  ...said,
-  /**
-   * The number of instances. Absent: a count changed by hand stays as long as the manifest's count does not change.
-   */
-  instances: z.coerce.number().pipe(instancesSchema).optional(),
+  file: z
+    .string()
+    .regex(fileName, 'expected a plain file name')
+    .optional()
+    .describe('name of the source file in errors'),
+  ...annotations,
+  /** Absent: a count changed by hand stays as long as the manifest's count does not change. */
+  instances: z.coerce
+    .number()
+    .pipe(instancesSchema)
+    .optional()
+    .describe('number of instances; by default as now, or as the manifest says if its number has changed'),
+  drain: flagQuery.describe(
+    'drain the instances and start new ones, even if the version could take over in place',
+  ),
+  /** Other sizes that were set by hand stay as long as the manifest's value does not change. */
+  ownSizes: z
+    .string()
+    .regex(sizeNames, `expected ${sizes.join(', ')}, or several of them separated by commas`)
+    .transform((text) => text.split(',') as readonly Size[])
+    .optional()
+    .describe(
+      `resources to take from this manifest, even if they were set by hand: ${sizes.join(', ')}, separated by commas`,
+    ),
+  dryRun: flagQuery.describe('test it on recent records, beside the live version, and change nothing'),
+  accept: flagQuery.describe('deploy even if the gate asks'),
 })
+export type DeployQuery = z.output<typeof deployQuerySchema>
+
+/** What the caller says about a deploy besides its code and manifest: see `deployQuerySchema`. */
+export type DeploySettings = {
+  readonly [What in keyof Omit<DeployQuery, 'file'>]?: DeployQuery[What] | undefined
+}
 
 export const rollbackSchema = z.strictObject({
   /** Default: the last earlier version that ran and was not rolled back from. */
   to: z.int().min(1).optional(),
   /** Drain the instances and start others, even if the version could be swapped in place. */
   drain: z.boolean().default(false),
-  ...said,
+  ...annotations,
 })
 export type RollbackRequest = z.input<typeof rollbackSchema>

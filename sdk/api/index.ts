@@ -26,7 +26,16 @@ export {
   removeLettersAnswerSchema,
   removeLettersRequestSchema,
 } from './dead-letters.ts'
-export { type DeployAnswer, deployAnswerSchema, deployQuerySchema, rollbackSchema } from './deploy.ts'
+export {
+  type DeployAnswer,
+  type DeploySettings,
+  deployAnswerSchema,
+  deployQuerySchema,
+  rollbackSchema,
+  type Size,
+  sizes,
+} from './deploy.ts'
+export { flagQuery } from './flag.ts'
 export {
   type FunctionDetail,
   type FunctionSummary,

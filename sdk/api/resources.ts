@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { resourcesSchema } from '../manifest/manifest.ts'
+import { annotations } from './deploy.ts'
 
 /** New resources for each instance; what is left out stays. */
 export const resourcesPatchSchema = z
@@ -11,8 +12,7 @@ export const resourcesPatchSchema = z
     cpus: resourcesSchema.shape.cpus.unwrap().optional(),
     memMib: resourcesSchema.shape.memMib.unwrap().optional(),
     diskMib: resourcesSchema.shape.diskMib.unwrap().optional(),
-    author: z.string().max(200).optional(),
-    message: z.string().max(1000).optional(),
+    ...annotations,
     /** Drain the instances and start others, instead of starting new ones beside them. */
     drain: z.boolean().default(false),
   })

@@ -8,7 +8,7 @@
  */
 
 import type { AssetList, AssetPatch } from '../api/assets.ts'
-import type { RollbackRequest } from '../api/deploy.ts'
+import type { DeployQuery, DeploySettings, RollbackRequest } from '../api/deploy.ts'
 import type {
   DeadLetter,
   DeadLetterFilter,
@@ -66,7 +66,7 @@ export interface OneSource {
 
 export type Deployment = (Bundled | OneSource) & DeploymentSettings
 
-export interface DeploymentSettings {
+export interface DeploymentSettings extends DeploySettings {
   /**
    * Everything that the code's metadata does not contain: resources, limits, env … (docs/reference/cli.md,
    * concord.jsonc).
@@ -74,24 +74,6 @@ export interface DeploymentSettings {
   readonly manifest: Readonly<Record<string, unknown>>
   /** By name: the sha256 of assets sent by `uploadAsset`. The function keeps its other assets. */
   readonly assets?: Readonly<Record<string, string>>
-  /** Who deploys, and why: shown with the version. */
-  readonly author?: string
-  readonly message?: string
-  /**
-   * The number of instances. Absent: a count changed by hand stays as long as the manifest's count does not change.
-   */
-  readonly instances?: number
-  /**
-   * Sizes to take from the manifest even if they were set by hand. Others stay as long as the manifest's value does
-   * not change.
-   */
-  readonly ownSizes?: readonly ('cpus' | 'memMib' | 'diskMib')[]
-  /** Drain the instances and start others, even if the version could be swapped in place. */
-  readonly drain?: boolean
-  /** Judge the version on recent records, beside the live version, and change nothing. */
-  readonly dryRun?: boolean
-  /** Deploy even if its gate asks. */
-  readonly accept?: boolean
 }
 
 export interface Abortable {
@@ -159,7 +141,8 @@ export class ConcordClient {
     if (assets !== undefined && Object.keys(assets).length > 0)
       body.set('assets', new Blob([JSON.stringify(assets)], { type: 'application/json' }), 'assets.json')
     const sizes = ownSizes?.length ? ownSizes.join(',') : undefined
-    const query = { author, message, instances, ownSizes: sizes, drain, dryRun, accept, file }
+    const settings = { author, message, instances, ownSizes: sizes, drain, dryRun, accept }
+    const query = { ...settings, file } satisfies Record<keyof DeployQuery, unknown>
     return this.#json({ what: 'Cannot deploy', method: 'POST', path: '/v1/functions', query, body, signal })
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { userInfo } from 'node:os'
-import type { DeployAnswer } from '../../api/index.ts'
+import type { DeployAnswer, DeploySettings } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
@@ -23,17 +23,11 @@ import { quietText } from '../text/canary-text.ts'
 import { gateText } from '../text/gate-text.ts'
 import { shadowText } from '../text/shadow-text.ts'
 
-export interface DeployCommandOptions extends ServerOptions {
+export interface DeployCommandOptions extends ServerOptions, Omit<DeploySettings, 'ownSizes'> {
   readonly untilOutput?: true
-  readonly message?: string
-  readonly author?: string
-  readonly instances?: number
   /** Options of `fn deploy`. A size given here is meant, even if another one was set by hand before. */
   readonly cpus?: number
   readonly mem?: number
-  readonly drain?: true
-  readonly dryRun?: true
-  readonly accept?: true
   readonly canary?: number | true
   readonly shadow?: true
   readonly bake?: number
@@ -106,9 +100,7 @@ export async function deployAndReport(
   readProject: () => Promise<Project>,
   options: DeployCommandOptions,
 ): Promise<void> {
-  const { wait, untilOutput = false, timeout, message, instances, drain, accept } = options
-  const { asset = [], watch = false } = options
-  const author = options.author ?? userName()
+  const { wait, untilOutput = false, timeout, asset = [], watch = false } = options
   const client = connect(options)
   const read = async () => withRolling(withRollout(await readProject(), options), options.rolling)
   if (options.dryRun) return await reportDryRun(await dryRun(installation, client, read, asset), options)
@@ -117,15 +109,7 @@ export async function deployAndReport(
     untilOutput,
     assets: asset,
     timeoutMs: timeout * 1000,
-    ...(author !== undefined && { author }),
-    ...(message !== undefined && { message }),
-    ...(instances !== undefined && { instances }),
-    ownSizes: [
-      ...(options.cpus === undefined ? [] : (['cpus'] as const)),
-      ...(options.mem === undefined ? [] : (['memMib'] as const)),
-    ],
-    ...(drain !== undefined && { drain }),
-    ...(accept !== undefined && { accept }),
+    settings: settingsOf(options),
   })
   const { name, version, canaryPercent, isShadow, instancesRunning } = deployed
   if (isShadow) return await reportShadow(client, deployed, options)
@@ -145,6 +129,15 @@ export async function deployAndReport(
   const state = untilOutput ? 'has sent its first record' : wait ? runs : later
   await print(`${green(`${name} v${version}`)} ${state} (${secondsText(deployed.totalMs)}).`)
   if (deployed.idle !== undefined) tellOfIdle((await client.inspect(name)).instancesWanted, deployed.idle)
+}
+
+function settingsOf(options: DeployCommandOptions): DeploySettings {
+  const { author = userName(), message, instances, drain, accept, cpus, mem } = options
+  const ownSizes = [
+    ...(cpus === undefined ? [] : (['cpus'] as const)),
+    ...(mem === undefined ? [] : (['memMib'] as const)),
+  ]
+  return { author, message, instances, drain, accept, ownSizes }
 }
 
 async function reportDryRun(answer: DeployAnswer, { json }: DeployCommandOptions): Promise<void> {

@@ -12,7 +12,13 @@
  */
 import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DeployAnswer, FunctionDetail, Instance, VersionSummary } from '../../api/index.ts'
+import type {
+  DeployAnswer,
+  DeploySettings,
+  FunctionDetail,
+  Instance,
+  VersionSummary,
+} from '../../api/index.ts'
 import { type ConcordClient, type Deployment, isRecord } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import type { Installation } from '../command.ts'
@@ -30,13 +36,7 @@ import { Waves } from './rolling.ts'
 export interface DeployOptions {
   readonly wait: boolean
   readonly untilOutput: boolean
-  readonly author?: string
-  readonly message?: string
-  readonly instances?: number
-  readonly ownSizes?: NonNullable<Deployment['ownSizes']>
-  readonly drain?: true
-  /** Deploy even if the gate asks. */
-  readonly accept?: boolean
+  readonly settings: DeploySettings
   /** Files to deploy as assets, besides those of the project. */
   readonly assets: readonly string[]
   readonly timeoutMs: number
@@ -58,13 +58,13 @@ export async function deployProject(
   installation: Installation,
   client: ConcordClient,
   readProject: () => Promise<Project>,
-  { wait, untilOutput, timeoutMs, assets: more, accept = false, ...said }: DeployOptions,
+  { wait, untilOutput, timeoutMs, assets: more, settings }: DeployOptions,
 ): Promise<Deployed> {
   const steps = new Steps()
   const deployment = await prepare(installation, client, readProject, more, steps)
   const answer = await throughGate(
-    (isAccepted) => client.deploy({ ...deployment, ...said, ...(isAccepted && { accept: true }) }),
-    accept,
+    (isAccepted) => client.deploy({ ...deployment, ...settings, accept: isAccepted || undefined }),
+    settings.accept ?? false,
   )
   steps.done('upload', `${answer.name} v${answer.version}${answer.changed ? '' : ', unchanged'}`)
   tellWhenInterrupted(answer)
@@ -92,7 +92,7 @@ export async function deployProject(
   else if (shadow !== undefined) steps.done('shadow', shadow)
   else if (detail) steps.done('start', `${instancesRunning} of ${detail.instancesWanted} instances running`)
   if (detail && percent === undefined && shadow === undefined) tellOfUntried(detail, answer.version)
-  if (detail) tellOfCount(detail, said.instances)
+  if (detail) tellOfCount(detail, settings.instances)
   if (output) {
     const streams = detail?.ostreams.join(', ') || 'any stream'
     note(dim(`waiting for the first record on ${streams}, at most ${timeoutMs / 1000} s`))
