@@ -84,9 +84,10 @@ export class SlotManifest {
 
   /** Resolves when the claim is made (MN2). @throws {CodedError} ERR_CHECKPOINT_SUPERSEDED, ERR_CHECKPOINT_STORE */
   async claimed(): Promise<void> {
-    await this.#claimed.catch((error: CodedError) => {
+    const claimed = this.#claimed
+    await claimed.catch((error: CodedError) => {
       if (error.code !== 'ERR_CHECKPOINT_STORE') throw error
-      return this.#makeClaim()
+      return this.#claimed === claimed ? this.#makeClaim() : this.#claimed // once, whoever waits
     })
   }
 
