@@ -44,6 +44,8 @@ export async function down(installation: Installation, options: DownOptions): Pr
   if (options.json)
     return await printJson({ stopped: true, wasRunning, ms, killed, givenUpRecords, tasksLeft })
   if (!wasRunning) return await print(`Nothing was running with ${homeFolder(options)}.`)
+  // Without an up only what it left behind was ended here: nobody counted its records.
+  const lost = lostText(up ? found : { tasksLeft: found.tasks })
   const how = killed ? ' It did not stop when asked, and was killed.' : ''
-  await print(`Concord is down (${(ms / 1000).toFixed(1)} s).${how}${up ? lostText(found) : ''}`)
+  await print(`Concord is down (${(ms / 1000).toFixed(1)} s).${how}${lost}`)
 }

@@ -133,6 +133,15 @@ test('up in the foreground stops the platform when it is interrupted, and when i
   }
 })
 
+test('down says that nobody knows what was given up if up was killed', async (t) => {
+  const home = homeOf(t)
+  const started = await concord(['up', '--detach', '--home', home, '--ports', 'free'])
+  assert.equal(started.code, 0, started.stderr)
+  process.kill(JSON.parse(readFileSync(join(home, 'up.json'), 'utf8')).up.pid, 'SIGKILL')
+  const { stdout } = await concord(['down', '--home', home])
+  assert.match(stdout, /^Concord is down \(.* s\)\. How many records were given up is not known\.\n$/)
+})
+
 test('up that is interrupted before the platform is ready stops it, and does not say that it is up', async (t) => {
   const home = homeOf(t)
   for (const detach of [[], ['--detach']]) {
