@@ -85,7 +85,7 @@ export const deployQuerySchema = z.object({
 })
 export type DeployQuery = z.output<typeof deployQuerySchema>
 
-/** What the caller says about a deploy besides its code and manifest: see `deployQuerySchema`. */
+/** What the caller says about a deploy besides its code and manifest; docs/reference/api.md describes each of them. */
 export type DeploySettings = {
   readonly [What in keyof Omit<DeployQuery, 'file'>]?: DeployQuery[What] | undefined
 }
