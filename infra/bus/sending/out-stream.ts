@@ -15,7 +15,6 @@ export interface OutStream {
   /** Lanes, by consumer that queues. */
   readonly lanes: Lanes
   readonly closed: ClosedRows
-  readonly waiters: Set<() => void>
   /** Absent if nobody is told. */
   readonly allowance: Allowance | undefined
   /** The bounds last told, by consumer; undefined if something on which they depend has changed. */
@@ -28,7 +27,7 @@ export function newStream(descriptor: StreamDescriptor, basis: LaneBasis, tell?:
   lanes.set(descriptor)
   const partitions = new Array<OutPartition | undefined>(descriptor.partitions).fill(undefined)
   const stream: OutStream = {
-    ...{ descriptor, partitions, lanes, closed: new ClosedRows(), waiters: new Set() },
+    ...{ descriptor, partitions, lanes, closed: new ClosedRows() },
     ...{ allowance: tell && new Allowance((add) => eachOut(stream, add), tell), told: undefined },
   }
   return stream

@@ -2,7 +2,8 @@
  * Producer: the sending side of one process incarnation: an instance's outputs, or a gateway's ingest.
  *
  * Owns an OutPartition for each partition to which it has sent, stamps and publishes what credits allow, listens for
- * credits and claims, and sends beacons. Protocol and reasons: docs/design/0002-channels.md.
+ * credits and claims, and sends beacons. How far what it has taken is, and who waits for it, is up to its Milestones. Protocol
+ * and reasons: docs/design/0002-channels.md.
  *
  * Invariants:
  *  P5. Frames of a partition are published in the order of their sequences (I2).
@@ -19,13 +20,14 @@ import type { AllowanceRow, OutputLedger, StreamDescriptor } from '../../control
 import { creditVersionMax, readCredit } from '../messages/credit.ts'
 import { creditSubject, outSubject } from '../messages/subjects.ts'
 import { giveBackMemory } from '../wire/frame-memory.ts'
-import { aborted, waitIn, wake } from '../wire/waiters.ts'
+import { aborted } from '../wire/waiters.ts'
 import type { Wire } from '../wire/wire.ts'
 import { Beacons } from './beacons.ts'
 import { ClaimListener } from './claim-listener.ts'
 import { Confirmation } from './confirmation.ts'
 import type { Lane, Spill } from './lane.ts'
 import type { LaneBasis } from './lanes.ts'
+import { Milestones } from './milestones.ts'
 import type { OutFrame } from './out-frames.ts'
 import { OutPartition } from './out-partition.ts'
 import {
@@ -38,10 +40,7 @@ import {
   outputLedger,
   partsOf,
 } from './out-stream.ts'
-import { Safety } from './safety.ts'
 
-/** Bytes held and retained for one stream beyond which `writable` is false. */
-const bufferBytesMaxDefault = 8 * 1024 * 1024
 export interface ProducerOptions {
   readonly wire: Wire
   readonly namespace: string
@@ -50,6 +49,7 @@ export interface ProducerOptions {
   /** Grows with each holder of the slot. */
   readonly epoch: number
   readonly clock: Clock
+  /** Bytes held and retained for one stream beyond which `writable` is false. */
   readonly bufferBytesMax?: number
   /** Where `enqueue` stores frames; without it they stay in memory, up to the same bound. */
   readonly spill?: Spill | undefined
@@ -69,7 +69,6 @@ export class Producer {
   readonly #options: ProducerOptions
   readonly #id64: Id64
   readonly #origin64: Id64
-  readonly #bufferBytesMax: number
   /** The version of credits that it asks for: from version 2 on they tell what was touched. */
   readonly #creditVersion: number
   readonly #streams = new Map<string, OutStream>()
@@ -77,12 +76,7 @@ export class Producer {
   readonly #confirmation: Confirmation
   readonly #beacons: Beacons
   readonly #laneBasis: LaneBasis
-  readonly #settledWaiters = new Set<() => void>()
-  readonly #sentWaiters = new Set<() => void>()
-  readonly #acceptedWaiters = new Set<() => void>()
-  /** Up to which record the owners of a partition were last asked what they have accepted. */
-  readonly #asked = new Map<OutPartition, number>()
-  readonly #safety: Safety
+  readonly #milestones: Milestones
   /** Raised epochs, by origin; raised again after a reconnect. */
   readonly #fences = new Map<string, number>()
   readonly #stops: (() => void)[]
@@ -92,16 +86,19 @@ export class Producer {
     this.#options = options
     this.#id64 = parseId64(this.id)
     this.#origin64 = parseId64(options.origin)
-    this.#bufferBytesMax = options.bufferBytesMax ?? bufferBytesMaxDefault
-    const { wire, namespace, spill, clock, epoch, isFirst = false } = options
+    const { wire, namespace, spill, clock, epoch, bufferBytesMax, isFirst = false } = options
     this.#creditVersion = isFirst ? creditVersionMax : 1
     this.#beacons = new Beacons(options, this.#id64, this.#origin64, this.#creditVersion)
-    this.#safety = new Safety({ clock, streams: this.#streams, ask: (out) => this.#beacons.send(out) })
+    this.#milestones = new Milestones({
+      ...{ clock, streams: this.#streams, bufferBytesMax },
+      ask: (out) => this.#beacons.send(out),
+      confirm: () => this.#confirmation.now(),
+    })
     this.#claims = new ClaimListener({
       ...{ wire, namespace, streams: this.#streams, tell: (out) => this.#beacons.send(out) },
     })
     this.#confirmation = new Confirmation({
-      ...{ wire, clock, isAwaited: () => this.#isAwaited },
+      ...{ wire, clock, isAwaited: () => this.#milestones.awaitsServer },
       onConfirmed: (ticket) => this.#onConfirmed(ticket),
     })
     this.#laneBasis = {
@@ -146,7 +143,7 @@ export class Producer {
     this.#claims.listen()
     if (stream === undefined) return
     this.#pumpAll(stream)
-    this.#wakeWaiters()
+    this.#milestones.look()
   }
 
   /** Makes the producer known to the owners downstream ahead of time, so that the first frame need not wait for credit. */
@@ -190,38 +187,27 @@ export class Producer {
 
   /** False when more than the bound is held or retained for the stream: wait for `ready`. */
   writable(streamName: string): boolean {
-    return bufferedBytes(this.#known(streamName)) < this.#bufferBytesMax
+    return this.#milestones.hasRoom(this.#known(streamName))
   }
 
   /** Resolves when the stream is writable. @throws the signal's reason */
   async ready(streamName: string, signal?: AbortSignal): Promise<void> {
-    const stream = this.#known(streamName)
-    while (!this.writable(streamName) && !this.#closed) {
-      this.#confirmation.now()
-      await waitIn(stream.waiters, signal)
-    }
+    await this.#milestones.ready(this.#known(streamName), signal)
   }
 
   /** Bytes taken and not sent yet, of all streams. */
   get heldBytes(): number {
-    let bytes = 0
-    for (const stream of this.#streams.values())
-      eachPart(stream, (out) => {
-        bytes += out.heldBytes
-      })
-    return bytes
+    return this.#milestones.heldBytes
   }
 
   /** Records taken and not acknowledged by all consumers that they wait for: `close` gives them up. */
   get unsettledRecords(): number {
-    let records = 0
-    for (const stream of this.#streams.values()) for (const out of partsOf(stream)) records += out.unsettled
-    return records
+    return this.#milestones.unsettledRecords
   }
 
   /** Resolves when nothing is held: everything taken was sent at least once. @throws the signal's reason */
-  async sent(signal?: AbortSignal): Promise<void> {
-    while (this.heldBytes > 0 && !this.#closed) await waitIn(this.#sentWaiters, signal)
+  sent(signal?: AbortSignal): Promise<void> {
+    return this.#milestones.sent(signal)
   }
 
   /**
@@ -229,31 +215,18 @@ export class Producer {
    * asked once it was sent, once for all waiters, since by themselves they would say so only with their next batch.
    * @throws the signal's reason
    */
-  async accepted(signal?: AbortSignal): Promise<void> {
-    const open = new Map<OutPartition, number>()
-    for (const stream of this.#streams.values()) for (const out of partsOf(stream)) open.set(out, out.next)
-    for (;;) {
-      for (const [out, mark] of open) {
-        if (out.acceptedThrough(mark)) open.delete(out)
-        else if (out.sent >= mark && (this.#asked.get(out) ?? 0) < mark) {
-          this.#asked.set(out, out.sent)
-          this.#beacons.send(out)
-        }
-      }
-      if (open.size === 0 || this.#closed) return
-      this.#confirmation.now()
-      await waitIn(this.#acceptedWaiters, signal)
-    }
+  accepted(signal?: AbortSignal): Promise<void> {
+    return this.#milestones.accepted(signal)
   }
 
   /** True when everything taken is safe: with the owners downstream, in order, or stored if it queues. */
   get isSafe(): boolean {
-    return this.#safety.isSafe
+    return this.#milestones.isSafe
   }
 
   /** Resolves when everything taken until now is safe. @throws the signal's reason */
   safe(signal?: AbortSignal): Promise<void> {
-    return this.#safety.reached(signal)
+    return this.#milestones.safe(signal)
   }
 
   /**
@@ -265,12 +238,14 @@ export class Producer {
     this.#beacons.raise(origin, epoch, this.#streams.values())
   }
 
+  /** True when every frame is acknowledged by all consumers that it waits for. */
+  get isSettled(): boolean {
+    return this.#milestones.isSettled
+  }
+
   /** Resolves when every frame is acknowledged by all consumers that it waits for. @throws the signal's reason */
-  async settled(signal?: AbortSignal): Promise<void> {
-    while (!this.isSettled && !this.#closed) {
-      this.#confirmation.now()
-      await waitIn(this.#settledWaiters, signal)
-    }
+  settled(signal?: AbortSignal): Promise<void> {
+    return this.#milestones.settled(signal)
   }
 
   /** One row per (stream, consumer), partitions added up (I7), with allowances until it is closed. */
@@ -287,11 +262,7 @@ export class Producer {
     for (const { lanes } of this.#streams.values()) lanes.close()
     for (const stop of this.#stops) stop()
     this.#claims.stop()
-    for (const stream of this.#streams.values()) wake(stream.waiters)
-    wake(this.#sentWaiters)
-    wake(this.#acceptedWaiters)
-    this.#safety.close()
-    wake(this.#settledWaiters)
+    this.#milestones.close()
     if (!this.#options.wire.connected) return
     await Promise.race([this.#options.wire.flush().catch(() => undefined), aborted(signal)]) // a frozen server never answers
   }
@@ -329,14 +300,7 @@ export class Producer {
     const stream = this.#streams.get(out.stream)
     if (stream !== undefined) this.#pump(stream, out)
     this.#beacons.plan(out)
-    this.#wakeWaiters()
-  }
-
-  /** True when every frame is acknowledged by all consumers that it waits for. */
-  get isSettled(): boolean {
-    for (const stream of this.#streams.values())
-      for (const out of partsOf(stream)) if (!out.settled) return false
-    return true
+    this.#milestones.look()
   }
 
   /** Publishes what credits allow. */
@@ -373,12 +337,6 @@ export class Producer {
     this.#options.onAllowance?.(allowancesOf(this.#streams.values()))
   }
 
-  get #isAwaited(): boolean {
-    if (this.#acceptedWaiters.size > 0 || this.#settledWaiters.size > 0) return true
-    for (const { waiters } of this.#streams.values()) if (waiters.size > 0) return true
-    return false
-  }
-
   #onConfirmed(ticket: number): void {
     if (this.#closed) return
     for (const stream of this.#streams.values())
@@ -387,7 +345,7 @@ export class Producer {
         if (out.waiting) this.#pump(stream, out)
       })
     this.#confirmation.inTime()
-    this.#wakeWaiters()
+    this.#milestones.look()
   }
 
   #onReconnect(): void {
@@ -403,7 +361,7 @@ export class Producer {
     // After the consumer has repeated what it touched, which the same reconnect makes it do: that was not heard meanwhile (0002).
     queueMicrotask(() => {
       for (const stream of this.#streams.values()) this.#pumpAll(stream)
-      this.#wakeWaiters()
+      this.#milestones.look()
     })
   }
 
@@ -425,17 +383,7 @@ export class Producer {
         this.#beacons.plan(out)
       }
     }
-    this.#wakeWaiters()
-  }
-
-  #wakeWaiters(): void {
-    for (const stream of this.#streams.values()) {
-      if (stream.waiters.size > 0 && bufferedBytes(stream) < this.#bufferBytesMax) wake(stream.waiters)
-    }
-    if (this.#sentWaiters.size > 0 && this.heldBytes === 0) wake(this.#sentWaiters)
-    if (this.#acceptedWaiters.size > 0) wake(this.#acceptedWaiters)
-    this.#safety.look()
-    if (this.#settledWaiters.size > 0 && this.isSettled) wake(this.#settledWaiters)
+    this.#milestones.look()
   }
 }
 
