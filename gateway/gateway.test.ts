@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { subjects, type Wire } from '../infra/bus/index.ts'
-import type { Heartbeat } from '../infra/control/messages.ts'
+import type { Heartbeat } from '../infra/control/messages/heartbeat.ts'
 import { paths, type SenderDocument, type Store } from '../infra/store/index.ts'
 import { namespace, type Platform, startPlatform } from './testing/platform.ts'
 

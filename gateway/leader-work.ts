@@ -8,7 +8,7 @@
  */
 import { type NatsConnection, subjects, unlessAborted, type Wire } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
-import type { Heartbeat } from '../infra/control/messages.ts'
+import type { Heartbeat } from '../infra/control/messages/heartbeat.ts'
 import type { Log } from '../infra/log.ts'
 import { Orphans } from '../infra/spill/index.ts'
 import type { Store } from '../infra/store/index.ts'

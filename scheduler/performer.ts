@@ -11,7 +11,7 @@ import type { NatsConnection } from '../infra/bus/index.ts'
 import { subjects } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import { encodeCommand, encodeGone } from '../infra/control/index.ts'
-import type { Assignment, TaskCommand, TaskReply } from '../infra/control/messages.ts'
+import type { Assignment, TaskCommand, TaskReply } from '../infra/control/messages/assignment.ts'
 import type { Log } from '../infra/log.ts'
 import {
   type EpochDocument,

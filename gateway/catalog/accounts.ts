@@ -2,7 +2,7 @@
  * Accounts: what all producers have told of the records that they sent, for ledgers.
  * @module
  */
-import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { CatalogView, LiveFunction } from './catalog.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import { allOutputs, outputsOfClients } from './ledger.ts'

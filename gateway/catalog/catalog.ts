@@ -9,7 +9,7 @@
  * @module
  */
 import { consumersOf, holdersOf, type Reader } from '../../infra/control/index.ts'
-import { isKeyed, type StreamDescriptor } from '../../infra/control/messages.ts'
+import { isKeyed, type StreamDescriptor } from '../../infra/control/messages/streams.ts'
 import {
   type FollowerDocument,
   type FunctionDocument,

@@ -4,7 +4,8 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import { HeartbeatJoiner, parseHeartbeat } from '../../infra/control/index.ts'
-import type { Heartbeat, InputLedger, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
+import type { InputLedger, OutputLedger } from '../../infra/control/messages/accounts.ts'
+import type { Heartbeat, InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import type { InstanceStatus } from '../../infra/store/index.ts'
 
 /** A process that was silent for this long is no longer reported. */

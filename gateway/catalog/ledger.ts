@@ -6,7 +6,8 @@
  */
 import { addLedgers } from '../../infra/bus/index.ts'
 import { functionOfConsumer } from '../../infra/control/index.ts'
-import type { Heartbeat, InputLedger, OutputLedger } from '../../infra/control/messages.ts'
+import type { InputLedger, OutputLedger } from '../../infra/control/messages/accounts.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { Ledger } from '../../sdk/api/index.ts'
 import type { CatalogView } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'

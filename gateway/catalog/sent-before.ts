@@ -8,7 +8,7 @@
  * @module
  */
 import { settle } from '../../infra/control/index.ts'
-import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import {
   foldedSender,
   paths,

@@ -2,7 +2,8 @@
  * Views: functions, instances, streams and the topology as the API shows them, from documents and heartbeats. Pure.
  * @module
  */
-import type { Heartbeat, InputLedger, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
+import type { InputLedger, OutputLedger } from '../../infra/control/messages/accounts.ts'
+import type { Heartbeat, InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import type {
   CanaryDocument,
   FunctionDocument,

@@ -5,7 +5,7 @@
  *        or has only other assets or resources.
  * @module
  */
-import type { InstanceReport } from '../../infra/control/messages.ts'
+import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import type { Store, VersionDocument } from '../../infra/store/index.ts'
 import type { AssetRefs } from '../../sdk/manifest/assets.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'

@@ -8,7 +8,7 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
-import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { Log } from '../../infra/log.ts'
 import type { Orphans } from '../../infra/spill/index.ts'
 import type { Ingest } from './ingest.ts'

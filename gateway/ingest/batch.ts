@@ -6,7 +6,7 @@
  * @module
  */
 import type { Producer } from '../../infra/bus/index.ts'
-import type { StreamDescriptor } from '../../infra/control/messages.ts'
+import type { StreamDescriptor } from '../../infra/control/messages/streams.ts'
 import {
   frameBytesAimed,
   frameBytesMax,

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { ManualClock } from '../../infra/clock.ts'
 import { decodeGone } from '../../infra/control/index.ts'
-import type { Heartbeat, OutputLedger, ReceivedRow } from '../../infra/control/messages.ts'
+import type { OutputLedger, ReceivedRow } from '../../infra/control/messages/accounts.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { makeLog } from '../../infra/log.ts'
 import {
   foldedSender,

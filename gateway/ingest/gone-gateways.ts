@@ -20,7 +20,8 @@ import {
   settle,
   withRow,
 } from '../../infra/control/index.ts'
-import type { GoneProducer, Heartbeat, OutputLedger } from '../../infra/control/messages.ts'
+import type { GoneProducer, OutputLedger } from '../../infra/control/messages/accounts.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { Log } from '../../infra/log.ts'
 import {
   foldedSender,

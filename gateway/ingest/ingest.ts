@@ -9,7 +9,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Lane, originOf, Producer, type Spill, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import { type CatalogView, descriptorOf } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 import { Batch, type Turn } from './batch.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Wire } from '../../infra/bus/index.ts'
 import { ManualClock } from '../../infra/clock.ts'
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { Pulse } from './pulse.ts'
 
 test('Pulse sends nothing after its last heartbeat (PU1)', () => {

@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { subjects, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { Ingest } from './ingest.ts'
 import type { RawIngest } from './raw-ingest.ts'
 

@@ -12,7 +12,7 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import { functionOfConsumer, settle } from '../../infra/control/index.ts'
-import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { Log } from '../../infra/log.ts'
 import {
   paths,

@@ -2,7 +2,7 @@
  * Code: a version as runners are told of it, from its document; and another version in the place of the working one.
  * @module
  */
-import type { AssignedCode, FunctionAssignment } from './messages.ts'
+import type { AssignedCode, FunctionAssignment } from './messages/assignment.ts'
 
 type Contents = Omit<AssignedCode, 'format'>
 

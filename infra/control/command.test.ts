@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { decodeCommand, encodeCommand } from './command.ts'
-import type { FunctionAssignment, TaskCommand } from './messages.ts'
+import type { FunctionAssignment, TaskCommand } from './messages/assignment.ts'
 
 function assignmentOf(count: number, partitions: number): TaskCommand {
   const names = Array.from({ length: count }, (_, i) => `function-${i}`)

@@ -4,7 +4,7 @@
  * @module
  */
 import { gunzipSync, gzipSync } from 'node:zlib'
-import type { TaskCommand } from './messages.ts'
+import type { TaskCommand } from './messages/assignment.ts'
 
 const plainBytesMax = 128 * 1024
 /** The most that a runner unpacks. */

@@ -6,7 +6,7 @@
 import type { Grouping } from '../../sdk/index.ts'
 import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
 import type { Manifest } from '../../sdk/manifest/manifest.ts'
-import type { ConsumerDescriptor } from './messages.ts'
+import type { ConsumerDescriptor } from './messages/streams.ts'
 
 /**
  * The consumer name of an instance for an input. For a broadcast input each instance is a consumer of its own

@@ -2,7 +2,7 @@
  * Counts: counts by reason, and sums of accounts.
  * @module
  */
-import type { OutputLedger } from './messages.ts'
+import type { OutputLedger } from './messages/accounts.ts'
 
 type Counts = Readonly<Record<string, number>>
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { GateEvidence } from '../../sdk/versions/gate.ts'
-import type { AssignedCode } from './messages.ts'
+import type { AssignedCode } from './messages/assignment.ts'
 
 /** A version that has not been assigned yet. */
 export interface GateAsk {

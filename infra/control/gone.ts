@@ -3,7 +3,7 @@
  * @module
  */
 import { z } from 'zod'
-import type { GoneNotice, GoneProducer } from './messages.ts'
+import type { GoneNotice, GoneProducer } from './messages/accounts.ts'
 
 const count = z.int().min(0)
 const schema = z.object({

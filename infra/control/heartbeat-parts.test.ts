@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { HeartbeatJoiner, splitHeartbeat } from './heartbeat-parts.ts'
-import type { Heartbeat, InstanceReport } from './messages.ts'
+import type { Heartbeat, InstanceReport } from './messages/heartbeat.ts'
 
 const report = (index: number, text: string): InstanceReport => {
   const counts = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }

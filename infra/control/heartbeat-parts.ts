@@ -6,7 +6,7 @@
  *        heartbeat begins.
  * @module
  */
-import type { Heartbeat, InstanceReport } from './messages.ts'
+import type { Heartbeat, InstanceReport } from './messages/heartbeat.ts'
 
 const partBytesMax = 256 * 1024
 /** The number of senders whose incomplete heartbeats are kept. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseHeartbeat } from './heartbeat.ts'
-import type { Heartbeat, InstanceReport } from './messages.ts'
+import type { Heartbeat, InstanceReport } from './messages/heartbeat.ts'
 
 const sums = { count: 1, sum: 1, min: 1, max: 1, buckets: [[3, 1]] } as const
 const output = { stream: 's', consumer: 'f', sent: 2, acked: 1, dropped: {}, unaccounted: 0 }

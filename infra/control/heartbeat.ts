@@ -6,7 +6,8 @@
  * @module
  */
 import { z } from 'zod'
-import type { AllowanceNotice, Heartbeat } from './messages.ts'
+import type { AllowanceNotice } from './messages/accounts.ts'
+import type { Heartbeat } from './messages/heartbeat.ts'
 
 const count = z.number().min(0)
 const counts = z.record(z.string(), count)

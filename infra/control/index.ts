@@ -1,4 +1,4 @@
-/** The front door of control/: codecs and helpers for the messages of the control plane, whose shapes are in messages.ts. */
+/** The front door of control/: codecs and helpers for the messages of the control plane, whose shapes are in messages/. */
 export { codeOf, versionBeside } from './code.ts'
 export { decodeCommand, encodeCommand } from './command.ts'
 export {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { sumOfCounts } from './counts.ts'
-import type { OutputLedger, ReceivedRow } from './messages.ts'
+import type { OutputLedger, ReceivedRow } from './messages/accounts.ts'
 import { type ReceivedRows, settle, withRow } from './received.ts'
 
 const said = (row: Partial<ReceivedRow>): ReceivedRow => ({

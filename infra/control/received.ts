@@ -5,7 +5,8 @@
  */
 import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
 import { addCounts, sumOfCounts } from './counts.ts'
-import type { OutputLedger, ReceivedRow, StreamDescriptor } from './messages.ts'
+import type { OutputLedger, ReceivedRow } from './messages/accounts.ts'
+import type { StreamDescriptor } from './messages/streams.ts'
 
 /** How far one channel of a killed producer has come. */
 export interface Received extends Pick<ReceivedRow, 'stream' | 'consumer' | 'sent' | 'acked'> {

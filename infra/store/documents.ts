@@ -6,7 +6,8 @@ import type { AssetRefs } from '../../sdk/manifest/assets.ts'
 import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import type { LearnedShape, LoadSample } from '../../sdk/scaling/index.ts'
 import type { ShadowResult } from '../../sdk/versions/shadow.ts'
-import type { Awaited, OutputLedger, SlotFence } from '../control/messages.ts'
+import type { OutputLedger } from '../control/messages/accounts.ts'
+import type { Awaited, SlotFence } from '../control/messages/assignment.ts'
 
 /** Version of this layout. A build that finds a higher one refuses to start. */
 export const storeSchema = 1

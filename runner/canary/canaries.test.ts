@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../infra/clock.ts'
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import type { Worker } from '../instance/worker.ts'
 import { type BatchResult, isolateError, Results } from '../isolate/index.ts'

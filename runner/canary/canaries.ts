@@ -13,7 +13,7 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import { versionBeside } from '../../infra/control/index.ts'
-import type { CanaryAssignment, FunctionAssignment } from '../../infra/control/messages.ts'
+import type { CanaryAssignment, FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import { policyOf } from '../../sdk/manifest/policy.ts'
 import { type CanaryReport, noEvidence } from '../../sdk/versions/canary.ts'
 import type { Worker } from '../instance/worker.ts'

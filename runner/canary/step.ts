@@ -3,7 +3,7 @@
  * Design: docs/design/0026-rollouts.md
  * @module
  */
-import type { CanaryAssignment } from '../../infra/control/messages.ts'
+import type { CanaryAssignment } from '../../infra/control/messages/assignment.ts'
 import { verdict } from '../../sdk/runtime/index.ts'
 import { type CanaryShares, sharesOf } from '../../sdk/versions/canary.ts'
 import type { Instance } from '../isolate/index.ts'

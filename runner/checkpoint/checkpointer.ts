@@ -17,7 +17,8 @@
  */
 import { unlessAborted } from '../../infra/bus/index.ts'
 import { type Checkpoint, partPageBytes } from '../../infra/checkpoints/index.ts'
-import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
+import type { InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import type { CheckpointReport } from '../../infra/control/messages/heartbeat.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import {
   Capture,

@@ -6,7 +6,7 @@
 import { type BusOptions, connectBus, type NatsConnection } from '../../infra/bus/index.ts'
 import { openCheckpoints } from '../../infra/checkpoints/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 import { checkpointSchema, tapeOf } from '../../sdk/manifest/manifest.ts'
 import { Checkpointer } from './checkpointer.ts'
 import type { SlabOf } from './reader.ts'

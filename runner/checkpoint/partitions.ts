@@ -2,7 +2,7 @@
  * Partitions by input stream: the difference of two such lists, and the partitions of a share.
  * @module
  */
-import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 import { firstArena } from '../../sdk/wire/arenas.ts'
 
 /** How the inputs of a function are read. */

@@ -10,7 +10,7 @@
 import type { StatePositions } from '../../infra/bus/index.ts'
 import type { Checkpoint, CheckpointStore } from '../../infra/checkpoints/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import type { InstanceAssignment } from '../../infra/control/messages.ts'
+import type { InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import { finishRestore } from '../../sdk/runtime/index.ts'
 import { firstArena, isOwnArena, partitionOfArena } from '../../sdk/wire/arenas.ts'

@@ -5,7 +5,8 @@
  */
 import { type Consumer, heard, type StatePositions, unlessAborted, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import type { CheckpointReport, InstanceAssignment } from '../../infra/control/messages.ts'
+import type { InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import type { CheckpointReport } from '../../infra/control/messages/heartbeat.ts'
 import type { Isolate } from '../isolate/index.ts'
 import type { Base } from './bases.ts'
 import type { Checkpointer } from './checkpointer.ts'

@@ -8,7 +8,7 @@
  */
 import { attemptsAt, type Consumer, type TakenFrame } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import type { WorkerOptions } from '../instance/worker-options.ts'
 import type { BatchResult, Isolate } from '../isolate/index.ts'
 import type { Ending } from '../process/ending.ts'

@@ -2,7 +2,7 @@
  * Broken: the error that ended an isolate, and how often its record or timer is retried.
  * @module
  */
-import type { ErrorReport } from '../../infra/control/messages.ts'
+import type { ErrorReport } from '../../infra/control/messages/heartbeat.ts'
 import type { FailurePolicy } from '../../sdk/manifest/policy.ts'
 import { type BatchResult, starvedAttemptsMax } from '../isolate/index.ts'
 

@@ -3,7 +3,7 @@
  * @module
  */
 import type { TakenFrame } from '../../infra/bus/index.ts'
-import type { ErrorReport } from '../../infra/control/messages.ts'
+import type { ErrorReport } from '../../infra/control/messages/heartbeat.ts'
 import type { Letter } from '../../infra/dead-letters/index.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import { partitionOfArena } from '../../sdk/wire/arenas.ts'

@@ -6,7 +6,8 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
-import type { ErrorReport, FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
+import type { ErrorReport } from '../../infra/control/messages/heartbeat.ts'
 import type { LogLine } from '../../sdk/api/index.ts'
 import { timeText } from '../isolate/index.ts'
 

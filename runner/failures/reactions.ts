@@ -11,7 +11,7 @@
  * @module
  */
 import { attemptsAt, type Consumer, rememberAttempts, type TakenFrame } from '../../infra/bus/index.ts'
-import type { ErrorReport, InstanceReport } from '../../infra/control/messages.ts'
+import type { ErrorReport, InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import { type FailurePolicy, policyOf } from '../../sdk/manifest/policy.ts'
 import type { Acknowledger } from '../instance/acknowledger.ts'
 import type { WorkerOptions } from '../instance/worker-options.ts'

@@ -11,7 +11,8 @@
  */
 import { aborted } from '../../infra/bus/index.ts'
 import type { TriedTimer } from '../../infra/checkpoints/index.ts'
-import type { ErrorReport, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import type { ErrorReport } from '../../infra/control/messages/heartbeat.ts'
 import { policyOf } from '../../sdk/manifest/policy.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import type { TriedTimers } from '../checkpoint/tried-timers.ts'

@@ -13,7 +13,7 @@
 import { aborted, unlessAborted } from '../../infra/bus/index.ts'
 import type { TriedTimer } from '../../infra/checkpoints/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import type { TriedTimers } from '../checkpoint/tried-timers.ts'

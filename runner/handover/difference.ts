@@ -3,7 +3,7 @@
  * Design: docs/design/0011-handover.md
  * @module
  */
-import type { InstanceAssignment } from '../../infra/control/messages.ts'
+import type { InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 import { lacking, type PartitionsByStream, withPartitions } from '../checkpoint/partitions.ts'
 
 /** What an assignment says that matters here. */

@@ -15,7 +15,7 @@
  */
 import type { HandoverPositions, NextOwner } from '../../infra/bus/index.ts'
 import { type Clock, sleep } from '../../infra/clock.ts'
-import type { Awaited, Giving } from '../../infra/control/messages.ts'
+import type { Awaited, Giving } from '../../infra/control/messages/assignment.ts'
 import { assertNever } from '../../sdk/errors.ts'
 
 export interface MoveAsk {

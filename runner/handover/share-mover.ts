@@ -20,7 +20,11 @@ import {
   unlessAborted,
 } from '../../infra/bus/index.ts'
 import { type Clock, sleep } from '../../infra/clock.ts'
-import type { Awaited, FunctionAssignment, InstanceAssignment } from '../../infra/control/messages.ts'
+import type {
+  Awaited,
+  FunctionAssignment,
+  InstanceAssignment,
+} from '../../infra/control/messages/assignment.ts'
 import {
   arenasOf,
   lacking,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NatsConnection } from '../../infra/bus/index.ts'
 import { ManualClock } from '../../infra/clock.ts'
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { Control, type ControlOptions } from './control.ts'
 
 /** A control whose heartbeats are noted, by their times. */

@@ -20,7 +20,9 @@ import {
   type TimersAnswer,
   type TimersAsk,
 } from '../../infra/control/index.ts'
-import type { Assignment, GoneProducer, Heartbeat, TaskReply } from '../../infra/control/messages.ts'
+import type { GoneProducer } from '../../infra/control/messages/accounts.ts'
+import type { Assignment, TaskReply } from '../../infra/control/messages/assignment.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { LogLine } from '../../sdk/api/index.ts'
 import type { RunnerErrorCode } from '../errors.ts'
 import { decodeAnswer, decodeAsk, encodeAnswer, encodeAsk, type MovedState } from '../handover/message.ts'

@@ -9,7 +9,9 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
-import { exitCodes, type InstanceAssignment, type InstanceReport } from '../../infra/control/messages.ts'
+import type { InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import { exitCodes } from '../../infra/control/messages/exit-codes.ts'
+import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 
 /** As long as the scheduler keeps an account open. */
 const keepMs = 5_000

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
-import type { GoneProducer } from '../../infra/control/messages.ts'
+import type { GoneProducer } from '../../infra/control/messages/accounts.ts'
 
 /** How long a producer is remembered after the last question. */
 const keptMs = 3_000

@@ -19,7 +19,8 @@ import {
   type Wire,
 } from '../../infra/bus/index.ts'
 import { type Clock, sleep } from '../../infra/clock.ts'
-import type { Assignment, Heartbeat, InstanceAssignment } from '../../infra/control/messages.ts'
+import type { Assignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { SpillStore } from '../../infra/spill/index.ts'
 import type { LogLine } from '../../sdk/api/index.ts'
 import { Checkpoints } from '../checkpoint/checkpoints.ts'

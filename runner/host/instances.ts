@@ -13,8 +13,8 @@ import {
   type Assignment,
   assignedVersion,
   type InstanceAssignment,
-  type InstanceReport,
-} from '../../infra/control/messages.ts'
+} from '../../infra/control/messages/assignment.ts'
+import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import type { Worker } from '../instance/worker.ts'
 import { type Ending, startFailure } from '../process/ending.ts'
 import { Departed, neverRan } from './departed.ts'

@@ -14,7 +14,7 @@ import {
   assignedVersion,
   type FunctionAssignment,
   type InstanceAssignment,
-} from '../../infra/control/messages.ts'
+} from '../../infra/control/messages/assignment.ts'
 import type { LogLine } from '../../sdk/api/index.ts'
 import { tapBytesOf } from '../../sdk/manifest/manifest.ts'
 import { MetricSums } from '../../sdk/wire/user-metrics.ts'

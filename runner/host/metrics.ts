@@ -5,7 +5,7 @@
  * inspect --json`.
  * @module
  */
-import type { InstanceReport } from '../../infra/control/messages.ts'
+import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import { Counter, Gauge, type Metric, Registry, startMetricsServer } from '../../infra/metrics.ts'
 import type { MemoryReport } from '../../sdk/api/memory-schema.ts'
 import { bounds, type Observed } from '../../sdk/wire/user-metrics.ts'

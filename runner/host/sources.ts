@@ -12,7 +12,7 @@
  */
 import { hasHash, openAssets, openBundles } from '../../infra/bundles/index.ts'
 import { type BusOptions, connectBus, type NatsConnection } from '../../infra/bus/index.ts'
-import type { AssignedCode, FunctionAssignment } from '../../infra/control/messages.ts'
+import type { AssignedCode, FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import { memorySoftShare } from '../../sdk/manifest/manifest.ts'
 import type { HeldAssets, IsolateErrorCode } from '../isolate/index.ts'

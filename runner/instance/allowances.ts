@@ -7,7 +7,8 @@
  * @module
  */
 import { subjects, type Wire } from '../../infra/bus/index.ts'
-import type { AllowanceNotice, AllowanceRow, InstanceAssignment } from '../../infra/control/messages.ts'
+import type { AllowanceNotice, AllowanceRow } from '../../infra/control/messages/accounts.ts'
+import type { InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 
 export class Allowances {
   readonly #wire: Wire

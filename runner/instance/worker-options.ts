@@ -3,12 +3,9 @@
  * @module
  */
 import type { Spill, Wire } from '../../infra/bus/index.ts'
-import type {
-  ErrorReport,
-  FunctionAssignment,
-  GoneProducer,
-  InstanceAssignment,
-} from '../../infra/control/messages.ts'
+import type { GoneProducer } from '../../infra/control/messages/accounts.ts'
+import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import type { ErrorReport } from '../../infra/control/messages/heartbeat.ts'
 import type { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import type { StateKeeper } from '../checkpoint/state-keeper.ts'
 import type { Whose } from '../failures/failure-log.ts'

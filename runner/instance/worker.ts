@@ -11,7 +11,8 @@
  */
 import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/index.ts'
 import { consumerName } from '../../infra/control/index.ts'
-import type { FunctionAssignment, InstanceAssignment, InstanceReport } from '../../infra/control/messages.ts'
+import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
 import { tapeOf } from '../../sdk/manifest/manifest.ts'
 import { policyOf } from '../../sdk/manifest/policy.ts'

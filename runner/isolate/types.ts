@@ -3,7 +3,7 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
-import type { ErrorReport } from '../../infra/control/messages.ts'
+import type { ErrorReport } from '../../infra/control/messages/heartbeat.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import type { StateFormat } from '../../sdk/function.ts'
 import type { Manifest } from '../../sdk/manifest/manifest.ts'

@@ -6,7 +6,8 @@
  * @module
  */
 import { Socket } from 'node:net'
-import { type ExitReason, exitCodes, type InstanceAssignment } from '../../infra/control/messages.ts'
+import type { InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import { type ExitReason, exitCodes } from '../../infra/control/messages/exit-codes.ts'
 import { CodedError } from '../../sdk/errors.ts'
 
 export const beatEveryMs = 50

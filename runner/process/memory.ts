@@ -8,7 +8,7 @@
  */
 import { dropKeptMemory } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import { accountsText } from '../../sdk/api/memory.ts'
 import type { MemoryReport } from '../../sdk/api/memory-schema.ts'
 import { instancesPerRunnerOf } from '../../sdk/manifest/manifest.ts'

@@ -3,7 +3,7 @@
  * @module
  */
 import { systemClock } from '../../infra/clock.ts'
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { Memory, type Room, type ToldMemory } from './memory.ts'
 

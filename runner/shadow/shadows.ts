@@ -12,7 +12,7 @@
 import type { NatsConnection } from '../../infra/bus/index.ts'
 import { type Clock, sleep } from '../../infra/clock.ts'
 import { versionBeside } from '../../infra/control/index.ts'
-import type { FunctionAssignment, ShadowAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment, ShadowAssignment } from '../../infra/control/messages/assignment.ts'
 import type { ShadowReport } from '../../sdk/versions/shadow.ts'
 import type { Worker } from '../instance/worker.ts'
 import { type InstanceOptions, tableOf } from '../isolate/index.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import type { Instance } from '../isolate/index.ts'
 import { fn, frame, nowMs, record, start } from '../isolate/testing/harness.ts'
 import { beginState } from './begin-state.ts'

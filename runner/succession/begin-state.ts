@@ -3,7 +3,7 @@
  * so make room for a new format (docs/design/0032-migrate.md).
  * @module
  */
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import type { Instance, IsolateErrorCode } from '../isolate/index.ts'
 

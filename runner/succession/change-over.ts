@@ -7,7 +7,7 @@
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import type { Isolate } from '../isolate/index.ts'
 
 /** An isolate and its assignment. */

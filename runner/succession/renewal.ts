@@ -4,7 +4,7 @@
  * Design: docs/design/0018-limits.md
  * @module
  */
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import type { LogLine } from '../../sdk/api/index.ts'
 import type { Worker } from '../instance/worker.ts'
 import type { Instance } from '../isolate/index.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../infra/clock.ts'
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import type { BatchResult, Instance } from '../isolate/index.ts'
 import type { Running } from './change-over.ts'
 import { Succession } from './succession.ts'

@@ -10,7 +10,7 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import type { StateFormat } from '../../sdk/function.ts'
 import { type BatchResult, type Instance, type Isolate, inOneLine, outputsOf } from '../isolate/index.ts'
 import type { Ending } from '../process/ending.ts'

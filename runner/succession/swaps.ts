@@ -12,7 +12,8 @@
  * @module
  */
 import { type Clock, sleep } from '../../infra/clock.ts'
-import type { FunctionAssignment, InstanceReport, SwapReport } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
+import type { InstanceReport, SwapReport } from '../../infra/control/messages/heartbeat.ts'
 import type { Worker } from '../instance/worker.ts'
 import { type Instance, isStarved, starvedAttemptsMax } from '../isolate/index.ts'
 import { rehearse } from './rehearsal.ts'

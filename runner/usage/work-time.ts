@@ -7,7 +7,7 @@
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
-import type { WorkReport } from '../../infra/control/messages.ts'
+import type { WorkReport } from '../../infra/control/messages/heartbeat.ts'
 import { MetricSums } from '../../sdk/wire/user-metrics.ts'
 
 export type WaitsFor = 'input' | 'credit' | 'time'

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Ground, withRow } from '../../infra/control/index.ts'
-import type {
-  AllowanceNotice,
-  InstanceReport,
-  OutputLedger,
-  ReceivedRow,
-} from '../../infra/control/messages.ts'
+import type { AllowanceNotice, OutputLedger, ReceivedRow } from '../../infra/control/messages/accounts.ts'
+import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import type { BackPressure } from '../../sdk/index.ts'
 import { addAccounts, type LastWords } from './accounts.ts'
 import { noAccounts } from './state/state.ts'

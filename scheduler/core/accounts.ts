@@ -8,7 +8,7 @@
  * @module
  */
 import { addTotals, type Ground, settle } from '../../infra/control/index.ts'
-import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { Accounts, Closing } from './state/state.ts'
 
 /** What is known about an instance that has ended. */

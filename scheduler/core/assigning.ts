@@ -9,7 +9,7 @@ import {
   type Giving,
   type InstanceAssignment,
   otherKey,
-} from '../../infra/control/messages.ts'
+} from '../../infra/control/messages/assignment.ts'
 import type { VersionDocument } from '../../infra/store/index.ts'
 import { awaitedOf, giverOf, partitionsOf } from './partitions/ownership.ts'
 import { streamsOf } from './partitions/topology.ts'

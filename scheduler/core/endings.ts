@@ -8,7 +8,8 @@
  *        well returns at once, however often it is killed; one that fails while starting waits.
  * @module
  */
-import { type ExitReason, type ExitReport, exitCodes } from '../../infra/control/messages.ts'
+import { type ExitReason, exitCodes } from '../../infra/control/messages/exit-codes.ts'
+import type { ExitReport } from '../../infra/control/messages/heartbeat.ts'
 import { backoffMs } from '../backoff.ts'
 import type { TaskUpdate } from '../engine.ts'
 import { awaitedOf } from './partitions/ownership.ts'

@@ -6,7 +6,7 @@
  *        was renewed meanwhile.
  * @module
  */
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { Draft } from './state/draft.ts'
 import type { Wanted } from './state/state.ts'
 import { timings } from './state/timings.ts'

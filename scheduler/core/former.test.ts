@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
+import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import { type Runner, World } from './testing/world.ts'
 import { heartbeatOf, reportOf } from './testing/world-heartbeats.ts'
 

@@ -10,7 +10,7 @@
  * @module
  */
 import { addTotals, functionOfConsumer } from '../../infra/control/index.ts'
-import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { FormerAccounts, StatusDocument } from '../../infra/store/index.ts'
 import { addAccounts } from './accounts.ts'
 import { whoIsGone } from './gone.ts'

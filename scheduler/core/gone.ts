@@ -10,7 +10,8 @@
  * @module
  */
 import { type Received, withRow } from '../../infra/control/index.ts'
-import type { GoneProducer, Heartbeat, ReceivedRow } from '../../infra/control/messages.ts'
+import type { GoneProducer, ReceivedRow } from '../../infra/control/messages/accounts.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { addAccounts, lastRows } from './accounts.ts'
 import type { Draft } from './state/draft.ts'
 import type { Closing, FunctionState } from './state/state.ts'

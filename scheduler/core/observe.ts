@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { AllowanceNotice, Heartbeat } from '../../infra/control/messages.ts'
+import type { AllowanceNotice } from '../../infra/control/messages/accounts.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { InstanceStatus, SeatDocument } from '../../infra/store/index.ts'
 import { assertNever } from '../../sdk/errors.ts'
 import type { TaskUpdate } from '../engine.ts'

@@ -9,7 +9,7 @@
  * Design: docs/design/0034-incremental-plan.md
  * @module
  */
-import type { FunctionAssignment } from '../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import { assign } from './assigning.ts'
 import { describeAgain } from './describing.ts'
 import { dropFollowers } from './followers.ts'

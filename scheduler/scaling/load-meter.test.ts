@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
+import type { Heartbeat, InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import { LoadMeter } from './load-meter.ts'
 
 interface Doing {

@@ -6,7 +6,7 @@
  * Design: docs/design/0025-autoscaling.md
  * @module
  */
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { LoadSample } from '../../sdk/scaling/index.ts'
 import { bounds } from '../../sdk/wire/user-metrics.ts'
 import { type InstanceRates, type OutputRates, Series } from './series.ts'

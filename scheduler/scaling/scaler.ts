@@ -13,7 +13,7 @@
 
 import type { Clock } from '../../infra/clock.ts'
 import { functionOfConsumer } from '../../infra/control/index.ts'
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { Log } from '../../infra/log.ts'
 import type { ScaleLook, ScalingDocument } from '../../infra/store/index.ts'
 import { partitionsDefault } from '../../sdk/manifest/manifest.ts'

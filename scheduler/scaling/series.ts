@@ -6,7 +6,8 @@
  * @module
  */
 import { functionOfConsumer } from '../../infra/control/index.ts'
-import type { Heartbeat, InstanceReport, OutputLedger } from '../../infra/control/messages.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
+import type { Heartbeat, InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import type { Observed } from '../../sdk/wire/user-metrics.ts'
 
 /** The period over which rates are computed. */

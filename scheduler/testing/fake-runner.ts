@@ -5,7 +5,8 @@
  */
 import { connectBus, subjects } from '../../infra/bus/index.ts'
 import { decodeCommand } from '../../infra/control/index.ts'
-import type { Assignment, Heartbeat } from '../../infra/control/messages.ts'
+import type { Assignment } from '../../infra/control/messages/assignment.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 
 const env = (name: string): string => process.env[`CONCORD_${name}`] ?? ''
 const [taskId, namespace] = [env('TASK_ID'), env('NAMESPACE')]

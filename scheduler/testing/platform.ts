@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { connectBus, type NatsConnection, subjects } from '../../infra/bus/index.ts'
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { endTasks, startMinimesos } from '../../infra/minimesos/index.ts'
 import { startNatsServer } from '../../infra/nats/index.ts'
 import {

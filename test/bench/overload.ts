@@ -6,7 +6,7 @@
  * @module
  */
 import { setTimeout } from 'node:timers/promises'
-import type { OutputLedger } from '../../infra/control/messages.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import { ensureSpillStream } from '../../infra/spill/index.ts'
 import { residentBytes } from '../../runner/process/proc.ts'
 import type { BackPressure } from '../../sdk/index.ts'

@@ -7,7 +7,8 @@
  * @module
  */
 
-import type { Assignment, Heartbeat, InstanceReport } from '../../infra/control/messages.ts'
+import type { Assignment } from '../../infra/control/messages/assignment.ts'
+import type { Heartbeat, InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import type { TaskDocument } from '../../infra/store/index.ts'
 import { initialState, type State, step, type WantedFunction } from '../../scheduler/core/index.ts'
 import { manifestSchema } from '../../sdk/manifest/manifest.ts'

@@ -7,7 +7,7 @@
  * reads the entry that it overwrites.
  * @module
  */
-import type { Heartbeat, InstanceReport } from '../../infra/control/messages.ts'
+import type { Heartbeat, InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import { partitions } from './load/workload.ts'
 import { runChain } from './stage/chain.ts'
 import { Place } from './stage/place.ts'

@@ -10,12 +10,8 @@ import fc from 'fast-check'
 import { type Action, action, Bench, run } from '../../infra/bus/channel-contract.ts'
 import type { SimClient } from '../../infra/bus/wire/sim-net.ts'
 import { withRow } from '../../infra/control/index.ts'
-import type {
-  AllowanceNotice,
-  AllowanceRow,
-  InstanceReport,
-  OutputLedger,
-} from '../../infra/control/messages.ts'
+import type { AllowanceNotice, AllowanceRow, OutputLedger } from '../../infra/control/messages/accounts.ts'
+import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import { addAccounts, type LastWords } from '../../scheduler/core/accounts.ts'
 import { noAccounts } from '../../scheduler/core/state/state.ts'
 

@@ -5,11 +5,8 @@ import { originOf, Producer } from '../../infra/bus/index.ts'
 import { SimNet } from '../../infra/bus/wire/sim-net.ts'
 import type { CheckpointStore } from '../../infra/checkpoints/index.ts'
 import { type Clock, ManualClock, systemClock } from '../../infra/clock.ts'
-import type {
-  FunctionAssignment,
-  InstanceAssignment,
-  StreamDescriptor,
-} from '../../infra/control/messages.ts'
+import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import type { StreamDescriptor } from '../../infra/control/messages/streams.ts'
 import { infraError } from '../../infra/errors.ts'
 import { Checkpointer } from '../../runner/checkpoint/checkpointer.ts'
 import { StateKeeper } from '../../runner/checkpoint/state-keeper.ts'

@@ -6,7 +6,7 @@
  *   CN2. No runner is told of a step that is not stored (CY1).
  * @module
  */
-import type { Assignment, CanaryAssignment } from '../../infra/control/messages.ts'
+import type { Assignment, CanaryAssignment } from '../../infra/control/messages/assignment.ts'
 import type { FunctionDocument } from '../../infra/store/documents.ts'
 import type { Action, State } from '../../scheduler/core/index.ts'
 import { type Manifest, rolloutSchema } from '../../sdk/manifest/manifest.ts'

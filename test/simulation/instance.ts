@@ -7,12 +7,11 @@
 import type {
   Awaited,
   CanaryAssignment,
-  ExitReason,
   Giving,
   InstanceAssignment,
-  InstanceReport,
-  SwapReport,
-} from '../../infra/control/messages.ts'
+} from '../../infra/control/messages/assignment.ts'
+import type { ExitReason } from '../../infra/control/messages/exit-codes.ts'
+import type { InstanceReport, SwapReport } from '../../infra/control/messages/heartbeat.ts'
 import type { CanaryReport } from '../../sdk/versions/canary.ts'
 import type { Bug } from './bugs.ts'
 import { measured } from './canaries.ts'

@@ -11,13 +11,10 @@
 import {
   type Assignment,
   assignedVersion,
-  type ExitReason,
-  type ExitReport,
-  exitCodes,
-  type Heartbeat,
   type InstanceAssignment,
-  type InstanceReport,
-} from '../../infra/control/messages.ts'
+} from '../../infra/control/messages/assignment.ts'
+import { type ExitReason, exitCodes } from '../../infra/control/messages/exit-codes.ts'
+import type { ExitReport, Heartbeat, InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import type { LaunchOrder } from '../../scheduler/engine.ts'
 import type { AgentModel, TaskProcess } from './agent.ts'
 import {

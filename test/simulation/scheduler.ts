@@ -8,7 +8,7 @@
  * can die between the two.
  * @module
  */
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { type Action, initialState, liveTasks, type State, step } from '../../scheduler/core/index.ts'
 import type { Event } from '../../scheduler/core/state/protocol.ts'
 import { checkAgainstScratch } from '../../scheduler/core/testing/scratch-check.ts'

@@ -3,7 +3,7 @@
  * the disturbances.
  * @module
  */
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { FunctionDocument, SeatDocument, StatusDocument } from '../../infra/store/documents.ts'
 import { AgentModel } from './agent.ts'
 import type { Bug } from './bugs.ts'

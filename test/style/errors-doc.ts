@@ -2,12 +2,12 @@
  * Writes docs/errors.md from the code: `node test/style/errors-doc.ts`. layout.test.ts keeps the two equal.
  *
  * A folder's `errors.ts` exports its codes as an object, code → who can fix it; the comment at a code says what it
- * means. Exit codes likewise: of a runner in infra/control/messages.ts, of the CLI in sdk/cli/errors.ts.
+ * means. Exit codes likewise: of a runner in infra/control/messages/exit-codes.ts, of the CLI in sdk/cli/errors.ts.
  * @module
  */
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { exitCodes } from '../../infra/control/messages.ts'
+import { exitCodes } from '../../infra/control/messages/exit-codes.ts'
 import { exitCodeMeanings } from '../../sdk/cli/errors.ts'
 import { listFiles, readSource, root } from './sources.ts'
 
@@ -92,7 +92,7 @@ function exitMeaning(source: string, name: string): string {
 
 /** The whole of docs/errors.md. */
 export function errorsDocument(): string {
-  const messages = readSource('infra/control/messages.ts')
+  const messages = readSource('infra/control/messages/exit-codes.ts')
   const folders = chapters().flatMap(([heading, entries]) => [
     `## ${heading}`,
     table(

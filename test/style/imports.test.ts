@@ -47,8 +47,8 @@ test('judgeImport allows what the table of folders has', () => {
   const allowed: [string, string][] = [
     ['gateway/app.ts', '../sdk/wire/frame.ts'],
     ['gateway/http/app.ts', '../../infra/store/index.ts'],
-    ['runner/host/host.ts', '../../infra/control/messages.ts'],
-    ['infra/bus/sending/producer.ts', '../control/messages.ts'],
+    ['runner/host/host.ts', '../../infra/control/messages/heartbeat.ts'],
+    ['infra/bus/sending/producer.ts', '../control/messages/streams.ts'],
     ['functions/clicks/score.ts', '../../sdk/index.ts'],
     ['functions/clicks/score.ts', 'concord'],
     ['test/bench/main.ts', '../../runner/host/host.ts'],

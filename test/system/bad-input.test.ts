@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect } from '@nats-io/transport-node'
-import type { Heartbeat } from '../../infra/control/messages.ts'
+import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { frameOf, parseId64, stampHeader } from '../../sdk/wire/frame.ts'
 import { Platform, runCli } from './platform.ts'
 

@@ -2,7 +2,7 @@
  * InAccounts: a consumer's account of each of its streams, in records (I7).
  * @module
  */
-import type { InputLedger } from '../../control/messages.ts'
+import type { InputLedger } from '../../control/messages/accounts.ts'
 
 export type InAccount = {
   -readonly [K in keyof InputLedger]: InputLedger[K] extends number ? number : InputLedger[K]

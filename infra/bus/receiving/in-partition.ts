@@ -2,7 +2,7 @@
  * InPartition: a partition that a consumer hears: its present channels, its former ones, and frames kept while it was awaited.
  * @module
  */
-import type { GoneProducer, ReceivedRow } from '../../control/messages.ts'
+import type { GoneProducer, ReceivedRow } from '../../control/messages/accounts.ts'
 import { originOf } from '../messages/origin.ts'
 import { ContainedRecords } from './contained.ts'
 import { FormerChannels } from './former-channels.ts'

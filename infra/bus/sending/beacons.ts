@@ -8,7 +8,7 @@
  */
 import { type Id64, parseId64 } from '../../../sdk/wire/frame.ts'
 import type { Clock } from '../../clock.ts'
-import type { StreamDescriptor } from '../../control/messages.ts'
+import type { StreamDescriptor } from '../../control/messages/streams.ts'
 import { encodeBeacon } from '../messages/beacon.ts'
 import { outSubject, wantSubject } from '../messages/subjects.ts'
 import type { Wire } from '../wire/wire.ts'

@@ -7,7 +7,8 @@
  * @module
  */
 import { functionOfConsumer } from '../../control/consumer.ts'
-import type { OutputLedger, StreamDescriptor } from '../../control/messages.ts'
+import type { OutputLedger } from '../../control/messages/accounts.ts'
+import type { StreamDescriptor } from '../../control/messages/streams.ts'
 import { addLedgers } from './ledgers.ts'
 import type { OutPartition } from './out-partition.ts'
 

@@ -7,7 +7,7 @@
  * @module
  */
 import { addCounts, sumOfCounts } from '../../control/counts.ts'
-import type { OutputLedger } from '../../control/messages.ts'
+import type { OutputLedger } from '../../control/messages/accounts.ts'
 import { giveBackMemory, takeMemory } from '../wire/frame-memory.ts'
 import type { AddOut } from './allowance.ts'
 import type { LaneQueue } from './lane-queue.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { sumOfCounts } from '../../control/counts.ts'
-import type { ConsumerDescriptor } from '../../control/messages.ts'
+import type { ConsumerDescriptor } from '../../control/messages/streams.ts'
 import { type Action, action, Bench, run, stream, withOwners } from '../channel-contract.ts'
 import type { Spill } from './lane.ts'
 

@@ -2,7 +2,7 @@
  * Lanes: the lanes of a stream at one producer, one per consumer that queues.
  * @module
  */
-import type { StreamDescriptor } from '../../control/messages.ts'
+import type { StreamDescriptor } from '../../control/messages/streams.ts'
 import { Lane, type LaneOptions } from './lane.ts'
 import { policyOf } from './modes.ts'
 import type { OutPartition } from './out-partition.ts'

@@ -3,7 +3,7 @@
  * @module
  */
 import { addCounts, addTotals } from '../../control/counts.ts'
-import type { OutputLedger } from '../../control/messages.ts'
+import type { OutputLedger } from '../../control/messages/accounts.ts'
 
 /** Adds the records of two accounts of the same (stream, consumer). */
 export function addLedgers(a: OutputLedger | undefined, b: OutputLedger): OutputLedger {

@@ -3,7 +3,7 @@
  * @module
  */
 import { isQueueMode, queueAgeMsDefault, queueMibDefaults } from '../../../sdk/manifest/back-pressure.ts'
-import type { ConsumerDescriptor, StreamDescriptor } from '../../control/messages.ts'
+import type { ConsumerDescriptor, StreamDescriptor } from '../../control/messages/streams.ts'
 import type { QueuePolicy } from './lane-queue.ts'
 
 /** The consumers of a stream that have lanes. */

@@ -14,7 +14,7 @@
  * @module
  */
 import { sumOfCounts } from '../../control/counts.ts'
-import type { OutputLedger } from '../../control/messages.ts'
+import type { OutputLedger } from '../../control/messages/accounts.ts'
 import type { BeaconEntry } from '../messages/beacon.ts'
 import { type CreditEntry, creditFlags, noneDropped } from '../messages/credit.ts'
 import type { AddOut } from './allowance.ts'

@@ -2,7 +2,8 @@
  * OutStream: a stream at one producer: its partitions on the main subject, and its lanes.
  * @module
  */
-import type { AllowanceRow, OutputLedger, StreamDescriptor } from '../../control/messages.ts'
+import type { AllowanceRow, OutputLedger } from '../../control/messages/accounts.ts'
+import type { StreamDescriptor } from '../../control/messages/streams.ts'
 import { type AddOut, Allowance } from './allowance.ts'
 import { ClosedRows } from './closed-rows.ts'
 import { type LaneBasis, Lanes } from './lanes.ts'

@@ -2,7 +2,7 @@
  * Outputs: the output streams of an assignment.
  * @module
  */
-import type { FunctionAssignment } from '../../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../../infra/control/messages/assignment.ts'
 import type { OutputConfig } from '../../../sdk/runtime/index.ts'
 import { outputTable } from './output-table.ts'
 

@@ -2,7 +2,7 @@
  * Results: combines the results of several calls on one batch.
  * @module
  */
-import type { ErrorReport } from '../../../infra/control/messages.ts'
+import type { ErrorReport } from '../../../infra/control/messages/heartbeat.ts'
 import type { OutputFrame, Timer } from '../../../sdk/runtime/index.ts'
 import type { BatchResult, InputFrame, RecordFailure } from '../types.ts'
 

@@ -3,7 +3,7 @@
  * counted.
  * @module
  */
-import type { ErrorReport } from '../../../infra/control/messages.ts'
+import type { ErrorReport } from '../../../infra/control/messages/heartbeat.ts'
 import { isStackless, type OutcomeReport, type Timer } from '../../../sdk/runtime/index.ts'
 import type { InstanceOptions, RecordFailure } from '../types.ts'
 import { parseReport } from './report.ts'

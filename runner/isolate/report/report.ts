@@ -2,7 +2,7 @@
  * Report: an isolate's report of an error, checked and mapped to the author's source.
  * @module
  */
-import type { ErrorReport } from '../../../infra/control/messages.ts'
+import type { ErrorReport } from '../../../infra/control/messages/heartbeat.ts'
 import { readFields } from '../../../sdk/runtime/index.ts'
 import { type StackMap, spell } from './stack-map.ts'
 

@@ -13,7 +13,7 @@
  * instances of the same version (rolling.ts, RL2), except from those that are being replaced (beside.ts).
  * @module
  */
-import type { Awaited, InstanceAssignment } from '../../../infra/control/messages.ts'
+import type { Awaited, InstanceAssignment } from '../../../infra/control/messages/assignment.ts'
 import type { Manifest } from '../../../sdk/manifest/manifest.ts'
 import { goodOf } from '../state/candidate.ts'
 import type { Draft } from '../state/draft.ts'

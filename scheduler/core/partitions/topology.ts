@@ -6,7 +6,11 @@
  * @module
  */
 import { consumersOf, holdersOf, type Reader } from '../../../infra/control/index.ts'
-import { type ConsumerDescriptor, isKeyed, type StreamDescriptor } from '../../../infra/control/messages.ts'
+import {
+  type ConsumerDescriptor,
+  isKeyed,
+  type StreamDescriptor,
+} from '../../../infra/control/messages/streams.ts'
 import type { FollowerDocument, StreamDocument } from '../../../infra/store/index.ts'
 import type { Grouping } from '../../../sdk/index.ts'
 import { type Manifest, partitionsDefault } from '../../../sdk/manifest/manifest.ts'

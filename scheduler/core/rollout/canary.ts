@@ -11,7 +11,7 @@
  * @module
  */
 import { codeOf } from '../../../infra/control/index.ts'
-import type { CanaryAssignment } from '../../../infra/control/messages.ts'
+import type { CanaryAssignment } from '../../../infra/control/messages/assignment.ts'
 import type { CanaryDocument, OutcomeDocument } from '../../../infra/store/index.ts'
 import { type CanaryEvidence, type CanaryReport, sumOf } from '../../../sdk/versions/canary.ts'
 import type { Draft } from '../state/draft.ts'

@@ -8,7 +8,7 @@
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
-import type { InstanceReport } from '../../../infra/control/messages.ts'
+import type { InstanceReport } from '../../../infra/control/messages/heartbeat.ts'
 import type { OutcomeDocument, VersionDocument } from '../../../infra/store/index.ts'
 import type { Manifest } from '../../../sdk/manifest/manifest.ts'
 import { drainReason } from '../../../sdk/versions/swap.ts'

@@ -10,7 +10,7 @@
  * @module
  */
 import { codeOf } from '../../../infra/control/index.ts'
-import type { ShadowAssignment } from '../../../infra/control/messages.ts'
+import type { ShadowAssignment } from '../../../infra/control/messages/assignment.ts'
 import type { OutcomeDocument } from '../../../infra/store/index.ts'
 import {
   type ShadowReport,

@@ -3,7 +3,9 @@
  * before the next action begins, so whatever is launched or acknowledged is in the store.
  * @module
  */
-import type { AllowanceNotice, Assignment, GoneProducer, Heartbeat } from '../../../infra/control/messages.ts'
+import type { AllowanceNotice, GoneProducer } from '../../../infra/control/messages/accounts.ts'
+import type { Assignment } from '../../../infra/control/messages/assignment.ts'
+import type { Heartbeat } from '../../../infra/control/messages/heartbeat.ts'
 import type {
   CanaryDocument,
   OutcomeDocument,

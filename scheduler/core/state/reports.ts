@@ -3,7 +3,8 @@
  * follow within a second; their epochs tell them apart.
  * @module
  */
-import type { AllowanceNotice, Heartbeat, InstanceReport } from '../../../infra/control/messages.ts'
+import type { AllowanceNotice } from '../../../infra/control/messages/accounts.ts'
+import type { Heartbeat, InstanceReport } from '../../../infra/control/messages/heartbeat.ts'
 import type { Draft } from './draft.ts'
 import { isActive } from './roles.ts'
 import type { FunctionState, Seat, Task } from './state.ts'

@@ -18,13 +18,10 @@
  * @module
  */
 import type { ReceivedRows } from '../../../infra/control/index.ts'
-import type {
-  AllowanceNotice,
-  Assignment,
-  Heartbeat,
-  InstanceReport,
-  StreamDescriptor,
-} from '../../../infra/control/messages.ts'
+import type { AllowanceNotice } from '../../../infra/control/messages/accounts.ts'
+import type { Assignment } from '../../../infra/control/messages/assignment.ts'
+import type { Heartbeat, InstanceReport } from '../../../infra/control/messages/heartbeat.ts'
+import type { StreamDescriptor } from '../../../infra/control/messages/streams.ts'
 import type {
   CommandDocument,
   FollowerDocument,

@@ -2,14 +2,8 @@
  * Heartbeats of the runners in the simulation. Test equipment.
  * @module
  */
-import type {
-  Awaited,
-  FunctionAssignment,
-  Giving,
-  Heartbeat,
-  InstanceReport,
-  SwapReport,
-} from '../../../infra/control/messages.ts'
+import type { Awaited, FunctionAssignment, Giving } from '../../../infra/control/messages/assignment.ts'
+import type { Heartbeat, InstanceReport, SwapReport } from '../../../infra/control/messages/heartbeat.ts'
 import { type CanaryReport, noEvidence } from '../../../sdk/versions/canary.ts'
 import { noShadowEvidence, type ShadowReport } from '../../../sdk/versions/shadow.ts'
 

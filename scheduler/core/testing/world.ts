@@ -4,7 +4,8 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { type Assignment, assignedVersion, type InstanceReport } from '../../../infra/control/messages.ts'
+import { type Assignment, assignedVersion } from '../../../infra/control/messages/assignment.ts'
+import type { InstanceReport } from '../../../infra/control/messages/heartbeat.ts'
 import type {
   CommandDocument,
   FollowerDocument,

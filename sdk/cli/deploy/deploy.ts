@@ -316,7 +316,7 @@ function hasFailed({ state, lastExit }: Instance): boolean {
   return (state === 'backingOff' || state === 'crashLooping') && lastExit?.code !== 0
 }
 
-/** Exit reasons that lie in the function's own code (infra/control/messages.ts). */
+/** Exit reasons that lie in the function's own code (infra/control/messages/exit-codes.ts). */
 const functionsFault = /^(functionFailed|initFailed|bundle|memory|deadline)$/
 
 function startError(

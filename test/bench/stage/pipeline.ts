@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { StreamDescriptor } from '../../../infra/control/messages.ts'
+import type { StreamDescriptor } from '../../../infra/control/messages/streams.ts'
 import type { FunctionDefinition } from '../../../sdk/index.ts'
 import type { ManifestInput } from '../../../sdk/manifest/manifest.ts'
 import { partitions } from '../load/workload.ts'

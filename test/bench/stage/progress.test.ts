@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Heartbeat } from '../../../infra/control/messages.ts'
+import type { Heartbeat } from '../../../infra/control/messages/heartbeat.ts'
 import { processedAll, type Reporter } from './progress.ts'
 
 /** A runner whose heartbeats say so: records processed, dropped and sent on. The last is said for ever. */

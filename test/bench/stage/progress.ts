@@ -3,7 +3,7 @@
  * come out at the end.
  * @module
  */
-import type { InstanceReport } from '../../../infra/control/messages.ts'
+import type { InstanceReport } from '../../../infra/control/messages/heartbeat.ts'
 import type { Checks } from '../suite/benchmark.ts'
 import type { Runner } from './runner.ts'
 

@@ -7,13 +7,9 @@ import { join } from 'node:path'
 import { openBundles } from '../../../infra/bundles/index.ts'
 import { type NatsConnection, subjects } from '../../../infra/bus/index.ts'
 import { claimState, ensureCheckpointStream } from '../../../infra/checkpoints/index.ts'
-import type {
-  Assignment,
-  FunctionAssignment,
-  Heartbeat,
-  StreamDescriptor,
-  TaskReply,
-} from '../../../infra/control/messages.ts'
+import type { Assignment, FunctionAssignment, TaskReply } from '../../../infra/control/messages/assignment.ts'
+import type { Heartbeat } from '../../../infra/control/messages/heartbeat.ts'
+import type { StreamDescriptor } from '../../../infra/control/messages/streams.ts'
 import { type ManifestInput, manifestSchema } from '../../../sdk/manifest/manifest.ts'
 import type { Child } from './child.ts'
 import { deployedCode } from './deployed-code.ts'

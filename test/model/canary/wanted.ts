@@ -2,7 +2,7 @@
  * WantedVersions: what the scheduler wants of the instance: a live version, and at times a canary of the next one.
  * @module
  */
-import type { FunctionAssignment } from '../../../infra/control/messages.ts'
+import type { FunctionAssignment } from '../../../infra/control/messages/assignment.ts'
 import type { StateFormat } from '../../../sdk/function.ts'
 import { type Manifest, manifestSchema } from '../../../sdk/manifest/manifest.ts'
 import { sharesOf } from '../../../sdk/versions/canary.ts'

@@ -4,11 +4,8 @@
  */
 import type { SimClient, SimNet } from '../../../infra/bus/wire/sim-net.ts'
 import type { Clock } from '../../../infra/clock.ts'
-import type {
-  FunctionAssignment,
-  InstanceAssignment,
-  StreamDescriptor,
-} from '../../../infra/control/messages.ts'
+import type { FunctionAssignment, InstanceAssignment } from '../../../infra/control/messages/assignment.ts'
+import type { StreamDescriptor } from '../../../infra/control/messages/streams.ts'
 import { Checkpointer } from '../../../runner/checkpoint/checkpointer.ts'
 import { slabsOf } from '../../../runner/checkpoint/reader.ts'
 import { StateKeeper } from '../../../runner/checkpoint/state-keeper.ts'
