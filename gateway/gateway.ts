@@ -249,7 +249,7 @@ async function start(
   })
   const ledgerGauges = new LedgerGauges({
     ...{ view, heartbeats, accountsOf, metrics, clock },
-    deadLettersOf: (name) => deadLetters.counts(name),
+    deadLetters,
   })
   const parts: GatewayParts = {
     ...{ namespace, gatewayId, nc, wire, store, bundles, assets, catalog, heartbeats, ingest, deployer },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../infra/clock.ts'
 import { makeMetrics } from '../metrics.ts'
+import { writeLetters } from '../testing/letters.ts'
 import { call, type Platform, sourceOf, startOwner, startPlatform, until } from '../testing/platform.ts'
 import type { CatalogView } from './catalog.ts'
 import { LedgerGauges } from './ledger-gauges.ts'
@@ -68,6 +69,22 @@ test('every gateway shows on /metrics where the records of each input are', asyn
   assert.deepEqual(await samples(other.url), expected)
 })
 
+test('a removed function is shown on /metrics as long as it has dead letters (LG4)', async (t) => {
+  const platform = await startPlatform()
+  t.after(() => platform.close())
+  await until('JetStream takes letters', () =>
+    writeLetters(platform.nc, 'gone', 'in', [{ key: 'a' }, { key: 'b' }]).then(
+      () => true,
+      () => false,
+    ),
+  )
+  const { url } = await platform.another() // which has shown nothing yet
+  assert.deepEqual(await samples(url), {
+    'dead_letters function="gone",state="waiting"': 2,
+    'dead_letters function="gone",state="redriven"': 0,
+  })
+})
+
 /** Gauges of one function, whose accounts are read when the test wants it. */
 function gaugesOf(clock: ManualClock) {
   const metrics = makeMetrics()
@@ -84,7 +101,7 @@ function gaugesOf(clock: ManualClock) {
           resolve({ sent: { rows: [], over: new Set(), open: [] }, outputs: [row] })
         }),
       ),
-    deadLettersOf: async () => undefined,
+    deadLetters: { counts: async () => undefined, functions: async () => undefined },
   })
   const shown = async () =>
     (await metrics.inputRecords.get()).values.find(({ labels }) => labels.state === 'sent')?.value

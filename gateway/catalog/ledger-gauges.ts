@@ -4,10 +4,12 @@
  *   LG1. They are read at most once in `everyMs`: what gateways had sent is read from the store.
  *   LG2. A scrape waits for them at most `waitMs`, then shows the last ones: it must not fail while the store is away.
  *   LG3. All of them change in one turn, so that no scrape sees half of them.
+ *   LG4. A removed function is shown as long as it has dead letters: they take room of the namespace.
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
 import type { DeadLetterCounts, Ledger } from '../../sdk/api/index.ts'
+import type { DeadLetters } from '../dead-letters/dead-letters.ts'
 import type { GatewayMetrics } from '../metrics.ts'
 import type { AccountsOf } from './accounts.ts'
 import type { CatalogView } from './catalog.ts'
@@ -22,8 +24,8 @@ export interface LedgerGaugesOptions {
   readonly view: () => CatalogView
   readonly heartbeats: Pick<Heartbeats, 'firstBeats'>
   readonly accountsOf: AccountsOf
-  /** Undefined: they are not known now, and not shown. */
-  readonly deadLettersOf: (functionName: string) => Promise<DeadLetterCounts | undefined>
+  /** What it does not know now is not shown. */
+  readonly deadLetters: Pick<DeadLetters, 'counts' | 'functions'>
   readonly metrics: Pick<GatewayMetrics, 'inputRecords' | 'inputDropped' | 'deadLetters'>
   readonly clock: Clock
 }
@@ -59,14 +61,18 @@ export class LedgerGauges {
   }
 
   async #read(): Promise<void> {
-    const { view, heartbeats, accountsOf, deadLettersOf } = this.#options
+    const { view, heartbeats, accountsOf, deadLetters } = this.#options
     await heartbeats.firstBeats(tasksAtWork(view().functions.values()))
     const found: Found[] = []
     for (const live of view().functions.values()) {
       const { name } = live
       const inputs = Object.keys(live.version.manifest.istreams)
       const { outputs } = await accountsOf(live)
-      found.push({ name, ledger: ledgerOf(name, inputs, outputs), letters: await deadLettersOf(name) })
+      found.push({ name, ledger: ledgerOf(name, inputs, outputs), letters: await deadLetters.counts(name) })
+    }
+    for (const name of (await deadLetters.functions()) ?? []) {
+      if (found.some((one) => one.name === name)) continue
+      found.push({ name, ledger: [], letters: await deadLetters.counts(name) }) // LG4
     }
     this.#show(found)
   }

@@ -91,15 +91,24 @@ export class DeadLetters {
   }
 
   /** The counts of one function; undefined if JetStream does not answer soon. */
-  async counts(functionName: string): Promise<DeadLetterCounts | undefined> {
+  counts(functionName: string): Promise<DeadLetterCounts | undefined> {
+    return this.#soon(() => this.#count(functionName))
+  }
+
+  /** The functions that have letters, removed ones too; undefined if JetStream does not answer soon. */
+  functions(): Promise<readonly string[] | undefined> {
+    return this.#soon(() => this.#options.store.functions())
+  }
+
+  async #soon<T>(ask: () => Promise<T>): Promise<T | undefined> {
     const { clock } = this.#options
     if (clock.monotonicMs() < this.#countAgainMs) return undefined
     const late = Promise.withResolvers<undefined>()
     const cancel = clock.after(countWaitMs, () => late.resolve(undefined))
-    const counted = this.#count(functionName).catch(() => undefined)
-    const counts = await Promise.race([counted, late.promise]).finally(cancel)
-    if (counts === undefined) this.#countAgainMs = clock.monotonicMs() + countPauseMs
-    return counts
+    const asked = ask().catch(() => undefined)
+    const answer = await Promise.race([asked, late.promise]).finally(cancel)
+    if (answer === undefined) this.#countAgainMs = clock.monotonicMs() + countPauseMs
+    return answer
   }
 
   async #count(functionName: string): Promise<DeadLetterCounts> {

@@ -112,6 +112,15 @@ export class LetterStore {
     return { letters, firstSequence: state.first_seq }
   }
 
+  /** The functions that have letters, redriven ones too: also those that were removed. */
+  async functions(): Promise<readonly string[]> {
+    const { namespace } = this.#options
+    const manager = await this.#open()
+    const filter = subjects.deadLetterSubject(namespace, '*', '*')
+    const { state } = await manager.streams.info(lettersStream(namespace), { subjects_filter: filter })
+    return [...new Set(Object.keys(state.subjects ?? {}).map((subject) => subject.split('.').at(-2)!))]
+  }
+
   /** @returns Undefined if the message no longer exists. */
   async message(sequence: number): Promise<LetterMessage | undefined> {
     const manager = await this.#open()

@@ -242,15 +242,24 @@ test('fn rm waits until the function is gone', async (t) => {
   const { env, received } = await gatewayOf(t, ({ path }) =>
     path === '/v1/functions'
       ? { status: 200, json: { functions: lists.shift() } }
-      : { status: 200, json: {} },
+      : { status: 200, json: path.startsWith('/v1/dead-letters?') ? { letters: new Array(2).fill({}) } : {} },
   )
-  assert.deepEqual(lastJson(await concord(['fn', 'rm', 'shout', '--json'], { env })), {
+  const removed = await concord(['fn', 'rm', 'shout', '--json'], { env })
+  assert.equal(
+    removed.stderr,
+    "2 dead letters stay and take room, until 'concord dlq rm shout --state all'\n",
+  )
+  assert.deepEqual(lastJson(removed), {
     name: 'shout',
     removed: true,
   })
   assert.deepEqual(
     received.map(({ method, path }) => `${method} ${path}`),
-    ['DELETE /v1/functions/shout', ...new Array(3).fill('GET /v1/functions')],
+    [
+      'DELETE /v1/functions/shout',
+      ...new Array(3).fill('GET /v1/functions'),
+      'GET /v1/dead-letters?function=shout&state=all&limit=1000',
+    ],
   )
   lists.push([detail], [detail], [detail], [detail])
   assertFails(
@@ -262,7 +271,7 @@ test('fn rm waits until the function is gone', async (t) => {
     (await concord(['fn', 'rm', 'shout', '--drop', '--no-wait'], { env })).stdout,
     'shout is being removed.\n',
   )
-  assert.equal(received.at(-1)!.path, '/v1/functions/shout?drop=true')
+  assert.equal(received.at(-2)!.path, '/v1/functions/shout?drop=true')
 })
 
 test('kill -id stops an instance', async (t) => {

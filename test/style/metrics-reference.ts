@@ -72,7 +72,8 @@ Worth an alarm:
 - \`concord_input_records{state="unaccounted"}\` grows: records are lost
 - \`concord_input_dropped_records\` grows for a [reason](../failures.md#why-records-are-dropped) that you have not chosen;
   \`deadLetterRefused\` means that there is [no room for dead letters](../failures.md#dead-letters)
-- \`concord_dead_letters{state="waiting"}\` is above 0
+- \`concord_dead_letters{state="waiting"}\` is above 0, also for a function that was removed: its letters take room until
+  \`concord dlq rm\` removes them
 - \`concord_runner_errors_total\` or \`concord_runner_state_lost\` grows
 - the sum of \`concord_runner_memory_bytes\` approaches \`concord_runner_memory_bound_bytes\`
 - \`concord_runner_checkpoint_time_seconds\` stops advancing
@@ -80,7 +81,8 @@ Worth an alarm:
     '## Runner',
     table(metricsOf(runnerRegistry(() => [], unused))),
     '## Gateway',
-    `Inputs and dead letters are those of \`concord fn inspect\`, read at most every 10 s. Every gateway reports all of them, so take
+    `Inputs and dead letters are those of \`concord fn inspect\`, read at most every 10 s; a removed function has dead letters until
+they are removed or expire. Every gateway reports all of them, so take
 \`max by (function, stream, state)\`. What is \`unaccounted\` may be an upper bound, and what is \`in_flight\` may be queued on disk.`,
     table(gateway),
     '## Scheduler',

@@ -45,6 +45,8 @@ interface LogsOptions extends ServerOptions {
 }
 
 const pollMs = 50
+/** Dead letters of a removed function are counted up to here: one answer. */
+const lettersCounted = 1000
 
 export function addFunctions(program: CliCommand, installation: Installation): void {
   const fn = program
@@ -197,6 +199,18 @@ async function remove(name: string, options: RemoveOptions): Promise<void> {
   if (wait) await untilGone(client, name, timeout * 1000)
   const state = wait ? 'is removed' : 'is being removed'
   await (json ? printJson({ name, removed: wait }) : print(`${name} ${state}.`))
+  await tellOfLetters(client, name)
+}
+
+/** Dead letters outlive their function, and take room that other functions need. Whoever cannot be asked now is not asked. */
+async function tellOfLetters(client: ConcordClient, name: string): Promise<void> {
+  const listed = await client
+    .deadLetters({ function: name, state: 'all', limit: lettersCounted })
+    .catch(() => undefined)
+  if (listed === undefined || listed.letters.length === 0) return
+  const count = `${listed.letters.length}${listed.next === undefined ? '' : ' or more'}`
+  const left = count === '1' ? '1 dead letter stays and takes' : `${count} dead letters stay and take`
+  note(`${left} room, until 'concord dlq rm ${name} --state all'`)
 }
 
 async function untilGone(client: ConcordClient, name: string, timeoutMs: number): Promise<void> {
