@@ -36,7 +36,8 @@ export async function* choose(
   const places = ids === undefined ? undefined : new Set(ids.map((id) => idOf(placeOf(id))))
   const from = behind?.sequence ?? 1
   const marks = await store.marks(filter.function)
-  const messages = ids === undefined ? store.messages(filter.function, from) : messagesOf(store, ids, from)
+  const messages =
+    ids === undefined ? store.messages(filter.function, from) : messagesOf(store, ids, from, filter.function)
   for await (const message of messages) {
     const found = marks.get(message.sequence) ?? noMarks
     const indexes: number[] = []
@@ -53,6 +54,7 @@ async function* messagesOf(
   store: LetterStore,
   ids: readonly string[],
   from: number,
+  functionName: string | undefined,
 ): AsyncGenerator<LetterMessage> {
   const indexes = new Map<number, number[]>()
   for (const { sequence, index } of ids.map(placeOf))
@@ -63,6 +65,11 @@ async function* messagesOf(
     const missing = wanted.find((index) => message?.letters[index] === undefined)
     if (message === undefined || missing !== undefined)
       throw unknownLetter(idOf({ sequence, index: missing ?? wanted[0]! }))
+    if (functionName !== undefined && message.function !== functionName) {
+      const id = idOf({ sequence, index: wanted[0]! })
+      const text = `There is no dead letter ${id} of '${functionName}': it is one of '${message.function}'.`
+      throw refuse('ERR_DEAD_LETTER_UNKNOWN', text)
+    }
     yield message
   }
 }

@@ -105,8 +105,33 @@ test('remove takes letters by filter out of lists, counts and redrives, and free
     [before, 0],
   )
   await assert.rejects(client.deadLetter(`${sequence}-1`), { code: 'ERR_DEAD_LETTER_UNKNOWN' })
-  const odd = await call(platform.gateway.url, 'POST', '/v1/dead-letters/remove', { body: '{"all":true}' })
-  assert.equal(odd.status, 400)
+})
+
+test('remove and redrive refuse a request that does not say which letters are meant, or names another function', async () => {
+  const sequence = await write('kept', [{ key: 'a' }])
+  const refusal = async (path: string, body: object) => {
+    const init = { body: JSON.stringify(body) }
+    const answer = await call(platform.gateway.url, 'POST', `/v1/dead-letters/${path}`, init)
+    assert.ok(answer.status === 400 || answer.status === 404, `${answer.status}`)
+    return ((await answer.json()) as { detail: string }).detail
+  }
+  assert.match(await refusal('remove', { all: true }), /all/)
+  for (const vague of [{}, { dryRun: true }, { limit: 1 }, { after: '1-0' }])
+    assert.match(
+      await refusal('remove', vague),
+      /expected which are meant, by at least one of function, error,/,
+    )
+  for (const path of ['remove', 'redrive']) {
+    assert.match(await refusal(path, { error: '' }), /'error': expected a part of the error/)
+    const id = `${sequence}-0`
+    assert.equal(
+      await refusal(path, { function: 'mixed', ids: [id] }),
+      `There is no dead letter ${id} of 'mixed': it is one of 'kept'.`,
+    )
+  }
+  assert.equal((await client.removeDeadLetters({ key: '', function: 'kept' })).matched, 0) // those without a key
+  assert.deepEqual(await keysOf('kept'), ['a'])
+  await client.removeDeadLetters({ function: 'kept' })
 })
 
 test('remove leaves what was redriven unless it is asked for; a page at a time', async (t) => {

@@ -58,7 +58,7 @@ const remove = createRoute({
   path: '/v1/dead-letters/remove',
   summary: 'Remove dead letters, oldest first, and free their room',
   description:
-    'Letters that failed together are stored together: their room is free once all of them are removed (`freedBytes`). `dryRun` shows what would be done. An answer with `next` is partial: ask again with it as `after`.',
+    'The request says which: at least one of `function`, `error`, `key`, `sinceMs`, `untilMs`, `ids` and `state`. Letters that failed together are stored together: their room is free once all of them are removed (`freedBytes`). `dryRun` shows what would be done. An answer with `next` is partial: ask again with it as `after`.',
   security,
   request: {
     body: {
@@ -92,7 +92,10 @@ async function readRequest<S extends z.ZodType>(
   try {
     json = JSON.parse(bytes.toString('utf8'))
   } catch {
-    throw refuse('ERR_REQUEST_INVALID', `Cannot read ${what}: it is not JSON. \`{}\` means all that waits.`)
+    throw refuse(
+      'ERR_REQUEST_INVALID',
+      `Cannot read ${what}: it is not JSON. Expected an object as in \`{"function":"score"}\`.`,
+    )
   }
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data

@@ -15,8 +15,8 @@ const letterIdSchema = z.string().regex(/^\d{1,15}-\d{1,5}$/, 'expected an id as
 const deadLetterFilter = {
   function: nameSchema.optional(),
   /** A part of `NAME: MESSAGE` of the error. */
-  error: z.string().optional(),
-  /** The whole key, as text. */
+  error: z.string().min(1, 'expected a part of the error: an empty text is in every error').optional(),
+  /** The whole key, as text; empty: records without a key. */
   key: z.string().optional(),
   /** Given up at or after this time, and before `untilMs`; milliseconds since 1970. */
   sinceMs: z.coerce.number().optional(),
@@ -106,19 +106,26 @@ export const redriveAnswerSchema = z.object({
 })
 export type RedriveAnswer = z.output<typeof redriveAnswerSchema>
 
-export const removeLettersRequestSchema = z.strictObject({
-  ...deadLetterFilter,
-  /** Only these letters. */
-  ids: z.array(letterIdSchema).max(1000).optional(),
-  /**
-   * Which: `waiting` (default), without those that a redrive has claimed; `redriven`; or `all` (default with `ids`),
-   * also those that an interrupted redrive has claimed.
-   */
-  state: z.enum(['waiting', 'redriven', 'all']).optional(),
-  /** Only report what would be done. */
-  dryRun: z.boolean().default(false),
-  limit: z.int().min(1).max(10_000).default(10_000),
-})
+/** What says which letters are to be removed; they are gone then. */
+const choosing = ['function', 'error', 'key', 'sinceMs', 'untilMs', 'ids', 'state'] as const
+
+export const removeLettersRequestSchema = z
+  .strictObject({
+    ...deadLetterFilter,
+    /** Only these letters. */
+    ids: z.array(letterIdSchema).max(1000).optional(),
+    /**
+     * Which: `waiting` (default), without those that a redrive has claimed; `redriven`; or `all` (default with `ids`),
+     * also those that an interrupted redrive has claimed.
+     */
+    state: z.enum(['waiting', 'redriven', 'all']).optional(),
+    /** Only report what would be done. */
+    dryRun: z.boolean().default(false),
+    limit: z.int().min(1).max(10_000).default(10_000),
+  })
+  .refine((request) => choosing.some((name) => request[name] !== undefined), {
+    message: `expected which are meant, by at least one of ${choosing.join(', ')}: removed letters are gone`,
+  })
 export type RemoveLettersRequest = z.output<typeof removeLettersRequestSchema>
 
 export const removeLettersAnswerSchema = z.object({
