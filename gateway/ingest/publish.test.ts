@@ -198,6 +198,9 @@ test('Publish refuses a record too large for a frame, and a body that ends withi
     `{"value":"1"}\n${JSON.stringify({ value: 'x'.repeat(1024 * 1024) })}\n`,
   )
   assert.deepEqual([large.status, large.body.accepted], [413, 1])
+  const key = await publish('lines', JSON.stringify({ key: 'k'.repeat(65_536), value: 'v' }))
+  assert.deepEqual([key.status, key.body.accepted], [413, 0])
+  assert.match(key.body.detail, /line 1: its key has 65536 bytes, and a key has at most 65535\./)
   const endless = await publish('lines', `{"value":"1"}\n{"value":"${'x'.repeat(3 * 1024 * 1024)}`)
   assert.deepEqual([endless.status, endless.body.accepted], [400, 1])
   const type = 'application/vnd.concord.records'
@@ -283,7 +286,10 @@ test('PUT of a stream creates it, changes raw, keeps its partitions, and leaves 
     }
     return streams.find(({ name }) => name === 'fixed')
   }
-  await makeStream('fixed', { partitions: 4 })
+  const created = await platform.call('PUT', '/v1/streams/fixed', { body: '{"partitions":4}' })
+  assert.equal(((await created.json()) as { created: boolean }).created, true)
+  const existed = await platform.call('PUT', '/v1/streams/fixed')
+  assert.equal(((await existed.json()) as { created: boolean }).created, false)
   for (const [config, raw] of [
     [{ raw: true }, true],
     [{}, true],

@@ -9,7 +9,7 @@
  */
 import { type RecordInput, recordInputSchema } from '../../sdk/api/index.ts'
 import { issuesText } from '../../sdk/manifest/expected.ts'
-import { checkRecordSize, frameBytesMax, type RawRecord } from '../../sdk/wire/frame.ts'
+import { checkRecordSize, frameBytesMax, keyBytesMax, type RawRecord } from '../../sdk/wire/frame.ts'
 import { refuse } from '../errors.ts'
 
 export const recordsType = 'application/vnd.concord.records'
@@ -161,8 +161,16 @@ function checkSize(which: string, key: Uint8Array, value: Uint8Array): void {
   try {
     checkRecordSize(key.length, value.length)
   } catch {
+    if (key.length > keyBytesMax) throw tooLargeKey(which, key.length)
     throw tooLargeRecord(which, key.length + value.length)
   }
+}
+
+function tooLargeKey(which: string, bytes: number): Error {
+  return refuse(
+    'ERR_TOO_LARGE',
+    `Cannot take ${which}: its key has ${bytes} bytes, and a key has at most ${keyBytesMax}.`,
+  )
 }
 
 function tooLargeRecord(which: string, bytes: number): Error {
