@@ -8,9 +8,16 @@ import { partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import type { Catalog, CatalogView } from '../catalog/catalog.ts'
 import { refuse, unknownStream } from '../errors.ts'
 
-/** Creates a stream, or changes the settings that may change. What `wish` leaves out stays as it is. */
-export async function putStream(store: Store, ns: string, name: string, wish: StreamConfig): Promise<void> {
+/** Creates a stream, or changes the settings that may change. What `wish` leaves out stays as it is. @returns Whether it is new. */
+export async function putStream(
+  store: Store,
+  ns: string,
+  name: string,
+  wish: StreamConfig,
+): Promise<boolean> {
+  let isNew = false
   await upsert<StreamDocument>(store, paths.stream(ns, name), (before) => {
+    isNew = before === undefined
     const partitions = wish.partitions ?? before?.partitions ?? partitionsDefault
     const raw = wish.raw ?? before?.raw ?? false
     if (before !== undefined && before.partitions !== partitions) {
@@ -21,6 +28,7 @@ export async function putStream(store: Store, ns: string, name: string, wish: St
     }
     return { schema: 1, partitions, raw }
   })
+  return isNew
 }
 
 /**

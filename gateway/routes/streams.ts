@@ -9,6 +9,7 @@ import {
   recordInputSchema,
   recordOutputSchema,
   streamConfigSchema,
+  streamPutSchema,
   streamSummarySchema,
 } from '../../sdk/api/index.ts'
 import { putStream, removeStream } from '../by-hand/streams.ts'
@@ -55,7 +56,7 @@ const put = createRoute({
     params: nameParam,
     body: { content: { 'application/json': { schema: bodySchema(streamConfigSchema) } } },
   },
-  responses: { 200: jsonAnswer(streamSummarySchema, 'the stream'), default: problemAnswer },
+  responses: { 200: jsonAnswer(streamPutSchema, 'the stream'), default: problemAnswer },
 })
 
 const remove = createRoute({
@@ -128,14 +129,14 @@ export function streamRoutes(app: App, parts: GatewayParts): void {
 
   app.openapi(put, async (c) => {
     const { name } = c.req.valid('param')
-    await putStream(
+    const created = await putStream(
       store,
       namespace,
       name,
       await readDocument(c, "the stream's configuration", streamConfigSchema),
     )
     await catalog.refresh()
-    return c.json(streamSummary(catalog.current.streams.get(name)!), 200)
+    return c.json({ ...streamSummary(catalog.current.streams.get(name)!), created }, 200)
   })
 
   app.openapi(remove, async (c) => {

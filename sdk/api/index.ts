@@ -61,8 +61,10 @@ export {
   recordInputSchema,
   recordOutputSchema,
   type StreamConfig,
+  type StreamPut,
   type StreamSummary,
   streamConfigSchema,
+  streamPutSchema,
   streamSummarySchema,
 } from './streams.ts'
 export {

@@ -78,3 +78,7 @@ export const streamSummarySchema = z.object({
   consumers: z.array(z.string()),
 })
 export type StreamSummary = z.output<typeof streamSummarySchema>
+
+/** Answer of `PUT /v1/streams/NAME`: the stream as it is now, and whether it is new. */
+export const streamPutSchema = streamSummarySchema.extend({ created: z.boolean() })
+export type StreamPut = z.output<typeof streamPutSchema>

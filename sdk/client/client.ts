@@ -21,6 +21,7 @@ import type {
   RemoveLettersAnswer,
   ScaleAnswer,
   Scaling,
+  StreamPut,
   StreamSummary,
   Topology,
   VersionDiff,
@@ -347,7 +348,7 @@ export class ConcordClient {
   createStream(
     name: string,
     config: { readonly partitions?: number; readonly raw?: boolean } = {},
-  ): Promise<StreamSummary> {
+  ): Promise<StreamPut> {
     const what = `Cannot create stream '${name}'`
     const body = JSON.stringify(config)
     return this.#json({ what, method: 'PUT', path: streamPath(name), body, type: 'application/json' })
@@ -399,8 +400,8 @@ export class ConcordClient {
     })
   }
 
-  /** Removes dead letters. An answer with `next` covers a part. */
-  removeDeadLetters(options: RemoveLettersOptions = {}): Promise<RemoveLettersAnswer> {
+  /** Removes dead letters: say which. An answer with `next` covers a part. */
+  removeDeadLetters(options: RemoveLettersOptions): Promise<RemoveLettersAnswer> {
     const body = JSON.stringify(options)
     const path = '/v1/dead-letters/remove'
     return this.#json({

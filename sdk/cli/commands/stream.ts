@@ -21,7 +21,7 @@ export function addStreams(program: CliCommand): void {
     .printsData('an array of streams')
     .talksToServer()
     .action(list)
-  stream
+  const creating = stream
     .command('create')
     .description(
       'Create a stream, or change whether it is also published raw. The number of partitions of a stream never changes.',
@@ -34,6 +34,7 @@ export function addStreams(program: CliCommand): void {
     .talksToServer()
     .example('concord stream create clicks --partitions 32')
     .action(create)
+  refuseBoth(creating, ['raw', 'no-raw'])
   stream
     .command('rm')
     .description('Remove a stream that no function uses; records in flight are lost.')
@@ -41,6 +42,17 @@ export function addStreams(program: CliCommand): void {
     .printsData()
     .talksToServer()
     .action(remove)
+}
+
+/** Of an option and its opposite the last one would win, without a word. */
+function refuseBoth(command: CliCommand, flags: readonly string[]): void {
+  const given = new Set<string>()
+  for (const flag of flags) {
+    command.on(`option:${flag}`, () => {
+      if (given.add(flag).size === 2)
+        command.error(`error: --${flags.join(' and --')} are opposites: give one of them`)
+    })
+  }
 }
 
 async function list(options: ServerOptions): Promise<void> {
@@ -65,7 +77,7 @@ async function create(name: string, options: CreateOptions): Promise<void> {
     ...(raw !== undefined && { raw }),
   })
   await (options.json
-    ? printJson({ name, created: true, partitions: stream.partitions, raw: stream.raw })
+    ? printJson({ name, created: stream.created, partitions: stream.partitions, raw: stream.raw })
     : print(streamText(stream)))
 }
 
