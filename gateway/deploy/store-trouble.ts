@@ -14,6 +14,8 @@ export async function stored<T>(what: string, put: () => Promise<T>): Promise<T>
     const text = `Cannot store ${what}: ${error.message}. Nothing was changed;`
     if (/\bis full\b/.test(error.message))
       throw refuse('ERR_STORAGE_FULL', `${text} make room and deploy again.`)
-    throw refuse('ERR_BACKEND', `${text} try again.`)
+    // nats-server falls silent when its disk fills up, so the reason may ask for room.
+    const first = /\broom on its disk\b/.test(error.message) ? 'make room if there is none, and ' : ''
+    throw refuse('ERR_BACKEND', `${text} ${first}deploy again.`)
   }
 }

@@ -314,10 +314,11 @@ test('Deploy with a full or failing bundle store stores nothing and says so', as
     get: () => Promise.reject(new Error('nobody reads here')),
   })
   const attempts = [
-    [507, 'ERR_STORAGE_FULL', 'Cannot store a bundle: the disk of nats-server is full. Make room'],
-    [503, 'ERR_BACKEND', 'Cannot store a bundle: the bundle store does not answer'],
+    [507, 'ERR_STORAGE_FULL', 'the disk of nats-server is full', 'make room and deploy again'],
+    [503, 'ERR_BACKEND', 'is there room on its disk?', 'make room if there is none, and deploy again'],
+    [503, 'ERR_BACKEND', 'the bundle store refused (no)', 'deploy again'],
   ] as const
-  for (const [status, code, message] of attempts) {
+  for (const [status, code, message, advice] of attempts) {
     const before = await everything()
     const gateway = await platform.another({ bundles: failing(message) })
     const response = await fetch(`${gateway.url}/v1/functions`, {
@@ -325,7 +326,9 @@ test('Deploy with a full or failing bundle store stores nothing and says so', as
       headers: { authorization: `Bearer ${token}` },
       body: sourceOf('unlucky', ['words'], ['fresh']),
     })
-    assert.deepEqual([response.status, ((await response.json()) as Problem).code], [status, code])
+    const problem = (await response.json()) as Problem
+    assert.deepEqual([response.status, problem.code], [status, code])
+    assert.ok(problem.detail.endsWith(`${message}. Nothing was changed; ${advice}.`), problem.detail)
     assert.equal(await everything(), before)
   }
 })
