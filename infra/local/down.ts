@@ -1,6 +1,6 @@
 /**
  * Down: stops the platform of a home folder: `node infra/local/down.ts [--home DIR]`. Stops the running `up`, and ends the processes
- * that a killed one has left. One JSON line on stdout says what was running.
+ * that a killed one has left. One JSON line on stdout says what was running, and what was lost; null: nobody knows.
  * @module
  */
 import { existsSync } from 'node:fs'
@@ -16,8 +16,10 @@ import { readUpFile, refuseCopy } from './up-file.ts'
 /** The longest stop of a platform: the gateway, the schedulers, the tasks that they left, then minimesos; with a margin. */
 const stopTimeoutMs = childGraceMs * 2 + emptyMs + taskGraceMs + 10_000
 
+const nothing = { stopped: true, up: false, killed: false, tasks: 0, natsServer: false, tasksLeft: 0 }
+
 async function down({ home }: Words): Promise<object> {
-  if (!existsSync(home.up)) return { stopped: true, up: false, tasks: 0, natsServer: false }
+  if (!existsSync(home.up)) return { ...nothing, givenUpRecords: 0 }
   const file = await readUpFile(home)
   await refuseCopy(home, file)
   const ended = file && (await endProcess(file.up, stopTimeoutMs))
@@ -32,14 +34,14 @@ async function down({ home }: Words): Promise<object> {
   const after = await readUpFile(home)
   const leftovers = await endLeftovers(home, after)
   lock.release()
-  const found = { stopped: true, up: ended !== undefined, ...leftovers }
-  if (ended === undefined) return found
-  return {
-    ...found,
-    killed: ended === 'killed',
-    givenUpRecords: after?.givenUpRecords,
-    tasksLeft: after?.tasksLeft,
+  const lost = {
+    givenUpRecords: after?.givenUpRecords ?? null,
+    tasksLeft: after?.tasksLeft ?? leftovers.tasks,
   }
+  const found = { ...nothing, ...leftovers, ...lost }
+  if (ended !== undefined) return { ...found, up: true, killed: ended === 'killed' }
+  // Of an up that ended before, what it gave up was said when it ended.
+  return { ...found, givenUpRecords: lost.givenUpRecords === null ? null : 0, tasksLeft: leftovers.tasks }
 }
 
 await runCommand('stop', 0, down)

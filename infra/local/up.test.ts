@@ -134,7 +134,10 @@ test(
     child.kill('SIGTERM')
     assert.deepEqual(await exited, [0, null])
     for (const [name, id] of Object.entries(processes)) assert.equal(isAlive(id), false, name)
-    assert.deepEqual(await down(home), { stopped: true, up: false, tasks: 0, natsServer: false })
+    assert.deepEqual(await down(home), {
+      ...{ stopped: true, up: false, killed: false, tasks: 0, natsServer: false },
+      ...{ givenUpRecords: 0, tasksLeft: 0 },
+    })
   },
 )
 
@@ -204,7 +207,7 @@ test('down does not know what was given up by an up that did not say so', limits
   const file = { schema: 1, up: processId(child.pid!)!, processes: {}, freePorts: {} } as const
   await new UpRecord(homeOf(home), file).change({})
   const found = { stopped: true, up: true, tasks: 0, natsServer: false, killed: false }
-  assert.deepEqual(await down(home), found)
+  assert.deepEqual(await down(home), { ...found, givenUpRecords: null, tasksLeft: 0 })
 })
 
 test('down ends the processes that a killed up has left, on a full disk too', limits, async (t) => {
@@ -215,7 +218,10 @@ test('down ends the processes that a killed up has left, on a full disk too', li
   const left = (await running(home))['nats-server']!
   assert.equal(isAlive(left), true)
   assert.equal(existsSync(homeOf(home).client), true)
-  assert.deepEqual(await down(home, 0), { stopped: true, up: false, tasks: 0, natsServer: true })
+  assert.deepEqual(await down(home, 0), {
+    ...{ stopped: true, up: false, killed: false, tasks: 0, natsServer: true },
+    ...{ givenUpRecords: null, tasksLeft: 0 },
+  })
   assert.equal(existsSync(homeOf(home).client), false)
   assert.equal(isAlive(left), false)
 })
@@ -394,5 +400,8 @@ test(
 test('down of an unused home does nothing', limits, async (t) => {
   const home = await makeHome(t)
   await mkdir(join(home, 'empty'))
-  assert.deepEqual(await down(join(home, 'empty')), { stopped: true, up: false, tasks: 0, natsServer: false })
+  assert.deepEqual(await down(join(home, 'empty')), {
+    ...{ stopped: true, up: false, killed: false, tasks: 0, natsServer: false },
+    ...{ givenUpRecords: 0, tasksLeft: 0 },
+  })
 })

@@ -45,7 +45,8 @@ test('Progress cuts its line to the terminal, where the terminal says how wide i
 
 test('lostText says what a stop has lost, and what it does not know', () => {
   assert.equal(lostText({ givenUpRecords: 0, tasksLeft: 0 }), '')
-  assert.equal(lostText({}), ' How many records were given up is not known.')
+  for (const unknown of [{}, { givenUpRecords: null, tasksLeft: 0 }])
+    assert.equal(lostText(unknown), ' How many records were given up is not known.')
   assert.equal(
     lostText({ givenUpRecords: 1, tasksLeft: 2 }),
     ' 1 record that no function had processed was given up. 2 tasks were ended without a scheduler.',

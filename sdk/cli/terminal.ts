@@ -150,18 +150,18 @@ export function shortNumber(value: number): string {
   return value < 1e6 ? `${(value / 1e3).toFixed(1)}k` : `${(value / 1e6).toFixed(2)}M`
 }
 
-/** What a platform says when it has stopped; absent: it did not say. */
+/** What a platform says when it has stopped; absent or null: nobody knows. */
 export interface Stopped {
   /** Accepted records that no function had processed. */
-  readonly givenUpRecords?: number
+  readonly givenUpRecords?: number | null
   /** Tasks that no scheduler had drained. */
   readonly tasksLeft?: number
 }
 
 /** What was lost when the platform was stopped, or may have been; empty if nothing was. */
-export function lostText({ givenUpRecords: records, tasksLeft: tasks = 0 }: Stopped): string {
+export function lostText({ givenUpRecords: records = null, tasksLeft: tasks = 0 }: Stopped): string {
   const given =
-    records === undefined
+    records === null
       ? ' How many records were given up is not known.'
       : ` ${records} ${records === 1 ? 'record' : 'records'} that no function had processed ${wasOf(records)} given up.`
   const left = ` ${tasks} ${tasks === 1 ? 'task' : 'tasks'} ${wasOf(tasks)} ended without a scheduler.`

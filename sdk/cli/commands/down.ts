@@ -15,7 +15,7 @@ export interface DownOptions extends CommonOptions {
 interface Found extends Stopped {
   readonly up: boolean
   /** The platform did not stop when it was asked. */
-  readonly killed?: boolean
+  readonly killed: boolean
   readonly natsServer: boolean
   readonly tasks: number
 }
@@ -26,7 +26,7 @@ export function addDown(program: CliCommand, installation: Installation): void {
     .summary('Stop the platform; deployed functions come back with `concord up`.')
     .description('Stop the platform on this machine; deployed functions come back with `concord up`.')
     .option('--home <folder>', 'state folder (default: CONCORD_HOME, else ~/.concord)')
-    .printsData()
+    .printsData('what was running and what was lost; "givenUpRecords" is null where nobody knows')
     .action((options: DownOptions) => down(installation, options))
 }
 
@@ -44,8 +44,6 @@ export async function down(installation: Installation, options: DownOptions): Pr
   if (options.json)
     return await printJson({ stopped: true, wasRunning, ms, killed, givenUpRecords, tasksLeft })
   if (!wasRunning) return await print(`Nothing was running with ${homeFolder(options)}.`)
-  // Without an up only what it left behind was ended here: nobody counted its records.
-  const lost = lostText(up ? found : { tasksLeft: found.tasks })
   const how = killed ? ' It did not stop when asked, and was killed.' : ''
-  await print(`Concord is down (${(ms / 1000).toFixed(1)} s).${how}${lost}`)
+  await print(`Concord is down (${(ms / 1000).toFixed(1)} s).${how}${lostText(found)}`)
 }
