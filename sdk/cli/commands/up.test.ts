@@ -1,8 +1,17 @@
 /** `concord up` and `down` with the real platform. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -78,8 +87,9 @@ test('up --detach returns when the platform is ready, a second one is refused, a
   assert.match(nowhere.stderr, /^concord: No server is known in .*: start one with 'concord up'/)
   const { code, stdout } = await concord(['down', '--home', home])
   assert.deepEqual([code, stdout], [0, `Nothing was running with ${home}.\n`])
-  const { wasRunning } = JSON.parse((await concord(['down', '--home', home, '--json'])).stdout)
-  assert.equal(wasRunning, false)
+  const { ms: _, ...said } = JSON.parse((await concord(['down', '--home', home, '--json'])).stdout)
+  const lost = { killed: false, givenUpRecords: 0, tasksLeft: 0 }
+  assert.deepEqual(said, { stopped: true, wasRunning: false, ...lost })
 })
 
 test('up and cluster refuse what they cannot do, with the exit code for the reason', async (t) => {
@@ -140,6 +150,29 @@ test('down says that nobody knows what was given up if up was killed', async (t)
   process.kill(JSON.parse(readFileSync(join(home, 'up.json'), 'utf8')).up.pid, 'SIGKILL')
   const { stdout } = await concord(['down', '--home', home])
   assert.match(stdout, /^Concord is down \(.* s\)\. How many records were given up is not known\.\n$/)
+})
+
+test('up --detach says that the disk is full if its log cannot', async (t) => {
+  const disk = mkdtempSync(join(tmpdir(), 'concord-cli-disk-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk], { stdio: 'ignore' })
+  } catch {
+    rmdirSync(disk)
+    return t.diagnostic('no disk could be mounted here: not tried')
+  }
+  t.after(() => {
+    execFileSync('umount', ['-l', disk])
+    rmdirSync(disk)
+  })
+  const log = join(disk, 'home', 'logs', 'up.log')
+  mkdirSync(join(disk, 'home', 'logs'), { recursive: true })
+  writeFileSync(log, '')
+  try {
+    for (;;) writeFileSync(join(disk, 'filler'), Buffer.alloc(4096), { flag: 'a' })
+  } catch {} // it is full
+  const { code, stderr } = await concord(['up', '--detach', '--home', join(disk, 'home'), '--ports', 'free'])
+  assert.equal(stderr, `concord: Cannot start the platform: the disk of ${log} is full. Make room for it\n`)
+  assert.notEqual(code, 0)
 })
 
 test('up that is interrupted before the platform is ready stops it, and does not say that it is up', async (t) => {

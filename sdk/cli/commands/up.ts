@@ -8,7 +8,7 @@
  * @module
  */
 import type { ChildProcess } from 'node:child_process'
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Option } from 'commander'
@@ -43,6 +43,8 @@ interface Ready {
 }
 
 const script = 'infra/local/up.ts'
+/** What a disk must have free so that a line can be written: files grow by blocks. */
+const lineBytes = 64 * 1024
 
 export function addUp(program: CliCommand, installation: Installation): void {
   program
@@ -226,8 +228,16 @@ export function nextText(options: UpOptions): string {
   return `${stop} stops it. Next: 'concord init NAME' creates a function, 'concord fn deploy .${where}' runs it.`
 }
 
+/** Whether there was no room for a line that says why. */
+function isFull(path: string): boolean {
+  const { bavail, bsize } = statfsSync(path)
+  return bavail * bsize < lineBytes
+}
+
 /** The last line from `start` on: the supervisor's error, which says what was attempted and what to do. */
 function lastLine(path: string, start: number): string {
   const line = readFileSync(path).subarray(start).toString('utf8').trim().split('\n').at(-1) ?? ''
-  return line === '' ? `Cannot start the platform: it ended without a word; see ${path}` : line
+  if (line !== '') return line
+  if (isFull(path)) return `Cannot start the platform: the disk of ${path} is full. Make room for it`
+  return `Cannot start the platform: it ended without a word; see ${path}`
 }
