@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Consumer, Producer } from '../../infra/bus/index.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import { LostError } from '../../infra/jetstream.ts'
 import type { StateKeeper } from '../checkpoint/state-keeper.ts'
 import { type TimerSlot, TriedTimers } from '../checkpoint/tried-timers.ts'
 import type { Isolate } from '../isolate/index.ts'
@@ -275,4 +276,101 @@ test('ShareMover announces partitions whenever it claims some, also those handed
   await taken.promise
   assert.deepEqual(log, ['careful', 'own in 0', 'careful', 'own in 1'])
   stopping.abort()
+})
+
+/** An instance with the first share, and what becomes of the second, which nobody gives. */
+function inheriting() {
+  const log: string[] = []
+  const clock = new ManualClock()
+  const reads: PromiseWithResolvers<void>[] = []
+  const nothing = (): void => undefined
+  const own = { ...givingOne, giving: [], partitions: { in: [0] } }
+  const mover = new ShareMover(
+    {
+      ...{ namespace: 'n', clock, stopping: new AbortController().signal },
+      consumer: {
+        suspend: nothing,
+        own: (_: string, partitions: readonly number[]) => log.push(`own ${partitions}`),
+        release: (_: string, partitions: readonly number[]) => log.push(`released ${partitions}`),
+      } as never as Consumer,
+      producer: { accepted: async () => undefined } as never as Producer,
+      isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
+      keeper: {
+        preload: (share: number) => {
+          log.push(`reads ${share}`)
+          reads.push(Promise.withResolvers())
+          return reads.at(-1)!.promise
+        },
+        take: async () => undefined,
+        handOver: async () => undefined,
+        forget: (share: number) => log.push(`forgets ${share}`),
+      } as never as StateKeeper,
+      ask: () => Promise.reject(new Error('it asks for nothing')),
+      between: (run) => run(),
+      drop: nothing,
+      endAside: async () => undefined,
+      lettersSafe: async () => true,
+      ...{ onOwn: nothing, onMoved: nothing },
+      onTrouble: (error) => log.push(`ends: ${(error as Error).message}`),
+    },
+    assigned,
+    own,
+  )
+  mover.start()
+  const told = async (epoch: number, partitions: readonly number[]): Promise<void> => {
+    await mover.reassign(assigned, { ...own, epoch, partitions: { in: partitions } })
+    await new Promise(setImmediate)
+  }
+  const pass = async (): Promise<void> => {
+    for (let i = 0; i < 2; i++) {
+      await new Promise(setImmediate)
+      clock.advance(1_000)
+      await new Promise(setImmediate)
+    }
+  }
+  return { mover, log, reads, told, pass }
+}
+
+test('ShareMover applies later assignments while what is stored of a share that nobody gives cannot be read (SM3)', async () => {
+  const { mover, log, reads, told, pass } = inheriting()
+  await told(2, [0, 1])
+  await told(3, [1])
+  assert.deepEqual(log.splice(0), ['own 0', 'reads 1', 'released 0'])
+  await told(4, [0, 1])
+  await pass()
+  assert.deepEqual(log.splice(0), [], 'one after the other')
+  reads[0]!.reject(new Error('no answer'))
+  await pass()
+  assert.deepEqual(log.splice(0).sort(), ['reads 0', 'reads 1'])
+  reads[1]!.reject(new Error('no answer'))
+  for (const { resolve } of reads) resolve()
+  await pass()
+  const [share] = mover.instance.partitions['in']!
+  assert.deepEqual(log.splice(0), [`own ${share}`, `reads ${1 - share!}`], 'what can be read is taken')
+  reads.at(-1)!.resolve()
+  await pass()
+  assert.deepEqual(log, [`own ${1 - share!}`])
+  assert.deepEqual(mover.instance.partitions, { in: [0, 1] })
+})
+
+test('ShareMover does not take a share that is promised to it no more, or when the instance has ended', async () => {
+  const { mover, log, reads, told, pass } = inheriting()
+  await told(2, [0, 1])
+  await told(3, [0])
+  reads[0]!.resolve()
+  await pass()
+  assert.deepEqual(log.splice(0), ['own 0', 'reads 1', 'forgets 1', 'released 1'])
+  await told(4, [0, 1])
+  mover.end()
+  reads[1]!.reject(new Error('no answer'))
+  await pass()
+  assert.deepEqual(log, ['reads 1'])
+})
+
+test('ShareMover ends the instance when the data of the store is lost', async () => {
+  const { log, reads, told, pass } = inheriting()
+  await told(2, [0, 1])
+  reads[0]!.reject(new Error('nothing is there', { cause: new LostError() }))
+  await pass()
+  assert.ok(log.includes('ends: nothing is there'))
 })

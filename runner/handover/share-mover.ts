@@ -5,7 +5,7 @@
  *  SM1. What it has changes between two batches only.
  *  SM2. A share that goes is at rest, its outputs accepted by the owners downstream, before its positions are told (I5).
  *  SM3. The state of a share that comes is there before it is claimed. What is stored of it is read beside the work: a store that
- *       gives no answer keeps the share away, and stops nobody.
+ *       gives no answer keeps the share away, and holds up nothing else, neither records nor later assignments.
  *  SM4. A share whose changed state is too large for an answer stays at work until it is stored. Between two batches, where the
  *       whole instance waits for it, it is stored only if the store has just taken it beside the work. It never goes without.
  * Design: docs/design/0011-handover.md
@@ -25,6 +25,7 @@ import type {
   FunctionAssignment,
   InstanceAssignment,
 } from '../../infra/control/messages/assignment.ts'
+import { LostError } from '../../infra/jetstream.ts'
 import {
   arenasOf,
   lacking,
@@ -78,7 +79,12 @@ export class ShareMover {
   #assignment: FunctionAssignment
   #instance: InstanceAssignment
   #owned: InstanceAssignment['partitions']
-  #awaited: readonly Awaited[] = []
+  /** Shares that are to come, from a giver or from nobody. */
+  #promised: readonly number[] = []
+  /** Those of which what is stored is being read. */
+  readonly #reading = new Map<number, Promise<void>>()
+  #isTakingLeft = false
+  #hasEnded = false
   readonly #giveUp = new AbortController()
   /** Shares that the store did not take when they were prepared. */
   readonly #unstored = new Set<number>()
@@ -98,11 +104,11 @@ export class ShareMover {
     })
     this.#taker = new Taker({
       ...{ clock, owner: options.consumer.owner, ask },
-      preload: async (share, isLeft) => await keeper?.preload(share, isLeft),
+      preload: (share, isLeft) => this.#preload(share, isLeft),
       take: (awaited, given) => this.#take(awaited, given).catch((error) => this.#failed(error)),
       onTook: options.onMoved,
     })
-    stopping.addEventListener('abort', () => this.#taker.want([]), { once: true })
+    stopping.addEventListener('abort', () => this.end(), { once: true })
   }
 
   /** The instance with the partitions that it has. */
@@ -122,6 +128,7 @@ export class ShareMover {
     this.#want()
   }
 
+  /** Resolves when what is to go has been released; what nobody gives is taken beside that. */
   async reassign(assignment: FunctionAssignment, instance: InstanceAssignment): Promise<void> {
     this.#assignment = assignment
     this.#instance = instance
@@ -131,8 +138,16 @@ export class ShareMover {
     if (gone.size + come.size === 0) return
     await this.#giver.settled() // one of them may be on its way, and be ours again
     await this.#taker.settled() // or be taken already
-    await Promise.all(this.#sharesOf(this.#difference().come).map((share) => this.#preload(share)))
-    await this.#release(await this.#options.between(() => this.#change()))
+    const isLess = this.#difference().gone.size > 0
+    const left = isLess ? await this.#options.between(() => this.#leave()) : nothing
+    void this.#takeLeft()
+    await this.#release(left)
+  }
+
+  /** Nothing more comes: the instance ends. */
+  end(): void {
+    this.#hasEnded = true
+    this.#taker.want([])
   }
 
   answer(ask: MoveAsk): Promise<MoveAnswer<MovedState>> {
@@ -157,13 +172,14 @@ export class ShareMover {
     const { giving = [], awaited = [], partitions } = this.#instance
     const { consumer, producer, keeper } = this.#options
     this.#giver.want(giving, new Set(sharedOf(this.#assignment.groupings, partitions)))
-    for (const { share } of this.#awaited) {
-      if (awaited.some((other) => other.share === share)) continue
+    const promised = [...awaited.map(({ share }) => share), ...this.#sharesOf(this.#difference().come)]
+    for (const share of this.#promised) {
+      if (promised.includes(share)) continue
       keeper?.forget(share)
       const idle = lacking(lacking(this.#partitionsOf(share), this.#owned), partitions)
       for (const [stream, list] of idle) consumer.release(stream, list)
     }
-    this.#awaited = awaited
+    this.#promised = promised
     const missing = awaited.filter(({ share }) => lacking(this.#partitionsOf(share), this.#owned).size > 0)
     const coming = missing.reduce(
       (all, { share }) => withPartitions(all, this.#partitionsOf(share)),
@@ -178,33 +194,58 @@ export class ShareMover {
     return differenceOf(this.#owned, this.#instance, (share) => this.#partitionsOf(share))
   }
 
-  /** SM3, of a share that nobody gives. */
-  async #preload(share: number): Promise<void> {
-    const { keeper, stopping } = this.#options
-    const isRead = async (): Promise<boolean> => {
-      try {
-        await keeper?.preload(share, true)
-        return true
-      } catch {
-        return false
-      }
+  /** SM3. One read of a share follows the other. @throws where it has to be read again */
+  async #preload(share: number, isLeft: boolean): Promise<void> {
+    const { keeper } = this.#options
+    const before = this.#reading.get(share)
+    const reading = (async (): Promise<void> => {
+      await before?.catch(() => undefined)
+      await keeper?.preload(share, isLeft)
+    })()
+    this.#reading.set(share, reading)
+    try {
+      await reading
+    } catch (error) {
+      if (isLeft && (error as Error).cause instanceof LostError) this.#failed(error) // nobody can store it any more
+      throw error
+    } finally {
+      if (this.#reading.get(share) === reading) this.#reading.delete(share)
     }
-    while (!stopping.aborted && !(await unlessAborted(isRead(), stopping))) await this.#later()
   }
 
-  /** Between two batches: gives up what nobody asks for, and takes what nobody has. @returns What is to be released beside the work. */
-  async #change(): Promise<PartitionsByStream> {
-    const { consumer, keeper, isolate, drop, endAside, stopping } = this.#options
-    const { gone, come } = this.#difference()
-    for (const [stream, partitions] of gone) consumer.suspend(stream, partitions)
-    drop(gone)
-    if (gone.size > 0) {
-      await endAside()
-      if (isolate().isEnded) return nothing // and so does the instance, which leaves all that it has
-      await keeper?.handOver(consumer)
-      if (stopping.aborted) return nothing // all is left, with its state
+  /** SM3: takes what nobody gives as it can be read, until the newest assignment has nothing more of it. */
+  async #takeLeft(): Promise<void> {
+    if (this.#isTakingLeft) return
+    this.#isTakingLeft = true
+    try {
+      while (!this.#hasEnded && this.#difference().come.size > 0) {
+        await this.#giver.settled() // as in `reassign`
+        await this.#taker.settled()
+        const shares = this.#sharesOf(this.#difference().come)
+        const reads = await Promise.allSettled(shares.map((share) => this.#preload(share, true)))
+        const read = shares.filter((_, i) => reads[i]!.status === 'fulfilled')
+        if (this.#readOf(read).size > 0) await this.#options.between(() => this.#takeRead(read))
+        if (read.length < shares.length) await this.#later()
+      }
+    } catch (error) {
+      this.#failed(error)
+    } finally {
+      this.#isTakingLeft = false
     }
-    this.#owned = without(this.#owned, gone)
+  }
+
+  /** What is to come of these shares, and of what is in no share. */
+  #readOf(shares: readonly number[]): PartitionsByStream {
+    const { come } = this.#difference()
+    const others = this.#sharesOf(come).filter((share) => !shares.includes(share))
+    return others.reduce((rest, share) => lacking(rest, Object.fromEntries(this.#partitionsOf(share))), come)
+  }
+
+  /** Between two batches: takes of that what is still to come. */
+  async #takeRead(shares: readonly number[]): Promise<void> {
+    const { keeper, isolate } = this.#options
+    const { epoch } = this.#instance
+    const come = this.#readOf(shares)
     isolate().keepPartitions(this.#arenas)
     this.#owned = withPartitions(this.#owned, come)
     for (const share of this.#sharesOf(come)) {
@@ -212,7 +253,23 @@ export class ShareMover {
       if (back !== undefined) await keeper?.receive(this.instance, share, back)
     }
     await keeper?.take(this.instance)
-    this.#own(come, this.#instance.epoch)
+    this.#own(come, epoch)
+  }
+
+  /** Between two batches: gives up what nobody asks for. @returns What is to be released beside the work. */
+  async #leave(): Promise<PartitionsByStream> {
+    const { consumer, keeper, isolate, drop, endAside, stopping } = this.#options
+    const { gone } = this.#difference()
+    if (gone.size === 0) return nothing
+    for (const [stream, partitions] of gone) consumer.suspend(stream, partitions)
+    drop(gone)
+    await endAside()
+    if (isolate().isEnded) return nothing // and so does the instance, which leaves all that it has
+    await keeper?.handOver(consumer)
+    if (stopping.aborted) return nothing // all is left, with its state
+    this.#owned = without(this.#owned, gone)
+    isolate().keepPartitions(this.#arenas)
+    await keeper?.take(this.instance)
     return gone
   }
 

@@ -218,6 +218,7 @@ export class Worker {
   #close(): void {
     const why = `${this.#instance.id} ends`
     this.#between.close(why)
+    this.#mover.end()
     this.succession.end(why)
   }
 

@@ -41,6 +41,7 @@ export class SimRunner {
   readonly worker: Worker
   readonly #wire: SimClient
   readonly #options: RunnerOptions
+  readonly #has: (share: number) => boolean
   #assigned: Promise<void> = Promise.resolve()
   #assigning = 0
   #isKilled = false
@@ -99,7 +100,7 @@ export class SimRunner {
       onWant: () => undefined,
       onFailure: () => undefined,
     })
-    const made = new SimRunner(worker, wire, options)
+    const made = new SimRunner(worker, wire, options, (share) => checkpointer.slots.get(share) !== undefined)
     runner.isKilled = () => made.#isKilled
     runner.isDue = () => worker.checkpoint()
     runner.ends = (why) => made.#ends(why)
@@ -107,10 +108,16 @@ export class SimRunner {
     return made
   }
 
-  private constructor(worker: Worker, wire: SimClient, options: RunnerOptions) {
+  private constructor(
+    worker: Worker,
+    wire: SimClient,
+    options: RunnerOptions,
+    has: (share: number) => boolean,
+  ) {
     this.worker = worker
     this.#wire = wire
     this.#options = options
+    this.#has = has
   }
 
   /** Why it has ended by itself. */
@@ -120,7 +127,7 @@ export class SimRunner {
 
   /** Whether it has taken what it was told to have. */
   get isAssigned(): boolean {
-    return this.#assigning === 0
+    return this.#assigning === 0 && this.worker.instance.partitions['in']!.every(this.#has)
   }
 
   /** One assignment after the other, as they arrive. */
@@ -130,7 +137,7 @@ export class SimRunner {
     this.#assigning += 1
     this.#assigned = this.#assigned.then(async () => {
       await worker.reassign(worker.running.assignment, { ...worker.instance, epoch, partitions: { in: own } })
-      say(`has ${own} (epoch ${epoch})`)
+      say(`applies ${own} (epoch ${epoch})`)
       this.#assigning -= 1
     })
   }
