@@ -85,7 +85,9 @@ test('Checkpointer: a store that does not take it is told again that state begin
   const by = owner(1, undefined, { store: full })
   await own(by, 1)
   isFull = true
-  const begun = begin(by, () => ({ lost: 0, positions: [] }))
+  const ids = { producer: '1'.padStart(16, '0'), origin: '1'.padStart(16, '0'), epoch: 1 }
+  let through = 3
+  const begun = begin(by, () => ({ lost: 0, positions: [{ ...ids, through }] }))
   for (let told = 1; told <= 3; told++) {
     while (attempts <= told) await turn() // the first was the claim
     await turn()
@@ -98,6 +100,7 @@ test('Checkpointer: a store that does not take it is told again that state begin
   assert.equal(image(by, 'one'), undefined, 'whoever took it could not count what is lost')
   await by.slots.restore(instance(2), 0)
   isFull = false
+  through = 5 // an acknowledgement was under way
   while (by.untold !== undefined) {
     clock.advance(1_000)
     await turn()
@@ -105,6 +108,7 @@ test('Checkpointer: a store that does not take it is told again that state begin
   await begun
   const { manifest } = (await store.readManifest('3'))!
   assert.deepEqual([manifest.epoch, manifest.current?.epoch], [2, 2], 'it did not end without a word')
+  assert.equal(manifest.current?.inputs['in']?.positions[0]?.through, 5, 'as at the attempt that was taken')
   by.slots.keep(3)
   assert.equal(await save(by, 'one'), true)
   assert.notEqual(image(by, 'two'), undefined)

@@ -64,12 +64,13 @@ export class Beginnings {
 
   /**
    * After a batch: tells the store which slots have their first state.
-   * @param made What to store of a slot: a checkpoint without pages.
+   * @param made What to store of a slot: a checkpoint without pages. It is made for each attempt: producers that have appeared
+   *   meanwhile, and acknowledgements that were under way, belong in it.
    * @param onTold Called for each of them when the store knows.
    */
   tell(
     state: Pick<StateStore, 'hasArena'>,
-    made: (slot: Slot) => Omit<Checkpoint, 'segments'>,
+    made: (slot: Slot) => () => Omit<Checkpoint, 'segments'>,
     onTold: () => void,
   ): void {
     for (const slot of this.#blank) {
@@ -87,7 +88,7 @@ export class Beginnings {
   }
 
   /** Until the store has taken it, or a checkpoint. */
-  async #tell(slot: Slot, made: Omit<Checkpoint, 'segments'>): Promise<void> {
+  async #tell(slot: Slot, made: () => Omit<Checkpoint, 'segments'>): Promise<void> {
     const { clock, onSuperseded, warn } = this.#options
     for (let hasWarned = false; this.#telling.has(slot) && !this.#ended; await sleep(clock, againMs)) {
       try {

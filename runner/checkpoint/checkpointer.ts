@@ -137,11 +137,12 @@ export class Checkpointer {
     positions: CutSource['positions'],
     onTold: () => void,
   ): void {
-    const made = ({ partition }: Slot): Omit<Checkpoint, 'segments'> => ({
-      ...this.#made(),
-      slabs: [state.slabsOf(partition)[0]!.byteLength],
-      inputs: this.slots.positionsOf(partition, positions),
-    })
+    const made = ({ partition }: Slot) => {
+      const slabs = [state.slabsOf(partition)[0]!.byteLength]
+      return (): Omit<Checkpoint, 'segments'> => {
+        return { ...this.#made(), slabs, inputs: this.slots.positionsOf(partition, positions) }
+      }
+    }
     this.#beginnings.tell(state, made, onTold)
   }
 

@@ -26,7 +26,7 @@ test('Slot repeats a claim once, however many writes wait for it (MN2)', async (
   const claim = assert.rejects(slot.claim(), { code: 'ERR_CHECKPOINT_STORE' })
   slot.timers = [{ key: 'a', timeMs: 700, attempts: 1, version: 1 }]
   const made = { epoch: 1, number: 0, timeMs: 0, version: 1, clean: false, slabs: [], inputs: {} }
-  const begun = slot.begin(made)
+  const begun = slot.begin(() => made)
   await new Promise(setImmediate)
   const told = slot.tell()
   answers = Promise.resolve()

@@ -203,12 +203,12 @@ export class Slot {
    * Stores that its state begins now, unless there is a checkpoint already: one without pages, which is restored as an empty
    * arena, and whose positions say from which records on effects are missing.
    */
-  async begin(made: Omit<Checkpoint, 'segments'>): Promise<void> {
+  async begin(made: () => Omit<Checkpoint, 'segments'>): Promise<void> {
     await this.#inTurn(async () => {
       if (this.#current !== undefined) return
       await this.#ready()
       // It may have a later epoch by now: under the claimed one it leaves no doubt.
-      const next: Checkpoint = { ...made, epoch: this.epoch, segments: [] }
+      const next: Checkpoint = { ...made(), epoch: this.epoch, segments: [] }
       await this.#manifest.write(next)
       this.#current = next
     })
