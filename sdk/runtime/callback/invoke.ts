@@ -25,11 +25,14 @@ export function invoke(
     : callbacks.processTimer!(context, timer.key, timer.timeMs)
 }
 
-/** V8 begins to note callees after some hundred bytes of bytecode (`--interrupt-budget-for-feedback-allocation`). */
-const callsUntilNoted = 200
+/**
+ * V8 begins to note callees when 940 bytes of bytecode have run (`--interrupt-budget-for-feedback-allocation`), here after about
+ * forty calls; four are made in a round. Many more would get this compiled, which takes memory in each idle instance.
+ */
+const rounds = 20
 const one: Callbacks = { processRecord: () => undefined, processTimer: () => undefined }
 const other: Callbacks = { processRecord: () => undefined, processTimer: () => undefined }
-for (let i = 0; i < callsUntilNoted; i++)
+for (let i = 0; i < rounds; i++)
   for (const callbacks of [one, other])
     for (const timer of [undefined, { partition: 0, key: '', timeMs: 0 }])
       invoke(callbacks, undefined as never, undefined as never, timer)
