@@ -7,7 +7,7 @@ import { type Letter, lettersStream } from '../../infra/dead-letters/index.ts'
 import type { DeadLetter, DeadLetterList, FunctionDetail, RedriveAnswer } from '../../sdk/api/index.ts'
 import { ConcordClient } from '../../sdk/client/index.ts'
 import { CodedError } from '../../sdk/errors.ts'
-import { type GivenLetter, writeLetters } from '../testing/letters.ts'
+import { type GivenLetter, letterStreams, writeLetters } from '../testing/letters.ts'
 import {
   call,
   linesOf,
@@ -28,10 +28,7 @@ let client: ConcordClient
 before(async () => {
   platform = await startPlatform()
   client = new ConcordClient({ url: platform.gateway.url, token })
-  const manager = await jetstream(platform.nc).jetstreamManager()
-  await until('the stream of dead letters is there', () =>
-    manager.streams.info(lettersStream(namespace)).catch(() => undefined),
-  )
+  await letterStreams(platform.nc)
 })
 after(() => platform.close())
 

@@ -5,7 +5,7 @@ import { systemClock } from '../../infra/clock.ts'
 import { lettersStream, marksStream } from '../../infra/dead-letters/index.ts'
 import type { FunctionDetail } from '../../sdk/api/index.ts'
 import { ConcordClient } from '../../sdk/client/index.ts'
-import { type GivenLetter, writeLetters } from '../testing/letters.ts'
+import { type GivenLetter, letterStreams, writeLetters } from '../testing/letters.ts'
 import {
   call,
   namespace,
@@ -26,11 +26,7 @@ let client: ConcordClient
 before(async () => {
   platform = await startPlatform()
   client = new ConcordClient({ url: platform.gateway.url, token })
-  const manager = await jetstream(platform.nc).jetstreamManager()
-  for (const stream of [lettersStream(namespace), marksStream(namespace)])
-    await until('the streams of dead letters are there', () =>
-      manager.streams.info(stream).catch(() => undefined),
-    )
+  await letterStreams(platform.nc)
 })
 after(() => platform.close())
 

@@ -4,8 +4,8 @@
  */
 import { jetstream } from '@nats-io/jetstream'
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
-import { encodeLetters, type Letter } from '../../infra/dead-letters/index.ts'
-import { namespace } from './platform.ts'
+import { encodeLetters, type Letter, lettersStream, marksStream } from '../../infra/dead-letters/index.ts'
+import { namespace, until } from './platform.ts'
 
 export interface GivenLetter {
   readonly key: string
@@ -15,6 +15,13 @@ export interface GivenLetter {
   readonly sequence?: number
   readonly partition?: number
   readonly timer?: NonNullable<Letter['timer']>
+}
+
+/** Waits until the gateway has made the streams of dead letters. */
+export async function letterStreams(nc: NatsConnection): Promise<void> {
+  const { streams } = await jetstream(nc).jetstreamManager()
+  for (const stream of [lettersStream(namespace), marksStream(namespace)])
+    await until('the streams of dead letters are there', () => streams.info(stream).catch(() => undefined))
 }
 
 /** Writes letters of one message. @returns Its sequence. */

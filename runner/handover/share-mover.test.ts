@@ -7,7 +7,7 @@ import { LostError } from '../../infra/jetstream.ts'
 import type { StateKeeper } from '../checkpoint/state-keeper.ts'
 import { type TimerSlot, TriedTimers } from '../checkpoint/tried-timers.ts'
 import type { Isolate } from '../isolate/index.ts'
-import { ShareMover } from './share-mover.ts'
+import { ShareMover, type ShareMoverOptions } from './share-mover.ts'
 
 /** A function with one input of two partitions, and the instance that is to give the second away. */
 const assigned = {
@@ -22,6 +22,26 @@ const givingOne = {
   giving: [{ share: 1, epoch: 2 }],
 } as never as InstanceAssignment
 
+const nothing = (): void => undefined
+
+/** The surroundings of an instance at work that nobody stops, gives to or asks. */
+function working(
+  parts: Pick<ShareMoverOptions, 'consumer' | 'producer'> & Partial<ShareMoverOptions>,
+): ShareMoverOptions {
+  return {
+    ...{ namespace: 'n', clock: new ManualClock(), stopping: new AbortController().signal },
+    isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
+    keeper: undefined,
+    ask: () => Promise.reject(new Error('it asks for nothing')),
+    between: (run) => run(),
+    drop: nothing,
+    endAside: async () => undefined,
+    lettersSafe: async () => true,
+    ...{ onOwn: nothing, onMoved: nothing, onTrouble: nothing },
+    ...parts,
+  }
+}
+
 test('ShareMover: nothing is stored about the timers of a moving share, whatever timers are called meanwhile (TT3 of tried-timers.ts)', async () => {
   const told: number[] = []
   const slots = [0, 1].map((partition): TimerSlot => {
@@ -32,34 +52,21 @@ test('ShareMover: nothing is stored about the timers of a moving share, whatever
   const tried = new TriedTimers(async () => undefined)
   for (const slot of slots) tried.add(slot)
   const accepted = Promise.withResolvers<void>()
-  const nothing = (): void => undefined
   const mover = new ShareMover(
-    {
-      namespace: 'n',
-      clock: new ManualClock(),
+    working({
       consumer: {
         own: nothing,
         suspend: nothing,
         release: () => ({ since: 0, channels: [] }),
       } as never as Consumer,
       producer: { accepted: () => accepted.promise } as never as Producer,
-      isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
       keeper: {
         prepare: async () => undefined,
         image: () => ({ epoch: 1, slabs: [], inputs: {}, pages: [], bytes: new Uint8Array() }),
         letGo: (share: number) => tried.forget(share),
         tried,
       } as never as StateKeeper,
-      ask: () => Promise.reject(new Error('it asks for nothing')),
-      between: (run) => run(),
-      drop: nothing,
-      endAside: async () => undefined,
-      lettersSafe: async () => true,
-      stopping: new AbortController().signal,
-      onOwn: nothing,
-      onMoved: nothing,
-      onTrouble: nothing,
-    },
+    }),
     assigned,
     givingOne,
   )
@@ -83,17 +90,15 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
   let isSmall = false
   let isTaken = true
   const clock = new ManualClock()
-  const nothing = (): void => undefined
   const mover = new ShareMover(
-    {
-      ...{ namespace: 'n', clock, stopping: new AbortController().signal },
+    working({
+      clock,
       consumer: {
         own: nothing,
         suspend: () => log.push('suspended'),
         release: () => ({ since: 0, channels: [] }),
       } as never as Consumer,
       producer: { fence: nothing, accepted: async () => undefined } as never as Producer,
-      isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
       keeper: {
         prepare: async () => isTaken,
         image: () => (isSmall ? image : undefined),
@@ -105,15 +110,10 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
         letGo: nothing,
         tried: { forget: nothing },
       } as never as StateKeeper,
-      ask: () => Promise.reject(new Error('it asks for nothing')),
-      between: (run) => run(),
-      drop: nothing,
       endAside: async () => {
         isSmall = isStored = false // it changes much, and the store is full again
       },
-      lettersSafe: async () => true,
-      ...{ onOwn: nothing, onMoved: nothing, onTrouble: nothing },
-    },
+    }),
     assigned,
     givingOne,
   )
@@ -159,10 +159,8 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
 test('ShareMover counts what goes unasked with a state of which the store has nothing, when its letters are answered (LV3 of leaving.ts)', async () => {
   const lost: string[] = []
   const letters = Promise.withResolvers<boolean>()
-  const nothing = (): void => undefined
   const mover = new ShareMover(
-    {
-      ...{ namespace: 'n', clock: new ManualClock(), stopping: new AbortController().signal },
+    working({
       consumer: {
         ...{ own: nothing, suspend: nothing, release: nothing },
         giveUp(reason: string, isLost: (stream: string, partition: number) => boolean) {
@@ -170,19 +168,13 @@ test('ShareMover counts what goes unasked with a state of which the store has no
         },
       } as never as Consumer,
       producer: { accepted: async () => undefined } as never as Producer,
-      isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
       keeper: {
         handOver: async () => undefined,
         untold: () => true,
         take: async () => undefined,
       } as never as StateKeeper,
-      ask: () => Promise.reject(new Error('it asks for nothing')),
-      between: (run) => run(),
-      drop: nothing,
-      endAside: async () => undefined,
       lettersSafe: () => letters.promise,
-      ...{ onOwn: nothing, onMoved: nothing, onTrouble: nothing },
-    },
+    }),
     assigned,
     { ...givingOne, giving: [] },
   )
@@ -198,24 +190,15 @@ test('ShareMover counts what goes unasked with a state of which the store has no
 test('ShareMover: an instance works while the outputs of what it gives up unasked are still to be accepted', async () => {
   const log: string[] = []
   const accepted = Promise.withResolvers<void>()
-  const nothing = (): void => undefined
   const mover = new ShareMover(
-    {
-      ...{ namespace: 'n', clock: new ManualClock(), stopping: new AbortController().signal },
+    working({
       consumer: {
         ...{ own: nothing, suspend: nothing },
         release: (_: string, partitions: readonly number[]) => log.push(`released ${partitions}`),
       } as never as Consumer,
       producer: { accepted: () => accepted.promise } as never as Producer,
-      isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
-      keeper: undefined,
-      ask: () => Promise.reject(new Error('it asks for nothing')),
       between: (run) => run().finally(() => log.push('next batch')),
-      drop: nothing,
-      endAside: async () => undefined,
-      lettersSafe: async () => true,
-      ...{ onOwn: nothing, onMoved: nothing, onTrouble: nothing },
-    },
+    }),
     assigned,
     { ...givingOne, giving: [] },
   )
@@ -251,20 +234,15 @@ test('ShareMover announces partitions whenever it claims some, also those handed
   }
   const stopping = new AbortController()
   const mover = new ShareMover(
-    {
-      ...{ namespace: 'n', clock: new ManualClock(), keeper: undefined, stopping: stopping.signal },
+    working({
+      stopping: stopping.signal,
       consumer: consumer as unknown as Consumer,
       producer: { fence: () => undefined, open: () => undefined } as unknown as Producer,
-      isolate: () => ({ keepPartitions: () => undefined }) as unknown as Isolate,
-      between: (run) => run(),
-      drop: () => undefined,
-      endAside: () => Promise.resolve(),
-      lettersSafe: () => Promise.resolve(true),
       ask: () => Promise.resolve({ ok: true, left: { since: 1, channels: [] }, state: undefined as never }),
       onOwn: () => log.push('careful'),
       onMoved: () => taken.resolve(),
       onTrouble: (error) => taken.reject(error),
-    },
+    }),
     assignment,
     instance,
   )
@@ -283,18 +261,16 @@ function inheriting() {
   const log: string[] = []
   const clock = new ManualClock()
   const reads: PromiseWithResolvers<void>[] = []
-  const nothing = (): void => undefined
   const own = { ...givingOne, giving: [], partitions: { in: [0] } }
   const mover = new ShareMover(
-    {
-      ...{ namespace: 'n', clock, stopping: new AbortController().signal },
+    working({
+      clock,
       consumer: {
         suspend: nothing,
         own: (_: string, partitions: readonly number[]) => log.push(`own ${partitions}`),
         release: (_: string, partitions: readonly number[]) => log.push(`released ${partitions}`),
       } as never as Consumer,
       producer: { accepted: async () => undefined } as never as Producer,
-      isolate: () => ({ keepPartitions: nothing }) as never as Isolate,
       keeper: {
         preload: (share: number) => {
           log.push(`reads ${share}`)
@@ -305,14 +281,8 @@ function inheriting() {
         handOver: async () => undefined,
         forget: (share: number) => log.push(`forgets ${share}`),
       } as never as StateKeeper,
-      ask: () => Promise.reject(new Error('it asks for nothing')),
-      between: (run) => run(),
-      drop: nothing,
-      endAside: async () => undefined,
-      lettersSafe: async () => true,
-      ...{ onOwn: nothing, onMoved: nothing },
       onTrouble: (error) => log.push(`ends: ${(error as Error).message}`),
-    },
+    }),
     assigned,
     own,
   )
