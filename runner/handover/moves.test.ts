@@ -103,3 +103,35 @@ test('Giver keeps a share that nobody wants any more, also one that was being pr
     assert.deepEqual([...held], [], during)
   }
 })
+
+test('Giver begins anew when a move has failed while the share is still here, and not when it is nobody’s (M5)', async () => {
+  const broken = () => Promise.reject(new Error('it has failed'))
+  const given = { left: undefined, state: '' }
+  const prepares = [broken, () => Promise.resolve(), () => Promise.resolve()]
+  const gives = [broken, async () => given]
+  let isHere = true
+  const kept: number[] = []
+  const giver = new Giver<string>({
+    clock: new ManualClock(0),
+    owns: () => isHere,
+    prepare: () => prepares.shift()!(),
+    give: () => gives.shift()!(),
+    keep: (share) => kept.push(share),
+  })
+  const ask = { schema: 1, instance: 'f-0', share: 3, epoch: 1, ready: true } as const
+  giver.want([{ share: 3, epoch: 1 }])
+  const notYet = { ok: false, code: 'ERR_MOVE_NOT_YET' }
+  const prepared = { ok: false, code: 'ERR_MOVE_PREPARED' }
+  assert.deepEqual(await giver.answer(ask), notYet)
+  assert.deepEqual(await giver.answer(ask), prepared)
+  assert.deepEqual(await giver.answer(ask), notYet)
+  assert.deepEqual(kept, [3, 3])
+  assert.deepEqual(await giver.answer(ask), prepared)
+  gives.unshift(() => {
+    isHere = false
+    return broken()
+  })
+  assert.deepEqual(await giver.answer(ask), notYet)
+  assert.deepEqual(await giver.answer(ask), notYet, 'its end will be seen')
+  assert.equal(gives.length, 1)
+})

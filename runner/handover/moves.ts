@@ -11,6 +11,8 @@
  *  M2. A taker owns a share only with the giver's answer, or when its assignment says that there is no giver any more.
  *  M3. Shares come from a giver one after the other: while one is on its way, and silent, the others are at work.
  *  M4. A share that is wanted by nobody any more is kept, whatever was under way for it.
+ *  M5. A move that fails while the share is still here begins anew with the next ask; one that fails later leaves the share
+ *      nobody's: its giver is ending, and its end will be seen.
  * @module
  */
 import type { HandoverPositions, NextOwner } from '../../infra/bus/index.ts'
@@ -147,7 +149,14 @@ export class Giver<State> {
       return { ok: true, ...again }
     }
     if (before === undefined && !this.#options.owns(share)) return refused('ERR_MOVE_GONE')
-    return await this.#inTime(this.#advance(before ?? this.#begin(share, epoch), ask))
+    const move = before ?? this.#begin(share, epoch)
+    return await this.#inTime(this.#advance(move, ask).catch(() => this.#failed(share, move)))
+  }
+
+  /** M5. */
+  #failed(share: number, move: Move<State>): MoveAnswer<State> {
+    if (this.#moves.get(share) === move && this.#options.owns(share)) this.#keep(share)
+    return refused('ERR_MOVE_NOT_YET')
   }
 
   #isWanted(share: number, epoch: number): boolean {
@@ -225,8 +234,7 @@ export class Giver<State> {
   #inTime(answer: Promise<MoveAnswer<State>>): Promise<MoveAnswer<State>> {
     const { promise: late, resolve } = Promise.withResolvers<MoveAnswer<State>>()
     const cancel = this.#options.clock.after(answerWaitMs, () => resolve(refused('ERR_MOVE_NOT_YET')))
-    const failed = (): MoveAnswer<State> => refused('ERR_MOVE_NOT_YET') // it is ending: its end will be seen
-    return Promise.race([answer.catch(failed), late]).finally(cancel)
+    return Promise.race([answer, late]).finally(cancel)
   }
 }
 
