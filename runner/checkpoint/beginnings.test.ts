@@ -165,3 +165,22 @@ test('Checkpointer: a checkpoint is as good as the word that state begins', asyn
   await turn()
   assert.equal(writes, 3)
 })
+
+test('Checkpointer: nothing of a slot that was released waits for the store any more, told or not (FS1)', async (t) => {
+  const { store, owner, own } = await setUpOwners(t)
+  let isFull = false
+  const full = {
+    ...store,
+    writeManifest: async (...args: Parameters<CheckpointStore['writeManifest']>) => {
+      if (isFull) throw infraError('ERR_CHECKPOINT_STORE', 'there is no room')
+      return await store.writeManifest(...args)
+    },
+  }
+  const by = owner(1, undefined, { store: full })
+  await own(by, 1)
+  isFull = true
+  void begin(by, () => ({ lost: 0, positions: [] }))
+  assert.deepEqual(by.untold, new Set([3]))
+  by.slots.letGo(3)
+  assert.equal(by.untold, undefined)
+})

@@ -27,8 +27,6 @@ export class Beginnings {
   readonly #blank = new Set<Slot>()
   /** Those that have their first state, and what to call when the store knows of it. */
   readonly #telling = new Map<Slot, () => void>()
-  /** Their arenas, and those that were released before the store knew. */
-  readonly #untold = new Set<number>()
   #ended = false
 
   constructor(options: BeginningsOptions) {
@@ -37,11 +35,10 @@ export class Beginnings {
 
   /** A slot was claimed. */
   add(slot: Slot): void {
-    this.#untold.delete(slot.partition)
     if (slot.current === undefined) this.#blank.add(slot)
   }
 
-  /** A slot was released. If the store does not know of its state, that is lost. */
+  /** A slot was released. If the store does not know of its state, that was counted. */
   release(slot: Slot): void {
     this.#blank.delete(slot)
     this.#telling.delete(slot)
@@ -53,13 +50,13 @@ export class Beginnings {
     const onTold = this.#telling.get(slot)
     if (onTold === undefined) return
     this.#telling.delete(slot)
-    this.#untold.delete(slot.partition)
     onTold()
   }
 
   /** Arenas with state of which the store does not know; undefined: there are none. */
   get untold(): ReadonlySet<number> | undefined {
-    return this.#untold.size === 0 ? undefined : this.#untold
+    if (this.#telling.size === 0) return undefined
+    return new Set([...this.#telling.keys()].map(({ partition }) => partition))
   }
 
   /**
@@ -77,7 +74,6 @@ export class Beginnings {
       if (!state.hasArena(slot.partition)) continue
       this.#blank.delete(slot)
       this.#telling.set(slot, onTold)
-      this.#untold.add(slot.partition)
       void this.#tell(slot, made(slot))
     }
   }

@@ -152,10 +152,16 @@ export class StateKeeper {
     return this.image(share, consumer)
   }
 
-  /** Releases a share that was given away. */
-  letGo(share: number): void {
-    this.#began.delete(share)
-    this.#slots.letGo(share)
+  /** An arena is about to be released, with the positions that were told or stored of it: nothing more is stored (TT3 of tried-timers.ts). */
+  rest(arena: number): void {
+    this.tried.forget(arena)
+    this.#slots.hold(arena)
+  }
+
+  /** Releases an arena whose partitions were released. */
+  letGo(arena: number): void {
+    this.#began.delete(arena)
+    this.#slots.letGo(arena)
   }
 
   /** See `Slots.preload`. */

@@ -7,6 +7,8 @@ import { LostError } from '../../infra/jetstream.ts'
 import type { StateKeeper } from '../checkpoint/state-keeper.ts'
 import { type TimerSlot, TriedTimers } from '../checkpoint/tried-timers.ts'
 import type { Isolate } from '../isolate/index.ts'
+import type { MovedState } from './message.ts'
+import type { MoveAnswer } from './moves.ts'
 import { ShareMover, type ShareMoverOptions } from './share-mover.ts'
 
 /** A function with one input of two partitions, and the instance that is to give the second away. */
@@ -63,8 +65,8 @@ test('ShareMover: nothing is stored about the timers of a moving share, whatever
       keeper: {
         prepare: async () => undefined,
         image: () => ({ epoch: 1, slabs: [], inputs: {}, pages: [], bytes: new Uint8Array() }),
-        letGo: (share: number) => tried.forget(share),
-        tried,
+        rest: (share: number) => tried.forget(share),
+        letGo: nothing,
       } as never as StateKeeper,
     }),
     assigned,
@@ -107,8 +109,7 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
           isSmall = isStored
           return isStored ? image : undefined
         },
-        letGo: nothing,
-        tried: { forget: nothing },
+        ...{ rest: nothing, letGo: nothing },
       } as never as StateKeeper,
       endAside: async () => {
         isSmall = isStored = false // it changes much, and the store is full again
@@ -157,21 +158,22 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
 })
 
 test('ShareMover counts what goes unasked with a state of which the store has nothing, when its letters are answered (LV3 of leaving.ts)', async () => {
-  const lost: string[] = []
+  const log: string[] = []
   const letters = Promise.withResolvers<boolean>()
   const mover = new ShareMover(
     working({
       consumer: {
-        ...{ own: nothing, suspend: nothing, release: nothing },
+        ...{ own: nothing, suspend: nothing, release: () => log.push('released') },
         giveUp(reason: string, isLost: (stream: string, partition: number) => boolean) {
-          for (const partition of [0, 1]) if (isLost('in', partition)) lost.push(`${reason} ${partition}`)
+          for (const partition of [0, 1]) if (isLost('in', partition)) log.push(`${reason} ${partition}`)
         },
       } as never as Consumer,
       producer: { accepted: async () => undefined } as never as Producer,
       keeper: {
         handOver: async () => undefined,
         untold: () => true,
-        take: async () => undefined,
+        rest: (arena: number) => log.push(`rests ${arena}`),
+        letGo: (arena: number) => log.push(`forgotten ${arena}`),
       } as never as StateKeeper,
       lettersSafe: () => letters.promise,
     }),
@@ -181,10 +183,10 @@ test('ShareMover counts what goes unasked with a state of which the store has no
   mover.start()
   const changed = mover.reassign(assigned, { ...givingOne, epoch: 2, giving: [], partitions: { in: [0] } })
   await new Promise(setImmediate)
-  assert.deepEqual(lost, [], 'what is dropped with its letter is not counted twice')
+  assert.deepEqual(log, ['rests 1'], 'what is dropped with its letter is not counted twice')
   letters.resolve(true)
   await changed
-  assert.deepEqual(lost, ['unstored 1'])
+  assert.deepEqual(log, ['rests 1', 'unstored 1', 'released', 'forgotten 1'])
 })
 
 test('ShareMover: an instance works while the outputs of what it gives up unasked are still to be accepted', async () => {
@@ -279,6 +281,7 @@ function inheriting() {
         },
         take: async () => undefined,
         handOver: async () => undefined,
+        ...{ rest: nothing, letGo: nothing },
         forget: (share: number) => log.push(`forgets ${share}`),
       } as never as StateKeeper,
       onTrouble: (error) => log.push(`ends: ${(error as Error).message}`),
@@ -343,4 +346,34 @@ test('ShareMover ends the instance when the data of the store is lost', async ()
   reads[0]!.reject(new Error('nothing is there', { cause: new LostError() }))
   await pass()
   assert.ok(log.includes('ends: nothing is there'))
+})
+
+test('ShareMover does not take a share that was given where a newer assignment promises it to it no more', async () => {
+  const log: string[] = []
+  const answer = Promise.withResolvers<MoveAnswer<MovedState>>()
+  const batch = Promise.withResolvers<void>()
+  const instance = { ...givingOne, giving: [], partitions: { in: [0] } }
+  const mover = new ShareMover(
+    working({
+      consumer: {
+        ...{ owner: 'o', await: nothing },
+        own: (_: string, partitions: readonly number[]) => log.push(`own ${partitions}`),
+        release: (_: string, partitions: readonly number[]) => log.push(`released ${partitions}`),
+      } as never as Consumer,
+      producer: { open: nothing } as never as Producer,
+      ask: () => answer.promise,
+      between: (run) => batch.promise.then(run),
+    }),
+    { ...assigned, manifest: { ostreams: [] } } as never as FunctionAssignment,
+    { ...instance, awaited: [{ share: 1, epoch: 1, task: 't', instance: 'f-1' }] },
+  )
+  mover.start()
+  answer.resolve({ ok: true, left: { since: 1, channels: [] }, state: undefined as never })
+  await new Promise(setImmediate)
+  await mover.reassign(assigned, { ...instance, epoch: 2 })
+  batch.resolve()
+  await new Promise(setImmediate)
+  assert.deepEqual(log, ['own 0', 'released 1'])
+  assert.deepEqual(mover.instance.partitions, { in: [0] })
+  mover.end()
 })

@@ -45,7 +45,12 @@ import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from './moves
 const outputsWaitMs = 4_000
 /** Before the store is asked again that did not take a share, or gave no answer. */
 const storeAgainMs = 1_000
-const nothing: PartitionsByStream = new Map()
+
+/** What goes unasked, at rest. */
+interface Going {
+  readonly partitions: PartitionsByStream
+  readonly arenas: readonly number[]
+}
 
 export interface ShareMoverOptions {
   readonly namespace: string
@@ -139,9 +144,9 @@ export class ShareMover {
     await this.#giver.settled() // one of them may be on its way, and be ours again
     await this.#taker.settled() // or be taken already
     const isLess = this.#difference().gone.size > 0
-    const left = isLess ? await this.#options.between(() => this.#leave()) : nothing
+    const left = isLess ? await this.#options.between(() => this.#leave()) : undefined
     void this.#takeLeft()
-    await this.#release(left)
+    if (left !== undefined) await this.#release(left)
   }
 
   /** Nothing more comes: the instance ends. */
@@ -257,25 +262,26 @@ export class ShareMover {
   }
 
   /** Between two batches: gives up what nobody asks for. @returns What is to be released beside the work. */
-  async #leave(): Promise<PartitionsByStream> {
+  async #leave(): Promise<Going | undefined> {
     const { consumer, keeper, isolate, drop, endAside, stopping } = this.#options
     const { gone } = this.#difference()
-    if (gone.size === 0) return nothing
+    if (gone.size === 0) return undefined
     for (const [stream, partitions] of gone) consumer.suspend(stream, partitions)
     drop(gone)
     await endAside()
-    if (isolate().isEnded) return nothing // and so does the instance, which leaves all that it has
+    if (isolate().isEnded) return undefined // and so does the instance, which leaves all that it has
     await keeper?.handOver(consumer)
-    if (stopping.aborted) return nothing // all is left, with its state
+    if (stopping.aborted) return undefined // all is left, with its state
+    const before = this.#arenas
     this.#owned = without(this.#owned, gone)
     isolate().keepPartitions(this.#arenas)
-    await keeper?.take(this.instance)
-    return gone
+    const arenas = before.filter((arena) => !this.#arenas.includes(arena))
+    for (const arena of arenas) keeper?.rest(arena)
+    return { partitions: gone, arenas }
   }
 
   /** SM2. Should the owners downstream not take the outputs in time they are sent all the same, then in no certain order. */
-  async #release(gone: PartitionsByStream): Promise<void> {
-    if (gone.size === 0) return
+  async #release({ partitions: gone, arenas }: Going): Promise<void> {
     const { consumer, producer, keeper, lettersSafe, stopping } = this.#options
     const deadline = AbortSignal.any([stopping, AbortSignal.timeout(outputsWaitMs)])
     await producer.accepted(deadline).catch(() => undefined)
@@ -285,6 +291,7 @@ export class ShareMover {
     if (untold !== undefined)
       consumer.giveUp('unstored', (stream, p) => gone.get(stream)?.includes(p) === true && untold(stream, p)) // LV3 of leaving.ts
     for (const [stream, partitions] of gone) consumer.release(stream, partitions)
+    for (const arena of arenas) keeper?.letGo(arena)
   }
 
   async #prepare(share: number): Promise<void> {
@@ -315,7 +322,7 @@ export class ShareMover {
           throw new Error('the instance ends, and leaves its share where it is')
         if (whole === undefined) await this.#later()
       }
-      keeper?.tried.forget(share) // TT3 of tried-timers.ts
+      keeper?.rest(share)
       this.#owned = without(this.#owned, partitions)
       isolate().keepPartitions(this.#arenas.filter((arena) => arena !== share))
       return whole
@@ -348,7 +355,7 @@ export class ShareMover {
     const { keeper, isolate, between } = this.#options
     await between(async () => {
       const missing = lacking(this.#partitionsOf(share), this.#owned)
-      if (missing.size === 0) return
+      if (missing.size === 0 || !this.#promised.includes(share)) return
       isolate().keepPartitions(this.#arenas.filter((arena) => arena !== share))
       this.#owned = withPartitions(this.#owned, missing)
       if (given?.state !== undefined) await keeper?.receive(this.instance, share, given.state)
