@@ -16,6 +16,11 @@ export class BetweenBatches {
     return this.#tasks.length > 0
   }
 
+  /** No batch ends any more: what a task begins now is to end with it. */
+  get isClosed(): boolean {
+    return this.#closed !== undefined
+  }
+
   /**
    * Adds a task. Settles as the task does, or fails if the instance ends before.
    * @param isFatal Whether nothing may run after such a failure; default: never.

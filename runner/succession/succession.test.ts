@@ -114,6 +114,29 @@ test('Succession goes back to the version before the one on trial, if that ended
   assert.deepEqual(verdicts, [fatal])
 })
 
+test('Succession leaves no trial and no isolate behind when its instance ends while another version takes over', async () => {
+  const clock = new ManualClock()
+  const ended: unknown[] = []
+  const [first, second, third] = [version(1), version(2), version(3)]
+  Object.assign(first.isolate, { kill: () => ended.push(first.isolate) })
+  const endTrial = async (): Promise<undefined> => void succession.end('f-0 ends')
+  Object.assign(second.isolate, { endTrial })
+  const succession: Succession = new Succession(first, {
+    ...quiet(),
+    clock,
+    destroy: async ({ isolate }) => void ended.push(isolate),
+  })
+  const rules = { records: 10, errors: 0, ms: 1000 }
+  for (const next of [second, third]) {
+    const swapped = succession.swap(next, rules, () => assert.fail('nothing is judged any more'))
+    await succession.advance()
+    await swapped
+  }
+  assert.equal(clock.isAwaited, false, 'no timer is left')
+  assert.deepEqual([succession.onTrial, succession.running.isolate], [false, third.isolate])
+  assert.deepEqual([...new Set(ended)], [first.isolate, second.isolate])
+})
+
 test('Succession tells again in which format state is used when a version has gone that never came to work here', async () => {
   const settled: unknown[] = []
   const first = version(1)

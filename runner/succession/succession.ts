@@ -125,7 +125,7 @@ export class Succession {
       const before = await this.#put(next)
       await this.#settle()
       const standby = await this.#standby(before)
-      if (rules === undefined) void destroy(standby)
+      if (rules === undefined || this.#between.isClosed) void destroy(standby)
       else this.#trial = new Trial(standby, rules, { clock, onTime: wake, onVerdict })
       return clock.monotonicMs() - startMs
     }, isLost)
