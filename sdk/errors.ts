@@ -50,6 +50,16 @@ export function isCode<Code extends string>(
   return error instanceof CodedError && (codes as readonly string[]).includes(error.code)
 }
 
+/**
+ * What is said of an error that is no CodedError. What the system refuses (no space, no permission) is said as it is; all
+ * else is a fault in Concord, and whoever reads of it can only report it.
+ */
+export function unforeseenText(error: unknown): string {
+  const { name, message } = error instanceof Error ? error : { name: 'thrown', message: String(error) }
+  if (error instanceof Error && 'syscall' in error) return `${message} (--verbose shows where)`
+  return `${name}: ${message}. This is a fault in Concord, not yours: please report it, with what --verbose shows`
+}
+
 /** Marks a branch that the types say cannot be reached. */
 export function assertNever(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`)

@@ -1,16 +1,18 @@
 /**
- * Command: what the commands on a home folder share (cluster.ts, down.ts). One JSON line on stdout is the answer, one
+ * Command: what the commands on a home folder share (cluster.ts, down.ts, print-config.ts …). One JSON line on stdout is the answer, one
  * line on stderr the error; exit codes are those of the command line (docs/errors.md).
  * @module
  */
 import { parseArgs } from 'node:util'
-import { CodedError } from '../../sdk/errors.ts'
-import { loadConfig } from '../config/index.ts'
+import { CodedError, unforeseenText } from '../../sdk/errors.ts'
+import { type LoadedConfig, loadConfig } from '../config/index.ts'
 import { type InfraErrorCode, infraError } from '../errors.ts'
 import { type Home, homeOf } from './home.ts'
 
 export interface Words {
   readonly home: Home
+  /** With --home, if it was given. */
+  readonly loaded: LoadedConfig
   readonly words: readonly string[]
 }
 
@@ -23,8 +25,8 @@ const exitCodes: Readonly<Partial<Record<string, number>>> = {
 } satisfies Partial<Record<InfraErrorCode, number>>
 
 /**
- * Says why a script ends: the last line on stderr, which the command line repeats. Before it, in JSON, the place of what nobody
- * expected.
+ * Says why a script ends: the last line on stderr, which the command line repeats. Before it, in JSON, the
+ * stack of what nobody expected.
  * @param attempt Such as `start`.
  * @returns The exit code, as the command line has it.
  */
@@ -35,7 +37,7 @@ export function sayWhy(error: unknown, attempt: string): number {
     return exitCodes[error.code] ?? (error.code.startsWith('ERR_CONFIG') ? 6 : 1)
   }
   process.stderr.write(`${JSON.stringify({ level: 'info', msg: message, stack })}\n`)
-  process.stderr.write(`Cannot ${attempt}: ${message.replaceAll(/\s*\n\s*/g, ' ')}\n`)
+  process.stderr.write(`Cannot ${attempt}: ${unforeseenText(error).replaceAll(/\s*\n\s*/g, ' ')}\n`)
   return 1
 }
 
@@ -63,8 +65,8 @@ function readWords(wordsMax: number): Words {
       allowPositionals: wordsMax > 0,
     })
     if (positionals.length > wordsMax) throw new Error(`'${positionals[wordsMax]}' is one too many`)
-    const { home } = loadConfig({ env: process.env, flags: { home: values.home } }).values
-    return { home: homeOf(home), words: positionals }
+    const loaded = loadConfig({ env: process.env, flags: { home: values.home } })
+    return { home: homeOf(loaded.values.home), loaded, words: positionals }
   } catch (cause) {
     if (cause instanceof CodedError) throw cause
     throw infraError('ERR_USAGE', `Cannot read the arguments: ${(cause as Error).message}`, { cause })

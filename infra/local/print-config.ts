@@ -1,14 +1,11 @@
 /**
- * PrintConfig: prints every setting with its value and origin, for `concord config`. For settings that `concord up` overrides for
- * its processes, it prints what they were told.
- *
- *     node infra/local/print-config.ts [--json] [--home DIR] [--file FILE]
+ * PrintConfig: prints every setting with its value and origin, for `concord config`: `node infra/local/print-config.ts [--home DIR]`.
+ * For settings that `concord up` overrides for its processes, it prints what they were told.
  * @module
  */
-import { parseArgs } from 'node:util'
-import { CodedError } from '../../sdk/errors.ts'
-import { describeOrigin, type LoadedConfig, loadConfig, settings } from '../config/index.ts'
+import { describeOrigin, type LoadedConfig, settings } from '../config/index.ts'
 import { isAlive } from '../process.ts'
+import { runCommand } from './command.ts'
 import { homeOf } from './home.ts'
 import { readUpFile } from './up-file.ts'
 
@@ -62,37 +59,5 @@ function withoutLogin(value: unknown): unknown {
   return typeof value === 'string' ? value.replace(/(?<=:\/\/)[^/@]*@/, '***@') : value
 }
 
-/** The settings as a table for people. */
-export function formatSettings(reports: readonly SettingReport[]): string {
-  const rows = [
-    ['SETTING', 'VALUE', 'ORIGIN', 'MEANING'],
-    ...reports.map(({ key, value, origin, description }) => [
-      key,
-      value === undefined ? '–' : String(value),
-      origin,
-      description,
-    ]),
-  ]
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows
-    .map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}\n`)
-    .join('')
-}
-
-async function main(): Promise<void> {
-  const { values: options } = parseArgs({
-    options: { json: { type: 'boolean' }, home: { type: 'string' }, file: { type: 'string' } },
-  })
-  const { home, file } = options
-  try {
-    const loaded = loadConfig({ flags: { home }, ...(file !== undefined && { file }) })
-    const reports = reportSettings(loaded, await toldIn(loaded))
-    process.stdout.write(options.json ? `${JSON.stringify(reports)}\n` : formatSettings(reports))
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    process.exitCode = 6 // configuration rejected, in the words of the command line
-  }
-}
-
-if (import.meta.main) await main()
+if (import.meta.main)
+  await runCommand('read the settings', 0, async ({ loaded }) => reportSettings(loaded, await toldIn(loaded)))

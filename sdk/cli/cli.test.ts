@@ -79,6 +79,8 @@ test('connect finds the platform of `concord up`, and never sends its token to a
     received.map(({ headers }) => headers.authorization),
     ['Bearer from-up', 'Bearer from-env', 'Bearer from-file', undefined],
   )
+  writeFileSync(join(home, 'client.json'), '{"url":5}')
+  assertFails(await concord(['fn', 'ls', '--home', home]), 8, /No server is known/)
 })
 
 const source =
@@ -443,6 +445,7 @@ test('test runs the tests below a folder, and says if there are none', async (t)
     /there is no file \/no\/such/,
   )
   mkdirSync(join(cwd, 'deep'))
+  assertFails(await concord(['test', 'deep'], { cwd, env: withTestsNode }), 4, /deep is a folder; go there/)
   writeFileSync(join(cwd, 'deep', 'a.test.ts'), "import { test } from 'node:test'\ntest('ours', () => {})\n")
   const ran = await run()
   assert.match(ran.stdout, /pass 1\n/)

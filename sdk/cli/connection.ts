@@ -50,9 +50,11 @@ function readToken(path: string): string {
   }
 }
 
+/** What `concord up` wrote; undefined if there is nothing, or it is damaged. */
 function readClientFile(home: string): { url: string; token: string } | undefined {
   try {
-    return JSON.parse(readFileSync(join(home, 'client.json'), 'utf8')) as { url: string; token: string }
+    const { url, token } = JSON.parse(readFileSync(join(home, 'client.json'), 'utf8'))
+    return typeof url === 'string' && typeof token === 'string' ? { url, token } : undefined
   } catch {
     return undefined
   }

@@ -4,7 +4,7 @@
  */
 import { isAbsent } from '../client/http.ts'
 import { type ClientErrorCode, ProduceError, RefusedError } from '../client/index.ts'
-import { type Blame, CodedError, isCode } from '../errors.ts'
+import { type Blame, CodedError, isCode, unforeseenText } from '../errors.ts'
 
 export const cliErrors = {
   ERR_USAGE: 'caller', // the command line is invalid
@@ -113,7 +113,7 @@ function exitOfPlatform({ detail: { exitCode } }: CodedError): ExitCode {
 
 /** The error as one line that says what to do. */
 export function errorLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = error instanceof CodedError ? error.message : `Cannot finish: ${unforeseenText(error)}`
   const line = message.trim().replaceAll(/\s*\n\s*/g, ' ')
   const advice = hint(error)
   return advice === '' ? line : `${line.replace(/\.$/, '')}${advice}`
@@ -134,7 +134,7 @@ function hint(error: unknown): string {
   if (isAbsent(error)) {
     return "; start one with 'concord up', or say where it is with --url"
   }
-  return error instanceof CodedError || !(error instanceof Error) ? '' : ' (--verbose shows where)'
+  return ''
 }
 
 /** All that is known about the error, for `--verbose`. */

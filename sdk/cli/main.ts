@@ -1,5 +1,5 @@
 /**
- * Main: runs one command line and returns the exit code.
+ * Main: runs one command line and returns the exit code. Every error ends here, also one that nobody waited for.
  * @module
  */
 import { CommanderError } from 'commander'
@@ -13,6 +13,12 @@ import { endWithReader, note } from './terminal.ts'
 /** Runs one command line. @returns The exit code. */
 export async function run(words: readonly string[], installation: Installation): Promise<number> {
   endWithReader(exitCodes.failed)
+  const fail = (error: unknown): number => {
+    note(`concord: ${errorLine(error)}`)
+    if (words.includes('--verbose')) note(errorDetail(error))
+    return exitCodeOf(error)
+  }
+  process.on('uncaughtException', (error) => process.exit(fail(error)))
   const program = makeProgram(installation)
   try {
     await program.parseAsync(normalizeWords(words), { from: 'user' })
@@ -20,8 +26,6 @@ export async function run(words: readonly string[], installation: Installation):
   } catch (error) {
     if (error instanceof UsageError) note(usageLine(program, error))
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
-    note(`concord: ${errorLine(error)}`)
-    if (words.includes('--verbose')) note(errorDetail(error))
-    return exitCodeOf(error)
+    return fail(error)
   }
 }

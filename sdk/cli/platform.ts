@@ -47,15 +47,23 @@ export async function askPlatform<T>(
 ): Promise<T> {
   const child = spawnPlatform(installation, script, { args, stdio: ['ignore', 'pipe', 'pipe'] })
   const [answer, said, code] = await Promise.all([text(child.stdout!), text(child.stderr!), exitOf(child)])
+  if (code !== 0)
+    throw platformError(lastLineOf(said) || `Cannot run ${script}: it ended with ${code}`, code, said)
   told(said.trimEnd())
-  if (code === 0) return JSON.parse(answer.trim().split('\n').at(-1)!) as T
-  const why = said.trim().split('\n').at(-1) || `Cannot run ${script}: it ended with ${code}`
-  throw platformError(why, code)
+  return JSON.parse(lastLineOf(answer)) as T
 }
 
-/** @param exitCode The exit code of a platform script, which becomes ours (infra/local/command.ts). */
-export function platformError(message: string, exitCode: number): CodedError<CliErrorCode> {
-  return new CodedError('ERR_PLATFORM_FAILED', message, { detail: { exitCode } })
+export function lastLineOf(text: string): string {
+  return text.trim().split('\n').at(-1) ?? ''
+}
+
+/**
+ * @param exitCode The exit code of a platform script, which becomes ours (infra/local/command.ts).
+ * @param said All that the script said, for `--verbose`.
+ */
+export function platformError(message: string, exitCode: number, said = ''): CodedError<CliErrorCode> {
+  const cause = said.trim() === message || said === '' ? {} : { cause: said.trimEnd() }
+  return new CodedError('ERR_PLATFORM_FAILED', message, { ...cause, detail: { exitCode } })
 }
 
 /** Waits for a process to end. @returns Its exit code; the bootstrap reports signal n as 128 + n. */

@@ -31,7 +31,7 @@ export function referenceText(): string {
     table(['code', 'means'], Object.entries(exitCodeMeanings)),
     '## Output',
     'Data goes to standard output, everything else to standard error. An error is one line that says what to do; ' +
-      '`--verbose` shows the stack. Progress and colour appear only on a terminal; `NO_COLOR` turns colour off. ' +
+      '`--verbose` shows the stack. What is a fault in Concord says so: please report it. Progress and colour appear only on a terminal; `NO_COLOR` turns colour off. ' +
       'There, control characters in data are shown as `\\xNN`; a pipe gets them as they are.',
   ]
   return `${parts.join('\n\n')}\n`

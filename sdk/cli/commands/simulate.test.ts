@@ -40,6 +40,8 @@ test('fn scale simulate compares reaction with prediction on a shape or a record
   assertFails(await concord(['fn', 'scale', 'simulate', policy, '--load', load]), 1, /line 2, 'at all'/)
   writeFileSync(policy, '{ "min": 3, "max": 1 }')
   assertFails(await concord(['fn', 'scale', 'simulate', policy]), 2, /expected a 'min' that is at most 'max'/)
+  writeFileSync(policy, '{')
+  assertFails(await concord(['fn', 'scale', 'simulate', policy]), 2, /policy\.json': it is not JSON: /)
   assertFails(await concord(['fn', 'scale', 'simulate', join(folder, 'none.json')]), 4, /Cannot read/)
   const simulate = (path: string) => concord(['fn', 'scale', 'simulate', path])
   assertFails(await simulate(folder), 4, /Cannot simulate .*: there is no concord\.jsonc in it/)

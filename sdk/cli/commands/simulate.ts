@@ -112,7 +112,7 @@ function summaryOf({ name, outcome }: { name: string; outcome: Outcome }, price:
 }
 
 async function readPolicy(path: string): Promise<ScalePolicy> {
-  if (path.endsWith('.json')) return await parsePolicy(JSON.parse(await textOf(path)), path)
+  if (path.endsWith('.json')) return await parsePolicy(jsonOf(await textOf(path), path), path)
   const { scale } = (await openManifest(path, 'simulate')) as { readonly scale?: unknown }
   if (scale !== undefined) return await parsePolicy(scale, path)
   throw usage(
@@ -140,6 +140,14 @@ async function textOf(path: string): Promise<string> {
       'ERR_FILE_MISSING',
       `Cannot read '${path}': ${(error as Error).message}`,
     )
+  }
+}
+
+function jsonOf(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw usage(`Cannot read the policy in '${path}': it is not JSON: ${(error as Error).message}`)
   }
 }
 

@@ -3,7 +3,7 @@
  * @module
  */
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { CodedError } from '../../errors.ts'
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
@@ -28,6 +28,12 @@ export function addTest(program: CliCommand, installation: Installation): void {
         throw new CodedError<CliErrorCode>(
           'ERR_FILE_MISSING',
           `Cannot run tests: there is no file ${missing}`,
+        )
+      const folder = files.find((file) => statSync(file, { throwIfNoEntry: false })?.isDirectory())
+      if (folder !== undefined)
+        throw new CodedError<CliErrorCode>(
+          'ERR_FILE_MISSING',
+          `Cannot run tests: ${folder} is a folder; go there, or name the files in it`,
         )
       const words = ['--disable-warning=ExperimentalWarning', '--test', ...files]
       process.exitCode = await exitOf(spawn(node, words, { stdio: 'inherit' }))

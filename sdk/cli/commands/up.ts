@@ -19,7 +19,7 @@ import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { portNumber } from '../numbers.ts'
-import { askPlatform, exitOf, platformError, spawnPlatform } from '../platform.ts'
+import { askPlatform, exitOf, lastLineOf, platformError, spawnPlatform } from '../platform.ts'
 import { bold, lostText, note, Progress, print, printJson, type Stopped } from '../terminal.ts'
 
 export interface UpOptions extends CommonOptions {
@@ -131,7 +131,7 @@ async function detached(installation: Installation, options: UpOptions): Promise
   waiting.clear()
   if (asked.aborted)
     throw platformError('The platform was not started: it was told to stop before it was ready', 1)
-  if (ready === undefined) throw platformError(lastLine(logPath, logStart), await exited)
+  if (ready === undefined) throw notStarted(logPath, logStart, await exited)
   await report(ready, startedMs, options)
   child.unref()
   child.stdout?.destroy()
@@ -234,10 +234,13 @@ function isFull(path: string): boolean {
   return bavail * bsize < lineBytes
 }
 
-/** The last line from `start` on: the supervisor's error, which says what was attempted and what to do. */
-function lastLine(path: string, start: number): string {
-  const line = readFileSync(path).subarray(start).toString('utf8').trim().split('\n').at(-1) ?? ''
-  if (line !== '') return line
-  if (isFull(path)) return `Cannot start the platform: the disk of ${path} is full. Make room for it`
-  return `Cannot start the platform: it ended without a word; see ${path}`
+/** The supervisor's last line since `start` is its error, which says what was attempted and what to do. */
+function notStarted(path: string, start: number, code: number): CodedError<CliErrorCode> {
+  const said = readFileSync(path).subarray(start).toString('utf8')
+  const line = lastLineOf(said)
+  if (line !== '') return platformError(line, code, said)
+  const why = isFull(path)
+    ? `the disk of ${path} is full. Make room for it`
+    : `it ended without a word; see ${path}`
+  return platformError(`Cannot start the platform: ${why}`, code)
 }
