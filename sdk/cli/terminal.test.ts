@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { dim, lostText, note, Progress, print } from './terminal.ts'
+import { dim, lostText, note, Progress, print, table } from './terminal.ts'
 
 const eraseLine = '\r\u001b[2K'
 
@@ -90,6 +90,26 @@ test('print shows the control characters of data on a terminal, and keeps our co
   const shown = written(t, 'stdout', ['stdout'], () => print(`${dim('row')} ${hostile}`))
   const harmless = 'key\tvalue\\x1b]52;c;aGk=\\x07 \\x1b[2K\\x0d \\x9b8m \\x7f é'
   assert.equal(shown, `\u001b[2mrow\u001b[0m ${harmless}\n`)
+})
+
+test('table aligns its columns by what a terminal shows: controls as \\xNN, wide characters, marks, styles', (t) => {
+  const keys = ['a', '\u001b[2K', 'a\nb\tc', '漢字', '👍', 'e\u0301', '\u001b[32mok\u001b[0m']
+  const rows = keys.map((key, i) => [key, i % 2 === 0 ? 7 : 4096, 'end'])
+  const shown = written(t, 'stdout', ['stdout'], () => print(table([['KEY', 'N', 'LAST'], ...rows])))
+  assert.equal(
+    shown,
+    [
+      '\u001b[1mKEY             N  LAST\u001b[0m',
+      'a               7  end',
+      '\\x1b[2K      4096  end',
+      'a\\x0ab\\x09c     7  end',
+      '漢字         4096  end',
+      '👍              7  end',
+      'e\u0301            4096  end',
+      '\u001b[32mok\u001b[0m              7  end',
+      '',
+    ].join('\n'),
+  )
 })
 
 test('print writes into a pipe what came', (t) => {

@@ -10,6 +10,7 @@
  */
 import { once } from 'node:events'
 import { stripVTControlCharacters } from 'node:util'
+import { widthOf } from './width.ts'
 
 const { stdout, stderr, env } = process
 
@@ -51,8 +52,12 @@ const control = new RegExp(`${esc}\\[(?:0|1|2|31|32|33|36)m|(?![\\n\\t])\\p{Cc}`
 function harmless(text: string): string {
   return text.replace(control, (found) => {
     if (found.length > 1 && isColoured()) return found
-    return `\\x${found.charCodeAt(0).toString(16).padStart(2, '0')}${found.slice(1)}`
+    return `${asHex(found)}${found.slice(1)}`
   })
+}
+
+function asHex(control: string): string {
+  return `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`
 }
 
 function style(code: number): (text: string) => string {
@@ -65,22 +70,31 @@ export const green = style(32)
 export const yellow = style(33)
 export const cyan = style(36)
 
-/** Formats rows as a table; the first row is the heading. Columns of numbers are aligned right. */
+/**
+ * Formats rows as a table for standard output; the first row is the heading. Columns of numbers are aligned right. A cell
+ * is measured as it will be shown, and shows line ends and tabs like other control characters.
+ */
 export function table(rows: readonly (readonly (string | number)[])[]): string {
   const [heading = [], ...body] = rows
-  const width = heading.map((_, column) => Math.max(...rows.map((row) => String(row[column] ?? '').length)))
-  const numeric = heading.map(
-    (_, column) => body.length > 0 && body.every((row) => typeof row[column] === 'number'),
-  )
-  const line = (row: readonly (string | number)[]) =>
-    row
-      .map((cell, column) => {
-        const text = typeof cell === 'number' ? String(cell) : cell
-        return numeric[column] ? text.padStart(width[column]!) : text.padEnd(width[column]!)
-      })
-      .join('  ')
-      .trimEnd()
-  return [bold(line(heading)), ...body.map(line)].join('\n')
+  const shown = rows.map((row) => row.map((cell) => (stdout.isTTY ? inCell(String(cell)) : String(cell))))
+  const widths = shown.map((row) => row.map((cell) => widthOf(stripVTControlCharacters(cell))))
+  const columns = heading.map((_, column) => ({
+    width: Math.max(...widths.map((row) => row[column] ?? 0)),
+    numeric: body.length > 0 && body.every((row) => typeof row[column] === 'number'),
+  }))
+  const [first = '', ...lines] = shown.map((row, at) => {
+    const cells = row.map((cell, column) => {
+      const { width, numeric } = columns[column]!
+      const space = ' '.repeat(width - widths[at]![column]!)
+      return numeric ? space + cell : cell + space
+    })
+    return cells.join('  ').trimEnd()
+  })
+  return [bold(first), ...lines].join('\n')
+}
+
+function inCell(text: string): string {
+  return harmless(text).replace(/[\n\t]/g, asHex)
 }
 
 /**

@@ -92,3 +92,11 @@ test('dlq rm asks which letters are meant, removes page by page, and says what i
   assert.equal(kept.stdout, '2 removed.\n')
   assert.match(kept.stderr, /their room is free once the letters that are stored with them are removed too/)
 })
+
+test('dlq ls cuts a key by what is shown of it', async (t) => {
+  const letters = ['漢'.repeat(20), 'k'.repeat(33), 'k'.repeat(32)].map((key) => ({ ...letter, key }))
+  const { env } = await gatewayOf(t, () => ({ status: 200, json: { letters } }))
+  const { stdout } = await concord(['dlq', 'ls', '--state', 'all'], { env })
+  const [, ...rows] = stdout.split('\n').map((row) => row.split(/ {2,}/)[4])
+  assert.deepEqual(rows.slice(0, 3), [`${'漢'.repeat(15)}…`, `${'k'.repeat(31)}…`, 'k'.repeat(32)])
+})

@@ -18,6 +18,7 @@ import type { CliErrorCode } from '../errors.ts'
 import { wholeNumber } from '../numbers.ts'
 import { bold, bytesText, dim, note, print, printJson, red, table } from '../terminal.ts'
 import { placeText } from '../text/place-text.ts'
+import { cut } from '../width.ts'
 
 interface FilterOptions extends ServerOptions {
   readonly error?: string
@@ -201,8 +202,7 @@ function timeText(timeMs: number): string {
 }
 
 function keyText({ key, keyBase64 }: DeadLetterSummary): string {
-  const text = key ?? `base64:${keyBase64 ?? ''}`
-  return text.length > 32 ? `${text.slice(0, 31)}…` : text
+  return cut(key ?? `base64:${keyBase64 ?? ''}`, 32)
 }
 
 /** The part of a message that other columns show already. */
@@ -212,7 +212,7 @@ const saidBeside =
 function errorText({ error: { name, message, at } }: DeadLetterSummary): string {
   const line = `${name}: ${message.replace(saidBeside, '')}`.replaceAll(/\s+/g, ' ')
   const where = at === undefined || message.endsWith(at) ? '' : ` (${at})`
-  return `${line.length > 100 ? `${line.slice(0, 99)}…` : line}${where}`
+  return `${cut(line, 100)}${where}`
 }
 
 async function show(id: string, options: ServerOptions): Promise<void> {

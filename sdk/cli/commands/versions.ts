@@ -11,6 +11,7 @@ import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'
 import { positiveNumber, versionNumber } from '../numbers.ts'
 import { bytesText, dim, green, note, print, printJson, table } from '../terminal.ts'
 import { quietText } from '../text/canary-text.ts'
+import { cut } from '../width.ts'
 import { userName } from './deploy.ts'
 
 interface RollbackOptions extends ServerOptions {
@@ -66,7 +67,7 @@ async function versions(name: string, options: ServerOptions): Promise<void> {
     timeText(version.deployedAtMs),
     version.author ?? '-',
     version.bundleSha256.slice(0, 12),
-    cut(version.message ?? ''),
+    cut(version.message ?? '', messageShown),
   ])
   await print(table([['VERSION', 'STATE', 'DEPLOYED', 'BY', 'BUNDLE', 'MESSAGE'], ...rows]))
   for (const version of list) for (const line of wordsOn(version)) await print(line)
@@ -172,8 +173,4 @@ function tellOfPassed(
 
 function reasonText({ reason }: { readonly reason?: string | undefined }): string {
   return reason ?? 'nothing was said'
-}
-
-function cut(text: string): string {
-  return text.length <= messageShown ? text : `${text.slice(0, messageShown)}…`
 }
