@@ -103,13 +103,14 @@ export async function deployAndReport(
   const { wait, untilOutput = false, timeout, asset = [], watch = false } = options
   const client = connect(options)
   const read = async () => withRolling(withRollout(await readProject(), options), options.rolling)
-  if (options.dryRun) return await reportDryRun(await dryRun(installation, client, read, asset), options)
+  const wished = { assets: asset, settings: settingsOf(options) }
+  if (options.dryRun) return await reportDryRun(await dryRun(installation, client, read, wished), options)
+  const timeoutMs = timeout * 1000
   const deployed = await deployProject(installation, client, read, {
+    ...wished,
     wait,
     untilOutput,
-    assets: asset,
-    timeoutMs: timeout * 1000,
-    settings: settingsOf(options),
+    timeoutMs,
   })
   const { name, version, canaryPercent, isShadow, instancesRunning } = deployed
   if (isShadow) return await reportShadow(client, deployed, options)

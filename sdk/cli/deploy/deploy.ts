@@ -118,16 +118,16 @@ function tellWhenInterrupted({ name, version }: DeployAnswer): void {
   })
 }
 
-/** Lets the gate judge a project beside the live version, and deploys nothing. */
+/** Lets the gate judge what `deployProject` would send, beside the live version, and deploys nothing. */
 export async function dryRun(
   installation: Installation,
   client: ConcordClient,
   readProject: () => Promise<Project>,
-  assets: readonly string[],
+  { assets, settings }: Pick<DeployOptions, 'assets' | 'settings'>,
 ): Promise<DeployAnswer> {
   const steps = new Steps()
   const deployment = await prepare(installation, client, readProject, assets, steps)
-  const answer = await client.deploy({ ...deployment, dryRun: true })
+  const answer = await client.deploy({ ...deployment, ...settings, dryRun: true })
   steps.done('judge', answer.name)
   return answer
 }

@@ -26,6 +26,36 @@ test('a deploy that its gate blocks says why once', async (t) => {
   assert.equal(stderr.split(reason).length - 1, 1, stderr)
 })
 
+test('a dry run sends exactly what the deploy sends, so that both are judged alike', async (t) => {
+  const answer = { name: 'tally', version: 1, changed: false }
+  const { env, received } = await gatewayOf(t, () => ({ status: 200, json: answer }))
+  const file = join(temporaryFolder(t), 'tally.ts')
+  writeFileSync(file, "export default { metadata: { name: 'tally' } }")
+  const sizes = ['--instances', '2', '--mem', '128', '--cpus', '0.5']
+  const words = [
+    'fn',
+    'deploy',
+    file,
+    ...sizes,
+    '--rolling',
+    '1',
+    '--drain',
+    '--accept',
+    '--message',
+    'smaller',
+  ]
+  for (const how of ['--no-wait', '--dry-run']) await concord([...words, how], { env })
+  const [deploy, dryRun] = received
+    .filter(({ method }) => method === 'POST')
+    .map(({ path, headers, body }) => {
+      const boundary = headers['content-type']!.split('boundary=')[1]!
+      const { dryRun, ...query } = Object.fromEntries(new URL(path, 'http://gateway').searchParams)
+      return { dryRun, query, body: body.toString().replaceAll(boundary, '') }
+    })
+  assert.equal(deploy!.query['instances'], '2')
+  assert.deepEqual(dryRun, { ...deploy, dryRun: 'true' })
+})
+
 test('gateText says that a version was accepted in spite of its gate', () => {
   const last = (ofVersion?: string) => gateText(gate, ofVersion).split('\n').at(-1)
   assert.equal(last(), `Its gate stops it: ${reason}.`)
