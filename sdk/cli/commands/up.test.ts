@@ -195,3 +195,24 @@ test('up that is interrupted before the platform is ready stops it, and does not
     assert.match((await concord(['down', '--home', home])).stdout, /^Nothing was running/)
   }
 })
+
+test('up that is interrupted before its supervisor has begun says that it stops, and what stays', async (t) => {
+  const home = homeOf(t)
+  const begins = join(home, 'begins')
+  const waits = `require('node:fs').writeFileSync('${begins}','');Atomics.wait(new Int32Array(new SharedArrayBuffer(4)),0,0)`
+  const hook = join(home, 'hook.cjs')
+  writeFileSync(hook, `if(process.argv[1].endsWith('local/up.ts')){${waits}}`)
+  const child = spawn(plainNode, [bin, 'up', '--home', home, '--ports', 'free'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_OPTIONS: `--require=${hook}` },
+  })
+  const ended = Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)])
+  while (!existsSync(begins)) await sleep(5)
+  child.kill('SIGINT')
+  const [[code], data, said] = await ended
+  assert.deepEqual([code, data], [0, ''])
+  assert.equal(
+    said,
+    `The platform was not started: it was told to stop before it was ready. What you deployed is kept: 'concord up --home ${home}' brings it back.\n`,
+  )
+})

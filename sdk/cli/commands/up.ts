@@ -83,30 +83,31 @@ export async function up(installation: Installation, options: UpOptions): Promis
 
 async function foreground(installation: Installation, options: UpOptions): Promise<void> {
   const startedMs = performance.now()
+  const waiting = new Progress()
+  waiting.update(() => 'Starting the platform …')
+  const asked = handOn(['SIGINT', 'SIGTERM', 'SIGHUP'], () => child, waiting)
   const child = spawnPlatform(installation, script, {
     args: supervisorArgs(options),
     purpose: purposeOf(options),
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { CONCORD_PARENT: 'stdin' },
   })
-  const waiting = new Progress()
-  waiting.update(() => 'Starting the platform …')
   const told = tell(child, waiting, options)
-  const asked = handOn(['SIGINT', 'SIGTERM', 'SIGHUP'], child, waiting)
   const exited = exitOf(child)
   const ready = await readyLine(child)
   if (!asked.aborted) waiting.clear()
   if (ready !== undefined && !asked.aborted) await report(ready, startedMs, options)
   const [code, stopped = {}] = await Promise.all([exited, stoppedLine(child), told])
   waiting.clear()
-  if (ready === undefined && asked.aborted) return
+  const again = `'${commandOf(options)} up${whereOf(options)}' brings it back`
+  const kept = `What you deployed is kept: ${again}.`
+  if (ready === undefined && asked.aborted) return note(`${unready}. ${kept}`)
   if (code !== 0) {
     const what = ready === undefined ? 'The platform was not started' : 'The platform ended'
     throw platformError(`${what}; it says why above`, code)
   }
   if (ready === undefined || options.json) return
-  const again = `'${commandOf(options)} up${whereOf(options)}' brings it back`
-  note(`Concord is down.${lostText(stopped)} What you deployed is kept: ${again}.`)
+  note(`Concord is down.${lostText(stopped)} ${kept}`)
 }
 
 async function detached(installation: Installation, options: UpOptions): Promise<void> {
@@ -118,32 +119,41 @@ async function detached(installation: Installation, options: UpOptions): Promise
   const logStart = fstatSync(log).size
   const waiting = new Progress()
   waiting.update(() => `Starting the platform … (log: ${logPath})`)
+  const asked = handOn(['SIGINT', 'SIGTERM'], () => child, waiting)
   const child = spawnPlatform(installation, script, {
     args: supervisorArgs(options),
     purpose: purposeOf(options),
     stdio: ['ignore', 'pipe', log],
   })
   closeSync(log)
-  const asked = handOn(['SIGINT', 'SIGTERM'], child, waiting)
   const exited = exitOf(child)
   const ready = await readyLine(child)
   if (asked.aborted) await exited
   waiting.clear()
-  if (asked.aborted)
-    throw platformError('The platform was not started: it was told to stop before it was ready', 1)
+  if (asked.aborted) throw platformError(unready, 1)
   if (ready === undefined) throw notStarted(logPath, logStart, await exited)
   await report(ready, startedMs, options)
   child.unref()
   child.stdout?.destroy()
 }
 
-/** Hands signals on to the supervisor, which stops what it has started. @returns Aborted by the first of them. */
-function handOn(signals: readonly NodeJS.Signals[], child: ChildProcess, waiting: Progress): AbortSignal {
+const unready = 'The platform was not started: it was told to stop before it was ready'
+
+/**
+ * Hands signals on to the supervisor, which stops what it has started.
+ * @param child Started afterwards, so that no signal ends this command alone.
+ * @returns Aborted by the first of them.
+ */
+function handOn(
+  signals: readonly NodeJS.Signals[],
+  child: () => ChildProcess,
+  waiting: Progress,
+): AbortSignal {
   const asked = new AbortController()
   for (const signal of signals)
     process.on(signal, () => {
       asked.abort()
-      child.kill('SIGTERM')
+      child().kill('SIGTERM')
       waiting.update(() => 'Stopping the platform …')
     })
   return asked.signal
