@@ -244,11 +244,12 @@ export class Performer {
   }
 
   /** Writes the outcome first: whoever sees that the function was rolled back can then read why. */
-  async #settleVersion({ function: name, good, outcome }: ActionOf<'settleVersion'>): Promise<void> {
+  async #settleVersion(action: ActionOf<'settleVersion'>): Promise<void> {
+    const { function: name, good, outcome, formatsBefore } = action
     await this.#saveOutcome(name, outcome)
     await this.#change(name, (document) =>
       document.version === outcome.version && (document.good !== good || document.version !== good)
-        ? { ...withoutRollout(document), version: good, good }
+        ? { ...withoutRollout(document), version: good, good, ...(formatsBefore && { formatsBefore }) }
         : undefined,
     )
   }

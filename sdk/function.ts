@@ -298,6 +298,8 @@ export interface StateFormat {
   readonly own: number
   /** The format that must stay readable: that of the version to which a rollback would go. */
   readonly kept: number
+  /** The formats that were promoted before that one. Absent: none. */
+  readonly before?: readonly number[]
 }
 
 export interface FunctionDefinition<In extends string = string, Out extends string = string> {

@@ -6,14 +6,19 @@ import type { AssignedCode, FunctionAssignment } from './messages/assignment.ts'
 
 type Contents = Omit<AssignedCode, 'format'>
 
-/** @param good The version in force, whose state must stay readable. Absent: there is none. */
+/**
+ * @param good The version in force, whose state must stay readable. Absent: there is none.
+ * @param before The formats of good versions before (`FunctionDocument.formatsBefore`).
+ */
 export function codeOf(
   document: Contents & { readonly stateFormat?: number },
   good?: { readonly stateFormat?: number },
+  before: readonly number[] = [],
 ): AssignedCode {
   const { stateFormat: own = 1 } = document
   const kept = good === undefined ? own : Math.min(own, good.stateFormat ?? 1)
-  return { ...contentsOf(document), ...(own === 1 && kept === 1 ? {} : { format: { own, kept } }) }
+  const format = { own, kept, ...(before.length > 0 && { before }) }
+  return { ...contentsOf(document), ...(own === 1 && kept === 1 ? {} : { format }) }
 }
 
 /** The assignment of another version beside the working one, in the same instances. */

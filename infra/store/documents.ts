@@ -109,6 +109,11 @@ export interface FunctionDocument {
   readonly homes?: Readonly<Record<string, number>>
   /** Written by the scheduler: the good version. A rollout is under way while another is wanted. */
   readonly good?: number
+  /**
+   * Written by the scheduler: the formats of state that good versions had before, oldest first, without the good version's
+   * (docs/design/0032-migrate.md). Absent: none.
+   */
+  readonly formatsBefore?: readonly number[]
   /** Written by the scheduler: ids of the latest commands that lowered `instances`, so that none does so twice. */
   readonly applied?: readonly string[]
 }

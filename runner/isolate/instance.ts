@@ -78,7 +78,7 @@ export class Instance {
       ...{ name: this.#name, istreams },
       regions: this.#regions,
       guest: this.#guest,
-      kept: options.format?.kept ?? firstFormat,
+      format: options.format ?? { own: firstFormat, kept: firstFormat },
       give: (call) => this.#caller.give(call),
     })
     this.#tap = tapOf(options, this.#inputs, this.#regions, () => this.#held.store)
@@ -272,7 +272,7 @@ export class Instance {
 
   /** In which format its state is, and which one stays readable. */
   get format(): StateFormat {
-    return { own: this.#options.format?.own ?? firstFormat, kept: this.#held.kept }
+    return this.#held.format
   }
 
   get isEnded(): boolean {

@@ -115,7 +115,7 @@ function functionOf(draft: Draft, version: VersionDocument): FunctionAssignment 
   const descriptors = [...names].flatMap((name) => draft.state.topology.get(name) ?? [])
   return {
     function: manifest.name,
-    ...codeOf(version, goodOf(wanted)),
+    ...codeOf(version, goodOf(wanted), wanted?.document.formatsBefore),
     ...(trial === undefined ? {} : { trial }),
     ...(canary === undefined ? {} : { canary }),
     ...(shadow === undefined ? {} : { shadow }),

@@ -109,6 +109,15 @@ test('ContainedRecords keeps what a format has that was promoted unheard, and th
   assert.deepEqual(contained.with([]), { lost: 1, positions: [] })
 })
 
+test('ContainedRecords keeps what a format has that was promoted unheard, also if others were since (CR4)', () => {
+  const lostWith = (before: readonly number[]): number => {
+    const contained = new ContainedRecords({ lost: 1, open: { format: 2, records: 5 }, positions: [] })
+    contained.useFormat({ own: 4, kept: 4, before })
+    return contained.lost
+  }
+  assert.deepEqual([lostWith([1, 2, 3]), lostWith([1, 3])], [1, 6])
+})
+
 test('ContainedRecords counts records of a withdrawn format as lost also for a partition that came later (CR4)', () => {
   const contained = new ContainedRecords({ lost: 0, open: { format: 2, records: 5 }, positions: [] })
   contained.useFormat(undefined) // a canary is at work, and was when all were told of its format

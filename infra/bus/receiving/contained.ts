@@ -13,6 +13,7 @@
  * @module
  */
 import type { StateFormat } from '../../../sdk/function.ts'
+import { isPromoted } from '../../../sdk/versions/state-format.ts'
 import type { BeaconEntry } from '../messages/beacon.ts'
 import { acknowledgedOf, type InChannel, type InPosition, positionOf } from './in-channel.ts'
 
@@ -70,15 +71,15 @@ export class ContainedRecords {
   }
 
   /**
-   * Says that state is used in this format from now on, as arenas are told (`tableFor` in sdk/runtime/arena/formats.ts): the one that
-   * stays readable is settled, and any other open one is void.
+   * Says that state is used in this format from now on, as arenas are told (`tableFor` in sdk/runtime/arena/formats.ts): what
+   * was promoted is settled, and any other open one is void.
    */
   useFormat(format: StateFormat | undefined): void {
     if (this.#open === undefined || format === undefined) return
     const { own, kept } = format
     const { format: open, records } = this.#open
     if (open === own && kept < own) return
-    if (open !== own && open !== kept) this.#lost += records
+    if (open !== own && !isPromoted(format, open)) this.#lost += records
     this.#open = undefined
   }
 

@@ -9,8 +9,10 @@
  * @module
  */
 
+import type { StateFormat } from '../../../sdk/function.ts'
 import type { Manifest } from '../../../sdk/manifest/manifest.ts'
 import { pageBytes, shadowBytes, slabUnitBytes } from '../../../sdk/runtime/index.ts'
+import { keeping } from '../../../sdk/versions/state-format.ts'
 import { firstArena } from '../../../sdk/wire/arenas.ts'
 import type { GuestCall } from '../calls/isolate-call.ts'
 import { isolateError } from '../errors.ts'
@@ -34,8 +36,8 @@ export interface HeldStateOptions {
   readonly istreams: Manifest['istreams']
   readonly regions: Regions
   readonly guest: Guest
-  /** The format that has to stay readable at first. */
-  readonly kept: number
+  /** The format of state at first. */
+  readonly format: StateFormat
   /** Makes a call into the guest, which ends if the call fails. */
   readonly give: (call: (limits: GuestCall) => Promise<void>) => Promise<void>
 }
@@ -45,7 +47,7 @@ export class HeldState {
   /** How often in a row the current record found no memory for its state. */
   putOff = 0
   readonly #options: HeldStateOptions
-  #kept: number
+  #format: StateFormat
   #given = new GivenSlabs()
   /** Partitions that may have slabs which they do not use, and what each used before it got them. */
   readonly #loose = new Map<number, number>()
@@ -56,7 +58,7 @@ export class HeldState {
   constructor(store: StateStore, options: HeldStateOptions) {
     this.store = store
     this.#options = options
-    this.#kept = options.kept
+    this.#format = options.format
     this.#given.add(store.all())
     for (const partition of store.partitions()) this.#loosen(partition)
   }
@@ -66,9 +68,9 @@ export class HeldState {
     return this.store.heldBytes + this.#shadow.byteLength
   }
 
-  /** The format that stays readable. */
-  get kept(): number {
-    return this.#kept
+  /** In which format it is, and which ones stay readable. */
+  get format(): StateFormat {
+    return this.#format
   }
 
   /**
@@ -149,8 +151,8 @@ export class HeldState {
    * Between two batches: declares that only versions that read the format `kept` still need the state; default: as
    * before (docs/design/0032-migrate.md).
    */
-  async settleFormat(kept = this.#kept): Promise<void> {
-    this.#kept = kept
+  async settleFormat(kept = this.#format.kept): Promise<void> {
+    this.#format = keeping(this.#format, kept)
     await this.#order('settleFormat', [kept], true)
   }
 

@@ -71,6 +71,20 @@ test('Instance on trial migrates what it touches, and the version before finds i
   assert.deepEqual(await runAll(two, keyed('a'), nowMs), ['v2 a5'], 'nothing is left of its first time')
 })
 
+test('Instance that was promoted after another takes state in which that one is not promoted yet', async (t) => {
+  const { one, two } = await isolates(t)
+  await runAll(one, keyed('a', 'b'), nowMs)
+  await two.takeOver(one)
+  await runAll(two, keyed('a'), nowMs)
+  const format = { own: 3, kept: 2, before: [1] }
+  const three = (await start(counting(3), { version: 3, replaces: 2, format })).instance
+  t.after(() => three.destroy())
+  await three.settleFormat(3)
+  assert.deepEqual(three.format, { own: 3, kept: 3, before: [1, 2] })
+  await three.takeOver(two)
+  assert.deepEqual(await runAll(three, keyed('a', 'b'), nowMs), ['v3 a3', 'v3 b2'])
+})
+
 test('Instance of a promoted version migrates the rest by itself, also what an earlier isolate has left', async (t) => {
   const { one, two } = await isolates(t)
   const keys = Array.from({ length: 500 }, (_, i) => `key ${i}`)

@@ -30,7 +30,12 @@ export function canaryAssignmentOf(wanted: WantedFunction | undefined): CanaryAs
   const canary = canaryOf(wanted)
   if (canary?.at === undefined) return undefined
   const { version, good, rules, at } = canary
-  return { ...codeOf(version, good), step: at.step, percent: rules.steps[at.step]!, rules }
+  return {
+    ...codeOf(version, good, wanted?.document.formatsBefore),
+    step: at.step,
+    percent: rules.steps[at.step]!,
+    rules,
+  }
 }
 
 /** Looks at a function's canary: moves it to the next step, settles it, or waits. */

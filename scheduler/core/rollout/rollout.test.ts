@@ -79,3 +79,18 @@ test('a version that got no record during its trial becomes live, with the outco
     assert.deepEqual([settled?.outcome.untried, settled?.outcome.reason], wanted)
   }
 })
+
+test('runners are told of every format of state that was promoted, also of those that the good version no longer has', () => {
+  const world = new World()
+  world.connect()
+  const told: unknown[] = []
+  for (const migrates of [false, true, false, true]) {
+    world.deploy('fn', manifest, { migrates })
+    world.settle(20)
+    const assigned = world.actions.findLast((one) => one.kind === 'assign')
+    told.push(assigned?.assignment.functions['fn']?.format)
+  }
+  const second = { own: 2, kept: 2, before: [1] }
+  assert.deepEqual(told, [undefined, second, second, { own: 4, kept: 4, before: [1, 2] }])
+  assert.deepEqual(versionsOf(world), { version: 4, good: 4 })
+})

@@ -9,7 +9,7 @@
  * @module
  */
 import type { InstanceReport } from '../../../infra/control/messages/heartbeat.ts'
-import type { OutcomeDocument, VersionDocument } from '../../../infra/store/index.ts'
+import type { FunctionDocument, OutcomeDocument, VersionDocument } from '../../../infra/store/index.ts'
 import type { Manifest } from '../../../sdk/manifest/manifest.ts'
 import { drainReason } from '../../../sdk/versions/swap.ts'
 import { goodOf } from '../state/candidate.ts'
@@ -17,7 +17,14 @@ import type { Draft } from '../state/draft.ts'
 import { rollingOf } from '../state/in-force.ts'
 import { reportOf } from '../state/reports.ts'
 import { activeOf } from '../state/roles.ts'
-import { type FunctionState, instanceId, type LastExit, type Seat, type Slot } from '../state/state.ts'
+import {
+  type FunctionState,
+  instanceId,
+  type LastExit,
+  type Seat,
+  type Slot,
+  type WantedFunction,
+} from '../state/state.ts'
 import { runsVersion, waveText } from './rolling.ts'
 
 /** Reasons for an end that are blamed on the version that ran. */
@@ -31,6 +38,8 @@ const versionsFault: ReadonlySet<string> = new Set([
 ])
 /** So many failures in a row are blamed on it too, whatever their reasons. */
 export const failuresMax = 3
+/** As many earlier formats are kept as there are versions (gateway/versions/collector.ts). */
+const formatsMax = 100
 /** Characters that an outcome keeps of its reason. */
 export const reasonMax = 1000
 
@@ -166,8 +175,22 @@ function settle(
     kind: 'settleVersion',
     function: fn.name,
     good,
+    ...formatsBefore(draft.state.wanted.functions.get(fn.name), good),
     outcome: { schema: 1, version, ...outcome, atMs: draft.nowMs, ...(from === undefined ? {} : { from }) },
   })
+}
+
+/** What the function's document says from now on of formats that state had, if a version with another one is good now. */
+function formatsBefore(
+  wanted: WantedFunction | undefined,
+  version: number,
+): Pick<FunctionDocument, 'formatsBefore'> {
+  const good = goodOf(wanted)
+  const next = wanted?.versions.get(version)
+  if (good === undefined || next === undefined) return {}
+  const { stateFormat: format = 1 } = good
+  if ((next.stateFormat ?? 1) <= format) return {}
+  return { formatsBefore: [...(wanted?.document.formatsBefore ?? []), format].slice(-formatsMax) }
 }
 
 function goodVersion(draft: Draft, name: string): number | undefined {

@@ -32,7 +32,7 @@ type Seen = NonNullable<FunctionState['shadow']>
 export function shadowAssignmentOf(wanted: WantedFunction | undefined): ShadowAssignment | undefined {
   const shadow = shadowOf(wanted)
   if (shadow?.at === undefined || shadow.refused !== undefined) return undefined
-  return { ...codeOf(shadow.version, shadow.good), rules: shadow.rules }
+  return { ...codeOf(shadow.version, shadow.good, wanted?.document.formatsBefore), rules: shadow.rules }
 }
 
 /** Looks at a function's shadow: begins it, settles it, or waits. */

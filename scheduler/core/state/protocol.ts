@@ -57,6 +57,8 @@ export type Action =
       readonly kind: 'settleVersion'
       readonly function: string
       readonly good: number
+      /** The function's, if the good version has another format than the one before. */
+      readonly formatsBefore?: readonly number[]
       readonly outcome: OutcomeDocument
     }
   /** The step of a canary. No effect if another version was deployed meanwhile. */

@@ -381,11 +381,12 @@ export class World {
       }
       case 'settleVersion': {
         const document = this.functions.get(action.function)
-        const { good, outcome } = action
+        const { good, outcome, formatsBefore } = action
         if (document?.version !== outcome.version) return
         assert.ok(document.good !== good || document.version !== good, 'an outcome is written once')
         const { canary: _, atOnce: __, shadow: ___, rolling: ____, ...kept } = document
-        this.functions.set(action.function, { ...kept, version: good, good })
+        const before = formatsBefore && { formatsBefore }
+        this.functions.set(action.function, { ...kept, version: good, good, ...before })
         return
       }
       case 'saveCanary':

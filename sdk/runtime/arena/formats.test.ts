@@ -16,8 +16,14 @@ function migrationTo(own: number) {
   }
 }
 
-function useAs(arena: Arena, own: number, kept: number, alone: boolean): void {
-  arena.useFormat({ own, kept, alone, migrate: migrationTo(own) })
+function useAs(
+  arena: Arena,
+  own: number,
+  kept: number,
+  alone: boolean,
+  before: readonly number[] = [],
+): void {
+  arena.useFormat({ own, kept, before, alone, migrate: migrationTo(own) })
 }
 
 /** What the version at work should see: a copy of its own over what the good one has. */
@@ -33,7 +39,7 @@ type Step =
   | { readonly kind: 'set' | 'get' | 'delete' | 'add'; readonly key: number }
   | { readonly kind: 'many'; readonly count: number }
   | { readonly kind: 'tidy'; readonly effort: number }
-  | { readonly kind: 'deploy' | 'promote' | 'overtake' | 'fail' | 'switch' | 'keys' }
+  | { readonly kind: 'deploy' | 'promote' | 'overtake' | 'leap' | 'fail' | 'switch' | 'keys' }
   | { readonly kind: 'commit' | 'rollback' | 'crash' }
 
 const key = fc.nat({ max: 12 })
@@ -51,6 +57,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         'deploy',
         'promote',
         'overtake',
+        'leap',
         'fail',
         'switch',
         'keys',
@@ -67,6 +74,8 @@ class Rollout {
   readonly slabs = new OwnSlabs({ slabBytes: 256 * 1024 })
   arena: Arena = openArena(this.slabs)
   good = 1
+  /** Those that were good before. */
+  readonly before: number[] = []
   next: number | undefined
   /** Which of both is at work. */
   isNext = false
@@ -107,10 +116,11 @@ class Rollout {
   /** Others are opened, as after a change of isolates. */
   use(alone: boolean): void {
     this.commit()
-    useAs(this.arena, this.own, this.good, alone)
+    useAs(this.arena, this.own, this.good, alone, this.before)
   }
 
   promote(): void {
+    this.before.push(this.good)
     this.good = this.next!
     this.next = undefined
     this.isNext = false
@@ -173,8 +183,17 @@ class Rollout {
         this.next = ++this.#versions
         this.isNext = true
         this.arena = openArena(this.slabs)
-        useAs(this.arena, this.own, this.good, false)
+        useAs(this.arena, this.own, this.good, false, this.before)
         return this.commit()
+      case 'leap':
+        // The next one was promoted as well before this one was opened again.
+        if (this.next === undefined) return
+        this.commit()
+        this.promote()
+        this.next = ++this.#versions
+        this.promote()
+        this.arena = openArena(this.slabs)
+        return this.use(true)
       case 'fail':
         if (this.next === undefined) return
         this.next = undefined
@@ -190,7 +209,7 @@ class Rollout {
       case 'crash':
         this.arena = openArena(this.slabs)
         this.view = copyOfView(this.committed)
-        return useAs(this.arena, this.own, this.good, this.next === undefined)
+        return useAs(this.arena, this.own, this.good, this.next === undefined, this.before)
     }
   }
 
@@ -258,6 +277,26 @@ test('Arena settles a format that was promoted while nobody was there to be told
   restored.commit()
   useAs(restored, 2, 2, true) // v4 has failed
   assert.deepEqual([restored.getText('a'), restored.getText('b')], ['2:two', undefined])
+})
+
+test('Arena keeps what a format has that was promoted, and was followed by another one, while nobody opened it', () => {
+  const slabs = new OwnSlabs()
+  const arena = openArena(slabs)
+  for (const key of ['a', 'b', 'c']) arena.set(key, '1:one')
+  arena.commit()
+  useAs(arena, 2, 1, true)
+  arena.set('a', '2:two')
+  arena.delete('b')
+  arena.commit()
+  for (const alone of [false, true]) {
+    const restored = openArena(copyOf(slabs)) // v2, v3 and v5 have been promoted meanwhile
+    useAs(restored, 5, 5, alone, [1, 2, 3])
+    assert.deepEqual([restored.getText('a'), restored.getText('b')], ['5:two', undefined])
+    assert.equal(restored.getText('c'), '5:one')
+  }
+  const other = openArena(copyOf(slabs)) // v2 was taken back
+  useAs(other, 5, 5, true, [1, 3])
+  assert.deepEqual([other.getText('a'), other.getText('b')], ['5:one', '5:one'])
 })
 
 test('Arena.tidy migrates untouched entries and forgets the old format, and then the arena takes no more than before', () => {

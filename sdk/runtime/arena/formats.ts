@@ -12,7 +12,8 @@
  * Design: docs/design/0032-migrate.md
  * @module
  */
-import type { Data } from '../../function.ts'
+import type { Data, StateFormat } from '../../function.ts'
+import { isPromoted } from '../../versions/state-format.ts'
 import { fromJson, toJson } from '../realm/primordials.ts'
 import { arenaError } from './errors.ts'
 import { shape } from './layout.ts'
@@ -36,14 +37,8 @@ export interface OldEntry {
   readonly value: Uint8Array<ArrayBuffer>
 }
 
-/** How the running version uses an arena. */
-export interface FormatUse {
-  /** The format that it writes. */
-  readonly own: number
-  /**
-   * The format of the version to which a rollback would go. As long as that is an older one, its own format is open.
-   */
-  readonly kept: number
+/** How the running version uses an arena. As long as `kept` is older than `own`, its own format is open. */
+export interface FormatUse extends StateFormat {
   /** Whether every other open format belongs to a version that is gone for good. */
   readonly alone: boolean
   /**
@@ -138,12 +133,13 @@ export class Formats {
 }
 
 /** The table as this use needs it; the same object if nothing changes. */
-export function tableFor(rows: FormatTable, { own, kept, alone }: FormatUse): FormatTable {
+export function tableFor(rows: FormatTable, use: FormatUse): FormatTable {
+  const { own, kept, alone } = use
   if (own < newestSettled(rows)) return rows
-  // The format that a rollback would read was promoted, even if this instance was not told: its runner may have been
-  // killed, or learns both at once.
+  // A format may have been promoted without this arena: its runner was killed before it was stored again, or learns
+  // several things at once.
   const next = rows.map((row): FormatRow | null =>
-    row?.state === 'open' && row.format === kept ? { format: kept, state: 'settled' } : row,
+    row?.state === 'open' && isPromoted(use, row.format) ? { format: row.format, state: 'settled' } : row,
   )
   let tag = next.findIndex((row) => row?.format === own && row.state !== 'void')
   const begins = tag < 0

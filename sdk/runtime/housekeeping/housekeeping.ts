@@ -10,6 +10,7 @@
  * @module
  */
 import type { FunctionDefinition, StateFormat } from '../../function.ts'
+import { keeping } from '../../versions/state-format.ts'
 import { firstFormat } from '../arena/index.ts'
 import type { KeyedState } from '../arena/keyed-state.ts'
 import type { Seam } from '../callback/seam.ts'
@@ -69,7 +70,7 @@ export class Housekeeping {
 
   /** Between two batches: sets which other versions may still have entries in this state. */
   settle(states: readonly (KeyedState | undefined)[], kept: number): void {
-    this.#format = { ...this.#format, kept }
+    this.#format = keeping(this.#format, kept)
     for (const state of states) state?.useFormat({ ...this.#format, alone: true, migrate: this.#migrate })
   }
 

@@ -108,7 +108,7 @@ export class SimCall {
   #do(spec: Spec, sum: Sum): void {
     const { id, key, timer } = spec
     const done = { id, key, by: this.#of.role }
-    this.#of.state.done.push({ ...done, format: this.#of.own })
+    this.#of.state.done.push({ ...done, format: this.#of.format.own })
     if (timer !== undefined)
       this.#of.state.timers.push({ ...timer, id, partition: 0, timeMs: this.#nowMs + 10 })
     const before = sum.outputs()

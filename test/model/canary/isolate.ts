@@ -5,6 +5,7 @@
 
 import type { BatchResult, InputFrame, Instance } from '../../../runner/isolate/index.ts'
 import type { StateFormat } from '../../../sdk/function.ts'
+import { keeping } from '../../../sdk/versions/state-format.ts'
 import type { KeyShare } from '../../../sdk/wire/key-share.ts'
 import { SimCall } from './call.ts'
 
@@ -18,22 +19,20 @@ export class SimIsolate {
   #ended: (Error & { code: string; detail: object }) | undefined
   #isStuck = false
   readonly role: Role
-  readonly own: number
   readonly policy: 'fail' | 'skip' | 'setAside'
   readonly fortune: Fortune
-  #kept: number
+  format: StateFormat
   #call: SimCall | undefined
 
   constructor(
     role: Role,
-    { own, kept }: StateFormat,
+    format: StateFormat,
     policy: 'fail' | 'skip' | 'setAside',
     fortune: Fortune,
     state = new SimStore(),
   ) {
     this.role = role
-    this.own = own
-    this.#kept = kept
+    this.format = format
     this.policy = policy
     this.fortune = fortune
     this.state = state
@@ -47,10 +46,6 @@ export class SimIsolate {
 
   get isEnded(): boolean {
     return this.#ended !== undefined
-  }
-
-  get format(): StateFormat {
-    return { own: this.own, kept: this.#kept }
   }
 
   get nextTimerMs(): number | undefined {
@@ -77,8 +72,8 @@ export class SimIsolate {
   askToYield(): void {}
   watch(): void {}
 
-  async settleFormat(kept = this.#kept): Promise<void> {
-    this.#kept = kept
+  async settleFormat(kept = this.format.kept): Promise<void> {
+    this.format = keeping(this.format, kept)
     if (!this.isEnded) this.state.use(this.format, true)
     if (this.fortune.mishaps[this.role] === 'settles and ends') this.#meets(this.role)
   }

@@ -6,6 +6,7 @@ import type { FunctionAssignment } from '../../../infra/control/messages/assignm
 import type { StateFormat } from '../../../sdk/function.ts'
 import { type Manifest, manifestSchema } from '../../../sdk/manifest/manifest.ts'
 import { sharesOf } from '../../../sdk/versions/canary.ts'
+import { keeping } from '../../../sdk/versions/state-format.ts'
 import { isIn } from './call.ts'
 
 export type Policy = 'fail' | 'skip' | 'setAside'
@@ -54,7 +55,7 @@ export class WantedVersions {
   promote(): void {
     const { own, version } = this.#canary!
     this.#before = { live: this.#live, format: this.#format }
-    this.#format = { own, kept: this.#format.kept }
+    this.#format = { ...this.#format, own }
     this.#live = version
     this.#canary = undefined
   }
@@ -68,8 +69,7 @@ export class WantedVersions {
 
   /** It may not any more. */
   settle(): void {
-    const { own } = this.#format
-    this.#format = { own, kept: own }
+    this.#format = keeping(this.#format, this.#format.own)
   }
 
   isCanarys(key: string): boolean {
@@ -84,7 +84,7 @@ export class WantedVersions {
     if (this.#canary === undefined) return said as unknown as FunctionAssignment
     const { version, own, step, percent } = this.#canary
     const rules = { steps: [100], maxSlowdown: 2 }
-    const format = { own, kept: this.#format.own }
+    const format = { ...this.#format, own, kept: this.#format.own }
     const canary = { version, step, percent, rules, manifest, format }
     return { ...said, canary } as unknown as FunctionAssignment
   }
