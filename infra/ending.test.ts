@@ -10,6 +10,7 @@ test('exitCodeOf is 2 where another start cannot help, and 1 for everything else
     'ERR_NATS_REFUSED',
     'ERR_NATS_TLS',
     'ERR_STORE_REFUSED',
+    'ERR_OTHER_NAMESPACE',
     'ERR_PORT_TAKEN',
   ])
     assert.equal(codeOf(code), 2, code)

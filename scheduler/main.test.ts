@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { subjects } from '../infra/bus/index.ts'
-import { type FunctionDocument, type OutcomeDocument, paths, upsert } from '../infra/store/index.ts'
+import {
+  type FrameworkDocument,
+  type FunctionDocument,
+  type OutcomeDocument,
+  paths,
+  upsert,
+} from '../infra/store/index.ts'
 import type { LogLine } from '../sdk/api/index.ts'
 import { ns, Platform } from './testing/platform.ts'
 import { until } from './testing/until.ts'
@@ -220,6 +226,36 @@ test('schedulers told to empty drain all that runs, forget it, and end, whoever 
     Array(2).fill(['waiting', 0]),
   )
   for (const { pid } of beats) assert.throws(() => process.kill(pid, 0), /ESRCH/)
+})
+
+test('a scheduler of another namespace ends, at its start and when it comes to lead, and the tasks of the store go on', async (t) => {
+  const p = await Platform.start(t)
+  const own = await p.scheduler()
+  await p.deploy(1, score)
+  const [instance] = (await until('it runs', () => p.running('score', 1))).instances
+  const { pid } = await until('its heartbeat', () => p.beats.get(instance?.taskId ?? ''))
+  const other = { CONCORD_NAMESPACE: 'other' }
+  assert.equal(await p.spawn(other).exited, 2)
+  assert.match(p.logs, /ERR_OTHER_NAMESPACE.*'other': the store belongs to the namespace 'test'/)
+
+  // As if it had begun to wait before the store was anybody's, beside a scheduler that wrote no namespace yet.
+  const framework = (await p.store.get<FrameworkDocument>(paths.framework))?.value
+  const { namespace, ...older } = framework!
+  assert.equal(namespace, ns)
+  await p.store.remove(paths.framework)
+  const waiting = p.spawn(other)
+  await until('it waits', () => p.logs.split('waits for its turn').length > 2)
+  await p.store.create(paths.framework, older)
+  own.child.kill('SIGKILL')
+  assert.equal(await waiting.exited, 2)
+
+  await p.scheduler()
+  await until('its own scheduler has told the task', () => {
+    const beat = p.beats.get(instance?.taskId ?? '')
+    return beat !== undefined && beat.generation > 2_000_000 && beat.pid === pid
+  })
+  const named = async () => (await p.store.get<FrameworkDocument>(paths.framework))?.value.namespace
+  await until('the namespace is written again', async () => (await named()) === ns)
 })
 
 test('scheduler ends at once, naming the cause, if its configuration is wrong or the cluster refuses it', async (t) => {

@@ -19,6 +19,7 @@ import { CodedError } from '../sdk/errors.ts'
 import type { Resources } from './engine.ts'
 import type { SchedulerErrorCode } from './errors.ts'
 import { MesosEngine } from './mesos/index.ts'
+import { checkNamespace } from './namespace.ts'
 import {
   archivedRunnerCommand,
   archiveUrls,
@@ -46,6 +47,7 @@ async function main(): Promise<void> {
   const task = await runnerTask(values, tls)
   const store = await openStore(values.store, { log })
   ends.push(() => store.close())
+  await checkNamespace(store, values.namespace)
   const { url, user, password } = values.nats
   const nc = await connectBus({
     ...{ name: 'scheduler', url, ...login(user, password), ...(tls && { tls }) },
@@ -57,6 +59,7 @@ async function main(): Promise<void> {
   process.stdout.write(`${JSON.stringify({ standby: true, url: where })}\n`)
   const leadership = await store.lead('scheduler', ending.signal)
   ends.push(() => leadership.release())
+  await checkNamespace(store, values.namespace) // the store may have been nobody's when the wait began
   log.info({ epoch: leadership.epoch }, 'leads')
 
   const { promise: failure, reject: failed } = Promise.withResolvers<never>()

@@ -60,7 +60,7 @@ export class Scheduler {
   #scaler: Scaler | undefined
   #state: State
   readonly #nowMs: () => number
-  #frameworkId: string | undefined
+  #framework: FrameworkDocument | undefined
   #cancelAlarm: () => void = () => {}
   #stops: (() => void)[] = []
   #closed = false
@@ -81,8 +81,8 @@ export class Scheduler {
     const { leadership, clock, log, namespace, nc } = this.#options
     const { store } = leadership
     const writer = new Writer(store)
-    this.#frameworkId = (await writer.take<FrameworkDocument>(paths.framework))?.id
-    const engine = this.#options.makeEngine(this.#frameworkId)
+    this.#framework = await writer.take<FrameworkDocument>(paths.framework)
+    const engine = this.#options.makeEngine(this.#framework?.id)
     this.#engine = engine
     const failed = (error: Error) => this.#fail(error)
     const { orderOf } = this.#options
@@ -102,7 +102,7 @@ export class Scheduler {
     this.#scaler.start()
     engine.start({
       event: (event) => {
-        if (event.kind === 'connected') this.#keepFrameworkId(writer, event.frameworkId)
+        if (event.kind === 'connected') this.#keepFramework(writer, event.frameworkId)
         this.#dispatch(event)
       },
       knownTasks: () => liveTasks(this.#state),
@@ -170,10 +170,11 @@ export class Scheduler {
         await writer.takeRest(path)
   }
 
-  #keepFrameworkId(writer: Writer, id: string): void {
-    if (id === this.#frameworkId) return
-    this.#frameworkId = id
-    const document: FrameworkDocument = { schema: 1, id }
+  #keepFramework(writer: Writer, id: string): void {
+    const { namespace } = this.#options
+    if (this.#framework?.id === id && this.#framework.namespace === namespace) return
+    const document: FrameworkDocument = { schema: 1, id, namespace }
+    this.#framework = document
     this.#performer?.enqueue(() => writer.put(paths.framework, document))
   }
 

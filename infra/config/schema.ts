@@ -14,7 +14,9 @@ const secret = { secret: true }
 
 const configSchema = z.object({
   home: text.default('~/.concord').describe('state folder on one machine'),
-  namespace: nameSchema.default('default').describe('separates platforms that share NATS and the store'),
+  namespace: nameSchema
+    .default('default')
+    .describe('separates platforms that share NATS; each needs a store of its own'),
   gateway: z.object({
     host: text.default('127.0.0.1').describe('address on which the HTTP API listens'),
     port: port.default(8642).describe('port of the HTTP API; 0: any free one'),

@@ -429,8 +429,10 @@ export interface EpochDocument {
   readonly epoch: number
 }
 
-/** Written by the scheduler: the id under which the cluster engine knows it. */
+/** Written by the scheduler before its first task: the id under which the cluster engine knows it. */
 export interface FrameworkDocument {
   readonly schema: 1
   readonly id: string
+  /** The only namespace whose functions run from this store. Absent if an older scheduler wrote this. */
+  readonly namespace?: string
 }
