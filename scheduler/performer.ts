@@ -10,7 +10,7 @@
 import type { NatsConnection } from '../infra/bus/index.ts'
 import { subjects } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
-import { encodeCommand, encodeGone } from '../infra/control/index.ts'
+import { encodeCommand, encodeGone, killGraceMs } from '../infra/control/index.ts'
 import type { Assignment, TaskCommand, TaskReply } from '../infra/control/messages/assignment.ts'
 import type { Log } from '../infra/log.ts'
 import {
@@ -33,7 +33,6 @@ import type { Engine, LaunchOrder } from './engine.ts'
 import type { StatusWriter } from './status-writer.ts'
 import type { Writer } from './writer.ts'
 
-const killGraceMs = 10_000
 const statusDelayMs = 200
 const assignTimeoutMs = 2_000
 /** Ids of finished commands kept with a function: more than can exist at once. */

@@ -16,6 +16,15 @@ export { parseHeartbeat, parseNotice } from './heartbeat.ts'
 export { HeartbeatJoiner, splitHeartbeat } from './heartbeat-parts.ts'
 export { type Ground, type Received, type ReceivedRows, settle, withRow } from './received.ts'
 export {
+  asideEndMs,
+  callbackWaitMs,
+  checkpointWaitMs,
+  killGraceMs,
+  lastWordsMs,
+  neighboursWaitMs,
+  outputsWaitMs,
+} from './stop-times.ts'
+export {
   decodeTimersAnswer,
   decodeTimersAsk,
   encodeTimers,

@@ -32,7 +32,6 @@ export class StateKeeper {
   readonly #options: StateKeeperOptions
   /** What the state contained when its owner began, by arena and input stream; only where there was state. */
   readonly #began = new Map<number, Readonly<Record<string, StatePositions>>>()
-  #ending: Promise<void> | undefined
   readonly #leaving = new AbortController()
 
   /** @param restored The state with which the isolate was made. */
@@ -193,14 +192,13 @@ export class StateKeeper {
   }
 
   /**
-   * Makes the last checkpoint of a clean end within `ms`; the isolate is idle or has ended.
+   * Makes the last checkpoint of a clean end within `ms`, once; the isolate is idle or has ended.
    * @param lettersMs After this, unanswered letters are given up and counted.
    */
   async last(consumer: Consumer, ms: number, lettersMs: number): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>()
     const cancel = this.#options.clock.after(ms, resolve)
-    this.#ending ??= this.#last(consumer, AbortSignal.timeout(ms), AbortSignal.timeout(lettersMs))
-    await Promise.race([this.#ending, late])
+    await Promise.race([this.#last(consumer, AbortSignal.timeout(ms), AbortSignal.timeout(lettersMs)), late])
     cancel()
     this.#checkpointer.end()
   }

@@ -8,6 +8,7 @@
  */
 import { attemptsAt, type Consumer, type TakenFrame } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
+import { asideEndMs } from '../../infra/control/index.ts'
 import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import type { WorkerOptions } from '../instance/worker-options.ts'
 import type { BatchResult, Isolate } from '../isolate/index.ts'
@@ -22,8 +23,6 @@ import { TimersApart } from './timers-apart.ts'
 
 /** Longest time for the last attempts at records set aside; the rest then get none. */
 const asideWaitMs = 700
-/** A callback that still runs after this is not waited for, nor is its batch. */
-const asideEndMs = 1_000
 
 export interface ApartOptions extends Pick<WorkerOptions, 'keeper' | 'warn'> {
   readonly consumer: Consumer

@@ -42,7 +42,7 @@ import type { MovedState } from './message.ts'
 import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from './moves.ts'
 
 /** How long outputs may take to be accepted where partitions go that nobody asked for. */
-const outputsWaitMs = 4_000
+const acceptedWaitMs = 4_000
 /** Before the store is asked again that did not take a share, or gave no answer. */
 const storeAgainMs = 1_000
 
@@ -283,7 +283,7 @@ export class ShareMover {
   /** SM2. Should the owners downstream not take the outputs in time they are sent all the same, then in no certain order. */
   async #release({ partitions: gone, arenas }: Going): Promise<void> {
     const { consumer, producer, keeper, lettersSafe, stopping } = this.#options
-    const deadline = AbortSignal.any([stopping, AbortSignal.timeout(outputsWaitMs)])
+    const deadline = AbortSignal.any([stopping, AbortSignal.timeout(acceptedWaitMs)])
     await producer.accepted(deadline).catch(() => undefined)
     await lettersSafe(stopping)
     if (stopping.aborted) return // all is left

@@ -19,6 +19,7 @@ import {
   type Wire,
 } from '../../infra/bus/index.ts'
 import { type Clock, sleep } from '../../infra/clock.ts'
+import { neighboursWaitMs } from '../../infra/control/index.ts'
 import type { Assignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { SpillStore } from '../../infra/spill/index.ts'
@@ -49,8 +50,6 @@ import { keepTap, tapAnswer, tapOf } from './tap-file.ts'
 /** Longest wait for the first assignment. */
 const assignmentWaitMs = 60_000
 const flushWaitMs = 1_000
-/** Longest wait for the other instances after a record has ended one. Below a kill's grace period. */
-const neighboursWaitMs = 8_000
 
 export interface HostOptions {
   readonly nc: NatsConnection

@@ -5,10 +5,10 @@ import type { Consumer, Producer, TakenFrame } from '../../infra/bus/index.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import type { ShareMover } from '../handover/share-mover.ts'
 import { Acknowledger } from './acknowledger.ts'
-import { leaveChannels } from './leaving.ts'
+import { Leaving, type LeavingOptions } from './leaving.ts'
 
-test('leaveChannels counts a record once whose letter is answered too late, and before its channel is left', async (t) => {
-  t.mock.method(AbortSignal, 'timeout', () => AbortSignal.abort())
+/** What it leaves; `log` has what was done about it. */
+function setUp({ last }: { readonly last?: () => Promise<void> } = {}) {
   const log: string[] = []
   const done = async (): Promise<void> => undefined
   const consumer = {
@@ -30,19 +30,36 @@ test('leaveChannels counts a record once whose letter is answered too late, and 
     ...{ consumer, producer, clock: new ManualClock(), stopping: AbortSignal.abort() },
     ...{ letterBox: { flush: () => undefined, sent: () => undefined }, onAcknowledged: () => undefined },
   })
+  const keeper: LeavingOptions['keeper'] = last && { last, untold: () => true }
+  const leaving = new Leaving({
+    ...{ consumer, producer, acknowledger, keeper },
+    mover: { settled: done } as unknown as ShareMover,
+    apart: { endAside: async () => void log.push('aside') },
+    close: () => log.push('closed'),
+    destroy: async () => void log.push('destroyed'),
+  })
+  return { leaving, log, acknowledger }
+}
+
+test('Leaving counts a record once whose letter is answered too late, and before its channel is left', async (t) => {
+  t.mock.method(AbortSignal, 'timeout', () => AbortSignal.abort())
   const [letter, stored] = [Promise.withResolvers<boolean[]>(), Promise.withResolvers<void>()]
+  const { leaving, log, acknowledger } = setUp({ last: () => stored.promise })
   acknowledger.await({ frames: [{} as TakenFrame], answers: letter.promise })
   acknowledger.acknowledge()
-  const left = leaveChannels({
-    ...{ consumer, producer, acknowledger, stored: stored.promise },
-    mover: { settled: done } as unknown as ShareMover,
-    keeper: { untold: () => true },
-  })
+  const left = leaving.leave()
   await turn()
-  assert.deepEqual(log, ['undelivered'])
+  assert.deepEqual(log, ['closed', 'aside', 'undelivered'])
   letter.resolve([true])
   await turn()
   stored.resolve()
   await left
-  assert.deepEqual(log, ['undelivered', 'unstored', 'left'])
+  assert.deepEqual(log, ['closed', 'aside', 'undelivered', 'unstored', 'left', 'destroyed'])
+})
+
+test('Leaving leaves once, for whoever asks meanwhile or later (LV4)', async () => {
+  const { leaving, log } = setUp()
+  await Promise.all([leaving.leave(), leaving.leave()])
+  await leaving.leave()
+  assert.deepEqual(log, ['closed', 'aside', 'left', 'destroyed'])
 })

@@ -10,7 +10,7 @@
  * @module
  */
 import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/index.ts'
-import { consumerName } from '../../infra/control/index.ts'
+import { callbackWaitMs, consumerName } from '../../infra/control/index.ts'
 import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
@@ -39,17 +39,10 @@ import { Usage } from '../usage/usage.ts'
 import { WorkTime } from '../usage/work-time.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { BatchSize, bytesIn, trialBatchBytesMax } from './batch-size.ts'
-import { leaveChannels, outputsWaitMs } from './leaving.ts'
+import { Leaving } from './leaving.ts'
 import { Readiness } from './readiness.ts'
 import { TakenFrames } from './taken-frames.ts'
 import type { WorkerOptions } from './worker-options.ts'
-
-/**
- * Longest waits at a stop, together below a task's grace period: for the current callback, and for its state, while
- * the outputs leave (leaving.ts).
- */
-const callbackWaitMs = 3_000
-const checkpointWaitMs = 5_500
 
 export class Worker {
   readonly #options: WorkerOptions
@@ -70,6 +63,7 @@ export class Worker {
   #state: InstanceReport['state'] = 'running'
   readonly #stopping = new AbortController()
   #finished: Promise<void> | undefined
+  #stopped: Promise<void> | undefined
   readonly #acknowledger: Acknowledger
   readonly sampler: Sampler
   readonly tape: Tape
@@ -77,6 +71,7 @@ export class Worker {
   /** Takes partitions over and hands them over. */
   readonly #mover: ShareMover
   readonly #ready: Readiness
+  readonly #leaving: Leaving
   /** Work that waits for the time between two batches. */
   readonly #between = new BetweenBatches(() => this.#interrupt())
   readonly #counts = { recordsIn: 0, recordsOut: 0, retries: 0, timersFired: 0, batches: 0 }
@@ -147,6 +142,12 @@ export class Worker {
       ...{ between: this.#between, succession: this.succession, keeper: options.keeper },
       stopping: this.#stopping.signal,
       hasBegun: () => this.#counts.batches > 0,
+    })
+    this.#leaving = new Leaving({
+      ...{ consumer: this.#consumer, producer: this.#producer, acknowledger: this.#acknowledger },
+      ...{ mover: this.#mover, apart: this.#apart, keeper: options.keeper },
+      close: () => this.#close(),
+      destroy: () => this.#destroy(this.running),
     })
   }
 
@@ -228,20 +229,21 @@ export class Worker {
     this.#ready.wake()
   }
 
-  /** Finishes the current callback, sends its outputs, leaves the channels, and runs `destroy`. */
-  async stop(): Promise<void> {
-    if (this.#state !== 'draining') {
-      this.#state = 'draining'
-      this.#stopping.abort()
-      this.keeper?.giveWay()
-      this.#isolate.askToYield()
-      this.#ready.wake()
-    }
+  /** Finishes the current callback, sends its outputs, leaves the channels, and runs `destroy`; once. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    this.#state = 'draining'
+    this.#stopping.abort()
+    this.keeper?.giveWay()
+    this.#isolate.askToYield()
+    this.#ready.wake()
     if (!(await this.#finishedWithin(callbackWaitMs))) this.#isolate.kill() // its result will be fatal
     await this.#finished
-    this.#close()
-    await this.#leaveWithState()
-    await this.#destroy(this.running)
+    await this.#leaving.leave()
   }
 
   async #destroy({ isolate, assignment }: Running): Promise<void> {
@@ -366,21 +368,8 @@ export class Worker {
   async #fail(ending: Ending): Promise<void> {
     if (this.#stopping.signal.aborted) return
     this.#state = 'failed'
-    this.#close()
-    await this.#leaveWithState()
-    await this.#destroy(this.running)
+    await this.#leaving.leave()
     this.#options.onEnd(ending)
-  }
-
-  /** Stores the state while the last outputs leave. */
-  async #leaveWithState(): Promise<void> {
-    await this.#apart.endAside()
-    const channels = { consumer: this.#consumer, producer: this.#producer, acknowledger: this.#acknowledger }
-    const stored = this.keeper?.last(this.#consumer, checkpointWaitMs, outputsWaitMs)
-    await Promise.all([
-      leaveChannels({ ...channels, mover: this.#mover, keeper: this.keeper, stored }),
-      stored,
-    ])
   }
 
   /** It cannot have what it is to have: it ends as after a failed batch. Not if it ends already: what waits for a batch fails then. */

@@ -235,6 +235,31 @@ test('Worker counts what it did since its state began if it is stopped, and the 
   void producer.close()
 })
 
+test('Worker leaves once if it is stopped twice, with a store that gives no answer', {
+  timeout: 60_000,
+}, async () => {
+  const clock = new ManualClock()
+  const { store } = silentStore()
+  const body = `ctx.setState('k', record.text())`
+  const { worker, producer, send, until } = await bench(body, 'fail', { store, clock })
+  send('one')
+  await until(() => worker.report().recordsIn === 1)
+  let stopped = 0
+  const stop = (): void => void worker.stop().then(() => stopped++)
+  stop()
+  stop()
+  await until(() => {
+    clock.advance(10)
+    return stopped > 0
+  })
+  await turn()
+  assert.equal(stopped, 2)
+  stop()
+  await turn()
+  assert.equal(stopped, 3)
+  void producer.close()
+})
+
 test('Worker acknowledges what it did since its state began as soon as the store takes it (FS1)', {
   timeout: 300_000,
 }, async () => {

@@ -8,6 +8,7 @@
  * can die between the two.
  * @module
  */
+import { killGraceMs } from '../../infra/control/index.ts'
 import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { type Action, initialState, liveTasks, type State, step } from '../../scheduler/core/index.ts'
 import type { Event } from '../../scheduler/core/state/protocol.ts'
@@ -33,7 +34,6 @@ import { takeOver } from './take-over.ts'
 import { readCommands, readWanted } from './wanted.ts'
 import { WriterModel } from './writer.ts'
 
-const killGraceMs = 10_000
 const resubscribeMs = 2_000
 const sessionMs = 4_000
 
