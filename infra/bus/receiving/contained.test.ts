@@ -17,6 +17,7 @@ import { Producer } from '../sending/producer.ts'
 import { SimNet } from '../wire/sim-net.ts'
 import { Consumer } from './consumer.ts'
 import { ContainedRecords, type StatePositions } from './contained.ts'
+import type { InChannel } from './in-channel.ts'
 
 for (const [what, setsAside] of [
   ['', () => false],
@@ -85,6 +86,25 @@ test('ContainedRecords counts missing records only from where the function reads
   const contained = new ContainedRecords({ lost: 0, positions: [before] })
   assert.equal(contained.begin('p', { position: 65, from: 60 }), 65)
   assert.equal(contained.lost, 5, 'it reads again from 60 on')
+})
+
+test('ContainedRecords keeps the newest 1,000 silent producers, and passes on the live ones beside them (CR5)', () => {
+  const channel = (producer: string, through: number) =>
+    ({ producer, origin: producer, epoch: 1, expected: through, open: 0, through, aside: 0 }) as InChannel
+  const gateways = Array.from({ length: 1_001 }, (_, start) => channel(`gateway-${start}`, 10))
+  const contained = new ContainedRecords({ lost: 0, positions: [] })
+  for (const gateway of gateways) contained.end(gateway)
+  const named = ({ positions }: StatePositions): string[] => positions.map(({ producer }) => producer)
+  const newest = gateways.slice(1).map(({ producer }) => producer)
+  const left = contained.with([channel('live', 5)])
+  assert.deepEqual(named(left), [...newest, 'live'])
+
+  const next = new ContainedRecords(left)
+  assert.deepEqual(named(next.with([])), [...newest.slice(1), 'live'])
+  assert.equal(next.begin('gateway-1', { position: 10, from: 0 }), 10, 'what was passed on is known')
+  assert.equal(next.lost, 0)
+  assert.equal(next.begin('gateway-0', { position: 10, from: 0 }), 10, 'and the others are not done again')
+  assert.equal(next.lost, 10)
 })
 
 test('ContainedRecords counts records as lost when their format is withdrawn, and not when it is settled (CR4)', () => {

@@ -9,6 +9,8 @@
  *        whatever became of them.
  *   CR4. Records with effects only in an open format are lost when the version of that format is withdrawn, and contained
  *        for good once the format is settled (docs/design/0032-migrate.md).
+ *   CR5. Of silent producers only the newest `silentMax` are kept and passed on: a gateway is another producer each time that it
+ *        starts, and most are never heard again. One that is heard after that counts as lost whole, and is not done again.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -16,6 +18,9 @@ import type { StateFormat } from '../../../sdk/function.ts'
 import { isPromoted } from '../../../sdk/versions/state-format.ts'
 import type { BeaconEntry } from '../messages/beacon.ts'
 import { acknowledgedOf, type InChannel, type InPosition, positionOf } from './in-channel.ts'
+
+/** In a manifest each takes about 110 bytes, and NATS takes 1 MiB. */
+const silentMax = 1_000
 
 /** What state contains of one producer. */
 export interface Contained {
@@ -43,7 +48,7 @@ export interface StatePositions {
 }
 
 export class ContainedRecords {
-  /** Positions of producers without a channel: silent ones, and those not heard yet. */
+  /** Positions of producers without a channel: silent ones, and those not heard yet; the newest last. */
   readonly #silent: Map<string, Contained>
   readonly #hadState: boolean
   #lost: number
@@ -94,8 +99,12 @@ export class ContainedRecords {
 
   /** A silent channel is given up; its producer may be heard again. */
   end(channel: InChannel): void {
-    if (channel.expected !== undefined)
-      this.#silent.set(channel.producer, containedOf(channel, positionOf(channel)))
+    if (channel.expected === undefined) return
+    this.#silent.set(channel.producer, containedOf(channel, positionOf(channel)))
+    for (const [oldest] of this.#silent) {
+      if (this.#silent.size <= silentMax) break // CR5
+      this.#silent.delete(oldest)
+    }
   }
 
   /** Forgets producers of a slot that has a higher epoch now: they will not be heard again. */
@@ -106,7 +115,8 @@ export class ContainedRecords {
 
   /** Positions for the next owner. */
   with(channels: Iterable<InChannel>, at: 'done' | 'acknowledged' = 'done'): StatePositions {
-    const positions = new Map(this.#silent)
+    // CR5. Here the others stay: soon after a start, live ones may be among them.
+    const positions = new Map([...this.#silent].slice(-silentMax))
     for (const channel of channels) {
       if (channel.expected === undefined) continue
       const position = at === 'done' ? positionOf(channel) : acknowledgedOf(channel)
