@@ -59,13 +59,22 @@ export interface LaunchOrder {
 
 /**
  * - `pending` known, not running yet; `running` its process lives (it may be ending)
- * - `exited` its process has ended; `dropped` it was never started, through nobody's fault (a stale offer)
+ * - `exited` its process has ended; `dropped` it was never started, through nobody's fault (a stale offer);
+ *   `notStarted` its agent failed to start it
  * - `refused` it can never be started as requested
  * - `lost` the cluster has given it up, mostly with its agent: how it ended is unknown, and it may still live and
  *   return
  * - `unsure` the cluster does not know it: it may run, and be reported later
  */
-export type TaskCondition = 'pending' | 'running' | 'exited' | 'dropped' | 'refused' | 'lost' | 'unsure'
+export type TaskCondition =
+  | 'pending'
+  | 'running'
+  | 'exited'
+  | 'dropped'
+  | 'notStarted'
+  | 'refused'
+  | 'lost'
+  | 'unsure'
 
 export interface TaskUpdate extends TaskRef {
   readonly condition: TaskCondition

@@ -4,6 +4,7 @@
  *
  *   EN1. If an instance caused its task to end, only that instance is counted as failed, not the others in the
  *        runner. If the cause is unknown, each is counted: its next runner then has fewer instances (packs.ts).
+ *        A launch that came to nothing counts for none of them (FA1 of failed-agents.ts).
  *   EN2. A back-off is reduced by the time that the instance worked, times `workedCounts`. So an instance that ran
  *        well returns at once, however often it is killed; one that fails while starting waits.
  * @module
@@ -15,13 +16,14 @@ import type { TaskUpdate } from '../engine.ts'
 import { awaitedOf } from './partitions/ownership.ts'
 import { blameVersion } from './rollout/rollout.ts'
 import type { Draft, Seated } from './state/draft.ts'
-import { noticeOf, reportOf } from './state/reports.ts'
+import { noteFailedLaunch } from './state/failed-agents.ts'
+import { isUnheard, noticeOf, reportOf } from './state/reports.ts'
 import type { FunctionState, LastExit, Seat, Slot, Task } from './state/state.ts'
 import { timings } from './state/timings.ts'
 import { saveStatus } from './status.ts'
 
 /** What the end of a seat means for its slot. */
-type Verdict = 'wanted' | 'failed' | 'nobodysFault'
+type Verdict = 'wanted' | 'failed' | 'nobodysFault' | 'neverRan'
 
 const reasonOfCode = new Map<number, string>(
   (Object.keys(exitCodes) as ExitReason[]).map((reason) => [exitCodes[reason], reason]),
@@ -39,17 +41,35 @@ export function endTask(draft: Draft, task: Task, update: TaskUpdate): void {
   const exit = exitOf(task, update, draft.nowMs)
   const culprit = task.culprit ?? task.beat?.exit?.instance
   const isLost = update.condition === 'lost'
-  const neverRan = update.condition === 'dropped' || (isLost && task.runningSinceMs === undefined)
+  const neverRan = hasNeverRun(task, update, exit)
   const all = draft.seated(task)
+  const wasWanted = all.some(({ slot }) => !isStopped(task, slot))
+  if (neverRan && wasWanted && (update.condition === 'exited' || update.condition === 'notStarted'))
+    noteFailedLaunch(draft, task)
   for (const seated of all) {
     const { slot, seat } = seated
     const verdict = isLost ? verdictOfLoss(slot) : verdictOf(task, slot, seat, exit, culprit)
-    endSeat(draft, task, seated, exit, neverRan ? 'nobodysFault' : verdict, neverRan)
+    endSeat(draft, task, seated, exit, neverRan && !isStopped(task, slot) ? 'neverRan' : verdict)
     if (isLost) fence(seated)
   }
   draft.removeTask(task)
   conclude(draft, all)
   draft.act({ kind: 'removeTask', taskId: task.document.taskId })
+}
+
+/** The instance was asked to end, and not for a fault of its runner. */
+function isStopped(task: Task, slot: Slot): boolean {
+  return slot.phase === 'draining' && task.fault === undefined
+}
+
+/**
+ * Whether no code of a function can have run (FA1 of failed-agents.ts). A runner that breaks its limits before its
+ * first heartbeat was given too little: it would be elsewhere too.
+ */
+function hasNeverRun(task: Task, { condition }: TaskUpdate, { reason }: LastExit): boolean {
+  if (condition === 'exited') return isUnheard(task) && reason !== 'memory' && reason !== 'disk'
+  if (condition === 'lost') return task.runningSinceMs === undefined
+  return condition === 'dropped' || condition === 'notStarted'
 }
 
 function verdictOf(task: Task, slot: Slot, seat: Seat, exit: LastExit, culprit: string | undefined): Verdict {
@@ -109,7 +129,6 @@ function endSeat(
   { fn, slot, seat }: Seated,
   exit: LastExit,
   verdict: Verdict,
-  neverRan = false,
 ): void {
   const { taskId, function: name, index, firstEpoch, epoch } = seat.document
   const reports = { report: reportOf(task, seat), notice: noticeOf(task, seat) }
@@ -121,7 +140,7 @@ function endSeat(
   delete slot.seat
   task.seats = task.seats.filter((ref) => ref.function !== name || ref.index !== index)
   if (verdict === 'wanted') draft.enter(slot, 'waiting')
-  else if (neverRan) pause(draft, fn, slot, timings.droppedPauseMs, exit.message)
+  else if (verdict === 'neverRan') afterFailedLaunch(draft, fn, slot, task, exit)
   else if (verdict === 'nobodysFault')
     pause(draft, fn, slot, restMs(timings.backoffBaseMs, workedMs), `its runner ended: ${exit.message}`)
   else afterFailure(draft, fn, slot, seat, exit, workedMs)
@@ -179,6 +198,13 @@ function afterFailure(
   }
   const delayMs = backoffMs(slot.restarts - 1, timings.backoffBaseMs, timings.backoffMaxMs, draft.random())
   pause(draft, fn, slot, restMs(delayMs, workedMs), `${exit.reason}: ${exit.message}`)
+}
+
+function afterFailedLaunch(draft: Draft, fn: FunctionState, slot: Slot, task: Task, exit: LastExit): void {
+  const before = slot.failedLaunches ?? 0
+  slot.failedLaunches = before + 1
+  const delayMs = backoffMs(before, timings.failedLaunchBaseMs, timings.backoffMaxMs, draft.random())
+  pause(draft, fn, slot, delayMs, `it was not started on ${task.document.hostname}: ${exit.message}`)
 }
 
 /** The rest of a back-off after `workedMs` of work (EN2). */

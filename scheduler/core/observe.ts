@@ -19,8 +19,9 @@ import { awaitedOf } from './partitions/ownership.ts'
 import { observeVersion } from './rollout/rollout.ts'
 import { type Draft, newSlot, newTask, type Seated } from './state/draft.ts'
 import { isEqual } from './state/equality.ts'
+import { noteStarted } from './state/failed-agents.ts'
 import type { Event } from './state/protocol.ts'
-import { isOf, reportIn, reportOf } from './state/reports.ts'
+import { isOf, isUnheard, reportIn, reportOf } from './state/reports.ts'
 import { type Closing, instanceId, type Slot, type Task, type Wanted } from './state/state.ts'
 import { timings } from './state/timings.ts'
 import { saveStatus } from './status.ts'
@@ -168,6 +169,7 @@ function observeHeartbeat(draft: Draft, beat: Heartbeat): boolean {
     if (!last) killStranger(draft, beat)
     return last || isOfGone
   }
+  if (isUnheard(task)) noteStarted(draft, task)
   let news = last || task.beat === undefined || task.beat.generation !== beat.generation
   task.beat = beat
   task.beatAtMs = draft.nowMs
@@ -191,6 +193,7 @@ function observeSeat(draft: Draft, task: Task, seated: Seated, beat: Heartbeat):
   const before = slot.phase
   if (slot.phase === 'launching') start(draft, slot)
   seat.runningSinceMs ??= draft.nowMs
+  delete slot.failedLaunches
   const report = reportOf(task, seat)
   const took = awaitedOf(seat).some(({ share }) => report?.awaited?.includes(share) !== true)
   if (report?.exit !== undefined && task.document.group !== undefined) {
@@ -307,6 +310,7 @@ function updateTask(draft: Draft, task: Task, update: TaskUpdate): void {
       return
     case 'exited':
     case 'dropped':
+    case 'notStarted':
     case 'refused':
     case 'lost':
       endTask(draft, task, update)

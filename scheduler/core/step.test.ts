@@ -167,7 +167,7 @@ test('step restarts a crash-looping instance on command', () => {
   assert.equal(world.commands.size, 0)
 })
 
-test('step kills a starting task that stays silent, and counts this as its failure', () => {
+test('step kills a starting task that stays silent, and holds it against its agent alone', () => {
   const world = new World()
   world.connect()
   world.deploy('f', counting)
@@ -186,6 +186,8 @@ test('step kills a starting task that stays silent, and counts this as its failu
   world.deliverUpdate()
   assert.deepEqual(states(world), ['backingOff'])
   assert.equal(instances(world)[0]?.lastExit?.reason, 'silent')
+  assert.equal(instances(world)[0]?.restarts, 0)
+  assert.equal(world.state.failedAgents.size, 1)
 })
 
 test('step lets a silent task drain if an earlier leader may have given it work', () => {

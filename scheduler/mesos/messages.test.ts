@@ -18,6 +18,16 @@ test('updateOf reports lost when a master gives an agent up, and unsure when it 
   assert.deepEqual(conditions, ['pending', 'running', ...unreachable, 'unsure', 'lost', ...back, ...gone])
 })
 
+test('updateOf tells a task that its agent failed to start from one that never reached an agent', () => {
+  const dropped = { task_id: { value: 't' }, state: 'TASK_DROPPED' }
+  const conditionOf = (status: object) =>
+    updateOf({ ...readEvent(Buffer.from(JSON.stringify({ type: 'UPDATE', update: { status } }))) })?.condition
+  const uuid = 'C/Ywm3VtRDyi5Wv+2ioASQ=='
+  assert.equal(conditionOf({ ...dropped, uuid, reason: 'REASON_EXECUTOR_TERMINATED' }), 'notStarted')
+  assert.equal(conditionOf({ ...dropped, uuid, reason: 'REASON_RECONCILIATION' }), 'dropped')
+  assert.equal(conditionOf({ ...dropped, reason: 'REASON_INVALID_OFFERS' }), 'dropped')
+})
+
 test('updateOf says which limit a task exceeded', () => {
   const updates = eventsOf('limits.events.jsonl').flatMap((event) => updateOf(event) ?? [])
   assert.ok(updates.some((update) => update.exceeded === 'disk' && update.condition === 'exited'))

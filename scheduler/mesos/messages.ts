@@ -71,10 +71,19 @@ const conditions: Readonly<Record<string, TaskCondition>> = {
   TASK_UNKNOWN: 'unsure',
 }
 
+/**
+ * Only an agent gives its updates a uuid. One that drops a task has failed to start it, unless it says, when it comes
+ * back, that the task never reached it.
+ */
+function conditionOf({ state, uuid, reason }: z.output<typeof status>): TaskCondition | undefined {
+  const isAgents = uuid !== undefined && reason !== 'REASON_RECONCILIATION'
+  return state === 'TASK_DROPPED' && isAgents ? 'notStarted' : conditions[state]
+}
+
 /** Undefined for an unknown state. */
 export function updateOf(event: MesosEvent): TaskUpdate | undefined {
   const given = event.update?.status
-  const condition = given === undefined ? undefined : conditions[given.state]
+  const condition = given === undefined ? undefined : conditionOf(given)
   if (given === undefined || condition === undefined) return undefined
   const exitCode = exitCodeOf(given.message)
   return {

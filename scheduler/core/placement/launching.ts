@@ -11,6 +11,7 @@ import type { Manifest } from '../../../sdk/manifest/manifest.ts'
 import type { Resources } from '../../engine.ts'
 import { freeShares } from '../partitions/ownership.ts'
 import { type Draft, nameOf, newTask } from '../state/draft.ts'
+import { failedAgents } from '../state/failed-agents.ts'
 import type { Launch } from '../state/protocol.ts'
 import { isWanted } from '../state/roles.ts'
 import type { AgentSeen, FunctionState, Slot, Task, Wanted } from '../state/state.ts'
@@ -47,7 +48,7 @@ export function launchWaiting(draft: Draft, names: readonly string[]): LaunchReq
   const requests = waiting.length === 0 ? [] : launchRequestsOf(waiting, peersOf(draft.state.wanted))
   const offers = [...draft.state.offers.values()]
   if (offers.length > 0) {
-    const answer = place(requests, offers, residentsOf(draft), budgetOf(draft))
+    const answer = place(requests, offers, residentsOf(draft), budgetOf(draft), failedAgents(draft))
     remember(draft, answer)
     launchOn(draft, answer.placed as readonly PlacedLaunch[])
     for (const { fn, slot } of waiting) {

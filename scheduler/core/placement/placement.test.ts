@@ -48,6 +48,21 @@ test('place spreads a function over agents, and counts what runs there already',
   assert.equal(beside.placed[0]?.why, '2 offers seen, 2 suit: b runs the fewest of f (0)')
 })
 
+test('place prefers agents on which no launch has failed lately, then the one where that is longest ago', () => {
+  const offers = [offer('o1', 'a', 1), offer('o2', 'b', 1), offer('o3', 'c', 1)]
+  const failed = new Map(Object.entries({ a: 2_000, b: 1_000 }))
+  const asked = ['f-0', 'f-1', 'f-2'].map((id) => request(id, 1))
+  const answer = place(asked, offers, [resident('c'), resident('c')], undefined, failed)
+  assert.deepEqual(
+    answer.placed.map(({ place: { agentId }, why }) => [agentId, why]),
+    [
+      ['c', '3 offers seen, 3 suit: c has no failed launch lately'],
+      ['b', '3 offers seen, 2 suit: b has the oldest failed launch'],
+      ['a', '3 offers seen, only a suits, although the latest launch on it failed'],
+    ],
+  )
+})
+
 test('place takes the tightest fit among equals, so that large gaps stay for large requests', () => {
   const offers = [offer('o1', 'wide', 8), offer('o2', 'tight', 1)]
   const answer = place([request('small', 1, { name: 'f' }), request('large', 8, { name: 'g' })], offers, [])

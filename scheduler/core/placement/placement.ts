@@ -2,9 +2,9 @@
  * Placement: which waiting instance goes to which agent, and why. Pure: the same question has the same answer.
  *
  * Important requests come first, then large ones, so that small ones fill the gaps. A request that fits nowhere is
- * tried smaller. Among the allowed agents, the order of preference is: the group (`groupBy`) with the fewest
- * instances of the function; the agent with the fewest (so that the death of a machine costs least); the agent that
- * runs most of the functions it exchanges records with; the tightest fit.
+ * tried smaller. Among the allowed agents, the order of preference is: the agent on which no launch has failed lately;
+ * the group (`groupBy`) with the fewest instances of the function; the agent with the fewest (so that the death of a
+ * machine costs least); the agent that runs most of the functions it exchanges records with; the tightest fit.
  *
  *   P1. No agent gets more than its offers hold.
  *   P2. Each unplaced request has a reason: its nearest miss. Each placed one has a reason too: what its agent has
@@ -58,18 +58,25 @@ export interface PlacementAnswer {
 interface Capacity {
   readonly key: string
   readonly place: Place
+  /** When the latest launch there failed; 0: it did not. */
+  readonly failedAtMs: number
   offers: number
   free: Resources
 }
 
-/** Places requests on offers. @param budget The rest of the quota; if absent, everything offered may be used. */
+/**
+ * Places requests on offers.
+ * @param budget The rest of the quota; if absent, everything offered may be used.
+ * @param failed By agent id: when the latest launch there failed.
+ */
 export function place(
   requests: readonly Request[],
   offers: readonly Offer[],
   residents: Iterable<Resident>,
   budget?: Partial<Resources>,
+  failed: ReadonlyMap<string, number> = new Map(),
 ): PlacementAnswer {
-  const capacities = [...capacitiesOf(offers).values()]
+  const capacities = [...capacitiesOf(offers, failed).values()]
   const seen = offers.length === 1 ? '1 offer seen' : `${offers.length} offers seen`
   const census = new Census(residents)
   const placed: Placement[] = []
@@ -107,15 +114,17 @@ export function capacityKey({ agentId, pool = '' }: Pick<Offer, 'agentId' | 'poo
   return `${agentId} ${pool}`
 }
 
-function capacitiesOf(offers: readonly Offer[]): Map<string, Capacity> {
+function capacitiesOf(offers: readonly Offer[], failed: ReadonlyMap<string, number>): Map<string, Capacity> {
   const capacities = new Map<string, Capacity>()
   for (const offer of offers) {
     const key = capacityKey(offer)
     const capacity = capacities.get(key)
     const { agentId, hostname, attributes = {}, resources } = offer
-    if (capacity === undefined)
-      capacities.set(key, { key, place: { agentId, hostname, attributes }, offers: 1, free: resources })
-    else {
+    if (capacity === undefined) {
+      const failedAtMs = failed.get(agentId) ?? 0
+      const place = { agentId, hostname, attributes }
+      capacities.set(key, { key, place, failedAtMs, offers: 1, free: resources })
+    } else {
       capacity.free = plus(capacity.free, resources)
       capacity.offers += 1
     }
@@ -144,10 +153,11 @@ function inOrder(requests: readonly Request[]): Request[] {
 }
 
 /**
- * How good a capacity is for a request; less is better. `group`: instances in its groups. `spread`: runners of the same
- * kind on the agent. `away`: functions it exchanges records with that run elsewhere. `slack`: resources left over.
+ * How good a capacity is for a request; less is better. `failed`: when the latest launch there failed. `group`:
+ * instances in its groups. `spread`: runners of the same kind on the agent. `away`: functions it exchanges records with
+ * that run elsewhere. `slack`: resources left over.
  */
-type Rank = readonly [group: number, spread: number, away: number, slack: number]
+type Rank = readonly [failed: number, group: number, spread: number, away: number, slack: number]
 
 /** The capacities as ranked for one request, and all requests that are alike. */
 class Ranking {
@@ -179,8 +189,11 @@ class Ranking {
     const capacity = this.#capacities[best]
     if (capacity === undefined) return undefined
     const { hostname } = capacity.place
+    const although = capacity.failedAtMs > 0 ? ', although the latest launch on it failed' : ''
     const why =
-      second < 0 ? `only ${hostname} suits` : `${suit} suit: ${hostname} ${this.#spokenFor(best, second)}`
+      second < 0
+        ? `only ${hostname} suits${although}`
+        : `${suit} suit: ${hostname} ${this.#spokenFor(best, second)}`
     return { capacity, why }
   }
 
@@ -198,7 +211,7 @@ class Ranking {
     }
   }
 
-  #rankOf({ place, free }: Capacity): Rank | undefined {
+  #rankOf({ place, free, failedAtMs }: Capacity): Rank | undefined {
     const { wants, spread, resources } = this.#request
     if (!fits(resources, free) || forbidden(this.#request, place, this.#census) !== undefined)
       return undefined
@@ -209,7 +222,7 @@ class Ranking {
           group += this.#census.withValue(want.function, attribute, attributeOf(place, attribute))
     const present = this.#peers.length === 0 ? 0 : this.#census.present(place.agentId, this.#peers).length
     const away = this.#peers.length - present
-    return [group, this.#census.spread(place.agentId, spread), away, slack(resources, free)]
+    return [failedAtMs, group, this.#census.spread(place.agentId, spread), away, slack(resources, free)]
   }
 
   #isBetter(a: number, b: number): boolean {
@@ -223,13 +236,14 @@ class Ranking {
   #spokenFor(best: number, second: number): string {
     const [one, other] = [this.#ranks[best] as Rank, this.#ranks[second] as Rank]
     const first = one.findIndex((rank, i) => rank !== other[i])
-    if (first === 0) return 'is of the group with the fewest instances'
-    if (first === 1) return `runs the fewest of ${this.#request.spread} (${one[1]})`
-    if (first === 2) {
+    if (first === 0) return one[0] === 0 ? 'has no failed launch lately' : 'has the oldest failed launch'
+    if (first === 1) return 'is of the group with the fewest instances'
+    if (first === 2) return `runs the fewest of ${this.#request.spread} (${one[2]})`
+    if (first === 3) {
       const here = this.#census.present((this.#capacities[best] as Capacity).place.agentId, this.#peers)
       return `runs ${here.slice(0, 3).join(', ')}, with which it exchanges records`
     }
-    return first === 3 ? 'is the tightest fit' : 'is the first of equals'
+    return first === 4 ? 'is the tightest fit' : 'is the first of equals'
   }
 }
 

@@ -14,6 +14,11 @@ export function reportOf(task: Readonly<Task>, { document }: Readonly<Seat>): In
   return task.beat === undefined ? undefined : reportIn(task.beat, document.instance, document)
 }
 
+/** Whether this leader has launched a task and never heard its runner, which then never got an assignment. */
+export function isUnheard(task: Readonly<Task>): boolean {
+  return task.isKnown && task.beat === undefined
+}
+
 /** The reports of a function's wanted instances, each at the epoch that its seat has now. */
 export function presentReports(draft: Draft, fn: FunctionState): InstanceReport[] {
   return fn.slots.flatMap((slot) => {

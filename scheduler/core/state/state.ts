@@ -122,6 +122,8 @@ export interface Slot {
   restarts: number
   /** The version that the failures belong to. */
   restartsVersion: number
+  /** Launches in a row of which no heartbeat came. */
+  failedLaunches?: number
   /** Since when it is superfluous and has handed over none of its partitions. */
   retiringSinceMs?: number
   /** The end of the back-off. */
@@ -232,6 +234,8 @@ export interface State {
   readonly offers: ReadonlyMap<string, Offer>
   /** By id: the agents that made offers lately, with what they had left. */
   readonly agents: ReadonlyMap<string, AgentSeen>
+  /** By agent id: when the latest launch there failed (failed-agents.ts). */
+  readonly failedAgents: ReadonlyMap<string, number>
   /** The most that all tasks may use together. */
   readonly quota: Partial<Resources>
   readonly engineUp: boolean
@@ -292,6 +296,7 @@ export function initialState(options: StartOptions): State {
     topology: new Map(),
     offers: new Map(),
     agents: new Map(),
+    failedAgents: new Map(),
     engineUp: false,
     engineSinceMs: Number.NEGATIVE_INFINITY,
     busUp: true,

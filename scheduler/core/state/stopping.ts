@@ -7,6 +7,7 @@
  * @module
  */
 import { type Draft, ownerOf } from './draft.ts'
+import { isUnheard } from './reports.ts'
 import type { Slot, Task } from './state.ts'
 import { timings } from './timings.ts'
 
@@ -42,7 +43,6 @@ export function kill(draft: Draft, task: Task): void {
   task.killedAtMs = draft.nowMs
   draft.wakeAt(ownerOf(task), draft.nowMs + timings.killAgainMs)
   const { taskId, agentId } = task.document
-  // This leader launched the task and never heard it: it never got an assignment, so there is nothing to drain.
-  const isEmpty = task.isKnown && task.beat === undefined
-  draft.act({ kind: 'kill', taskId, agentId, ...(isEmpty && { atOnce: true as const }) })
+  // A runner that was never heard never got an assignment, so there is nothing to drain.
+  draft.act({ kind: 'kill', taskId, agentId, ...(isUnheard(task) && { atOnce: true as const }) })
 }

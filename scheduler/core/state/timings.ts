@@ -19,8 +19,10 @@ export const timings = {
   workedCounts: 4,
   /** The pause after a record broke a limit and was dealt with. */
   recordPauseMs: 100,
-  /** The pause after a launch that failed through nobody's fault. */
-  droppedPauseMs: 500,
+  /** The pause after a launch of which no heartbeat came. It doubles with each in a row. */
+  failedLaunchBaseMs: 500,
+  /** For how long an agent on which a launch failed is the last choice. */
+  agentFailedMs: 300_000,
   /** Failures in a row are forgotten after running this long. */
   forgiveMs: 300_000,
   /** How long the last heartbeat of an ended task may still arrive. */
