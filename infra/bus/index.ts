@@ -18,5 +18,5 @@ export { dropKeptMemory, giveBackMemory, takeMemory } from './wire/frame-memory.
 export { listen } from './wire/listen.ts'
 export { connectWire, type NatsWire, type WireOptions } from './wire/nats-wire.ts'
 export { type NatsTls, readTls } from './wire/tls.ts'
-export { aborted, unlessAborted } from './wire/waiters.ts'
+export { unlessAborted } from './wire/waiters.ts'
 export { heard, type Wire } from './wire/wire.ts'

@@ -18,7 +18,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { aborted, type NatsConnection, subjects } from '../../infra/bus/index.ts'
+import { type NatsConnection, subjects, unlessAborted } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import { encodeLetters, type Letters, messagesOf } from '../../infra/dead-letters/index.ts'
 import { GatheredLetters } from './gathered-letters.ts'
@@ -120,8 +120,7 @@ export class LetterBox {
   /** Resolves when everything posted until now is answered. @throws the signal's reason */
   async answered(signal: AbortSignal): Promise<void> {
     this.flush()
-    const late = aborted(signal).then(() => signal.throwIfAborted())
-    await Promise.race([Promise.all(this.#unanswered), late])
+    if ((await unlessAborted(Promise.all(this.#unanswered), signal)) === undefined) signal.throwIfAborted()
   }
 
   async close(): Promise<void> {

@@ -9,7 +9,7 @@
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
-import { aborted } from '../../infra/bus/index.ts'
+import { unlessAborted } from '../../infra/bus/index.ts'
 import type { TriedTimer } from '../../infra/checkpoints/index.ts'
 import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 import type { ErrorReport } from '../../infra/control/messages/heartbeat.ts'
@@ -80,8 +80,8 @@ export class TimerReactions {
     const error = known ?? { name: 'ERR_ISOLATE_LOST', message, stack: '', timeMs: clock.nowMs() }
     if (known === undefined) this.#tell(timer, error, last) // else its last owner did
     if (last !== 'deadLetter') return this.#count(last === 'skip' ? 'skipped' : 'failed')
-    const stored = this.#post(timer, { error, attempts }, version)
-    return await Promise.race([stored.then(() => true), aborted(stopping).then(() => false)])
+    const stored = this.#post(timer, { error, attempts }, version).then(() => true)
+    return (await unlessAborted(stored, stopping)) === true
   }
 
   /** Handles a timer that finally threw. */

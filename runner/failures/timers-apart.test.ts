@@ -151,6 +151,7 @@ class World {
     } catch (error) {
       if (!(error instanceof Aborted)) throw error
     } finally {
+      assert.equal(getEventListeners(stopping, 'abort').length, 0)
       for (const [reason, count] of Object.entries(reactions.dropped))
         this.trace.dropped[reason] = (this.trace.dropped[reason] ?? 0) + count
     }

@@ -10,9 +10,9 @@
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
-import { aborted, unlessAborted } from '../../infra/bus/index.ts'
+import { unlessAborted } from '../../infra/bus/index.ts'
 import type { TriedTimer } from '../../infra/checkpoints/index.ts'
-import type { Clock } from '../../infra/clock.ts'
+import { type Clock, sleep } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
@@ -158,7 +158,6 @@ export class TimersApart {
   /** Waits before the store is asked again; a stop ends the wait. */
   async #pause(): Promise<void> {
     const { clock, stopping } = this.#options
-    const over = new Promise<void>((resolve) => clock.after(againMs, resolve))
-    await Promise.race([over, aborted(stopping)])
+    await unlessAborted(sleep(clock, againMs), stopping)
   }
 }

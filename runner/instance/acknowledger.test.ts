@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Consumer, Producer, TakenFrame } from '../../infra/bus/index.ts'
@@ -130,11 +131,13 @@ test('lettersSafe waits for letters posted before it was called, not for later o
   const [first, second] = [Promise.withResolvers<boolean>(), Promise.withResolvers<boolean>()]
   acknowledger.await(letter(first.promise))
   batch()
-  const safe = acknowledger.lettersSafe(new AbortController().signal)
+  const life = new AbortController().signal
+  const safe = acknowledger.lettersSafe(life)
   acknowledger.await(letter(second.promise))
   batch()
   first.resolve(true)
   assert.equal(await safe, true)
+  assert.equal(getEventListeners(life, 'abort').length, 0)
   assert.deepEqual(log, ['deadLettered'], 'counted, and not acknowledged: its outputs are on their way')
   const deadline = new AbortController()
   const late = acknowledger.lettersSafe(deadline.signal)

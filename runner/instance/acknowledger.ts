@@ -8,7 +8,13 @@
  *       killed the previous owner.
  * @module
  */
-import { aborted, type Consumer, type Mark, type Producer, type TakenFrame } from '../../infra/bus/index.ts'
+import {
+  type Consumer,
+  type Mark,
+  type Producer,
+  type TakenFrame,
+  unlessAborted,
+} from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { LetterBox } from '../failures/letter-box.ts'
 
@@ -92,14 +98,14 @@ export class Acknowledger {
 
   /** Waits until all dead letters posted so far are confirmed. @returns Whether that happened in time. */
   async lettersSafe(deadline: AbortSignal): Promise<boolean> {
-    const late = aborted(deadline).then(() => false)
     const due = this.#posted
     while (this.#counted < due) {
       this.#options.letterBox.flush()
       this.#acknowledging ??= this.#acknowledgeWhenSafe()
-      if ((await Promise.race([this.#counting ?? this.#acknowledging, late])) === false) return false
+      await unlessAborted(this.#counting ?? this.#acknowledging, deadline)
+      if (deadline.aborted) break
     }
-    return true
+    return this.#counted >= due
   }
 
   /** The records of letters without an answer were counted otherwise: their answers count no more. */

@@ -21,7 +21,7 @@ import type { StreamDescriptor } from '../../control/messages/streams.ts'
 import { creditVersionMax, readCredit } from '../messages/credit.ts'
 import { creditSubject, outSubject } from '../messages/subjects.ts'
 import { giveBackMemory } from '../wire/frame-memory.ts'
-import { aborted } from '../wire/waiters.ts'
+import { unlessAborted } from '../wire/waiters.ts'
 import type { Wire } from '../wire/wire.ts'
 import { Beacons } from './beacons.ts'
 import { ClaimListener } from './claim-listener.ts'
@@ -265,7 +265,8 @@ export class Producer {
     this.#claims.stop()
     this.#milestones.close()
     if (!this.#options.wire.connected) return
-    await Promise.race([this.#options.wire.flush().catch(() => undefined), aborted(signal)]) // a frozen server never answers
+    const flushed = this.#options.wire.flush().catch(() => undefined)
+    await unlessAborted(flushed, signal) // a frozen server never answers
   }
 
   #known(name: string): OutStream {

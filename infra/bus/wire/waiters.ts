@@ -22,14 +22,6 @@ export async function waitIn(waiters: Set<() => void>, signal: AbortSignal | und
   signal?.throwIfAborted()
 }
 
-/** Resolves when a signal is aborted; at once if it is already. */
-export function aborted(signal: AbortSignal | undefined): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  if (signal?.aborted === true) resolve()
-  else signal?.addEventListener('abort', () => resolve(), { once: true })
-  return promise
-}
-
 /** @returns What `promise` brings; undefined as soon as the signal is aborted, whatever becomes of it then. */
 export async function unlessAborted<T>(
   promise: Promise<T>,
