@@ -87,7 +87,7 @@ export const infraErrors = {
   ERR_UP_RUNNING: 'caller',
   /** A process of the platform ended, or was not ready in time. */
   ERR_UP_CHILD: 'platform',
-  /** The credentials file is damaged. */
+  /** The credentials file is damaged, or it is missing and the store accepts no others. */
   ERR_CREDENTIALS: 'caller',
   /** The cluster has no process or agent of that name. */
   ERR_MEMBER_UNKNOWN: 'caller',

@@ -43,6 +43,16 @@ test('loadCredentials refuses a damaged file and does not show it', async (t) =>
   }
 })
 
+test('loadCredentials makes no new ones beside a store in ZooKeeper, which would refuse them', async (t) => {
+  const home = await makeHome(t)
+  await mkdir(join(home.zookeeper, 'server-1', 'data', 'version-2'), { recursive: true })
+  await assert.rejects(loadCredentials(home), {
+    code: 'ERR_CREDENTIALS',
+    message: /credentials\.json: there is no such file\. Put back a copy: the store in .* accepts no others/,
+  })
+  await assert.rejects(stat(home.credentials), { code: 'ENOENT' })
+})
+
 test('loadCredentials advises new ones only where no store in ZooKeeper knows us by the old ones', async (t) => {
   const home = await makeHome(t)
   await writeFile(home.credentials, '')

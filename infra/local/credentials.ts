@@ -30,26 +30,30 @@ function generateCredentials(): Credentials {
   }
 }
 
-/** Reads the file; makes it where there is none. @throws {CodedError} ERR_CREDENTIALS if it is damaged. */
+/**
+ * Reads the file; makes it where there is none.
+ * @throws {CodedError} ERR_CREDENTIALS if it is damaged, or missing beside a store that accepts no others.
+ */
 export async function loadCredentials(home: Home): Promise<Credentials> {
   const { credentials: file } = home
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
   })
-  if (text === undefined) {
+  if (text === undefined && zookeepersOf(home) === 0) {
     const made = generateCredentials()
     await writePrivate(file, JSON.stringify(made, null, 2))
     return made
   }
   try {
-    return credentialsSchema.parse(JSON.parse(text))
+    return credentialsSchema.parse(JSON.parse(text ?? ''))
   } catch (cause) {
+    const found = text === undefined ? 'there is no such file' : 'they are damaged'
     const how =
       zookeepersOf(home) > 0
         ? `Put back a copy: the store in ${home.zookeeper} accepts no others. Without one, begin anew with another --home`
         : 'Put back a copy, or remove the file to get new ones'
-    throw infraError('ERR_CREDENTIALS', `Cannot read the credentials in ${file}: they are damaged. ${how}`, {
+    throw infraError('ERR_CREDENTIALS', `Cannot read the credentials in ${file}: ${found}. ${how}`, {
       cause,
     })
   }
