@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -43,4 +45,40 @@ test('reconnectWaitMs grows with each refusal, to some seconds', () => {
   const least = [100, 200, 400, 5_000, 5_000]
   for (const [index, wait] of waits.entries())
     assert.ok(wait >= least[index]! && wait < least[index]! + 50, `${wait}`)
+})
+
+test('connectBus knows of all servers of the cluster, also if all have refused it at first', async (t) => {
+  let refusals = 2
+  let told: readonly string[] = []
+  const server = createServer((socket) => {
+    const inform = (urls: readonly string[]) =>
+      socket.write(
+        `INFO ${JSON.stringify({ server_id: 'F', version: '2.11.0', max_payload: 1_048_576, connect_urls: urls })}\r\n`,
+      )
+    inform([1, 2, 3].map((host) => `127.0.0.${host}:${port}`))
+    let isNew = true
+    socket.on('error', () => undefined)
+    socket.on('data', (data) => {
+      for (const line of String(data).split('\r\n')) {
+        if (line.startsWith('CONNECT') && refusals-- > 0)
+          return socket.end("-ERR 'Authorization Violation'\r\n")
+        if (line !== 'PING') continue
+        if (!isNew) inform(told)
+        isNew = false
+        socket.write('PONG\r\n')
+      }
+    })
+  }).listen(0)
+  t.after(() => server.close())
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const nc = await connectBus({ url: `nats://127.0.0.1:${port}`, name: 'test', user: 'runner' })
+  t.after(() => nc.close())
+  const status = nc.status()
+  told = [`127.0.0.1:${port}`, `127.0.0.4:${port}`]
+  await nc.flush()
+  await nc.close()
+  const types: string[] = []
+  for await (const { type } of status) types.push(type)
+  assert.ok(types.includes('update'), `it has heard of another server: ${types}`)
 })

@@ -57,6 +57,7 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
     pingInterval: 10_000,
     noEcho: false,
   }
+  const toNamed = { ...given, ignoreClusterUpdates: true, reconnectTimeWait: waitMs }
   const refused = { times: 0 }
   let isFirst = true
   let turns = 0
@@ -68,13 +69,16 @@ export async function connectBus(options: BusOptions): Promise<NatsConnection> {
   try {
     const nc = await connect({ ...given, reconnectDelayHandler }).catch(async (cause) => {
       if (cause !== allRefuse) throw cause
-      return await connect({ ...given, ignoreClusterUpdates: true, reconnectTimeWait: waitMs }) // throws the reason
+      // It throws the reason. If a server lets us in after all, this connection would not hear of others.
+      await (await connect(toNamed)).close()
+      turns = 0
+      return await connect({ ...given, reconnectDelayHandler })
     })
     isFirst = false
     void watchRefusals(nc, options, refused)
     return nc
   } catch (cause) {
-    if (isRefusal(cause)) throw refusedError(options, cause)
+    if (cause === allRefuse || isRefusal(cause)) throw refusedError(options, cause)
     if (isDistrust(cause)) throw distrustError(options, cause)
     throw unreachableError(options, cause)
   }
