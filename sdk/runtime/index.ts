@@ -1,5 +1,6 @@
 /** The front door of the runtime for the host of an isolate; the rest runs inside. */
 export {
+  ArenaReader,
   Capture,
   dirtyPages,
   finishRestore,
@@ -13,9 +14,11 @@ export {
   nextSlabBytes,
   PagedSlabs,
   pageBytes,
+  partKind,
   restorePages,
   roomOf,
   type Slabs,
+  type StoredEntry,
   shadowBytes,
   slabBytesDefault,
   slabsUsed,

@@ -19,7 +19,7 @@ import type { Roots } from './roots.ts'
 const { clz32, imul } = Math
 
 export const headsShift = 10
-const headsPerBlock = 1 << headsShift
+export const headsPerBlock = 1 << headsShift
 const headsMask = headsPerBlock - 1
 /** A tag and the heads. */
 export const headsBlockWords = headsPerBlock + 1
