@@ -16,6 +16,13 @@ export { parseHeartbeat, parseNotice } from './heartbeat.ts'
 export { HeartbeatJoiner, splitHeartbeat } from './heartbeat-parts.ts'
 export { type Ground, type Received, type ReceivedRows, settle, withRow } from './received.ts'
 export {
+  decodeStateAnswer,
+  decodeStateAsk,
+  encodeState,
+  type StateAnswer,
+  type StateAsk,
+} from './state.ts'
+export {
   asideEndMs,
   callbackWaitMs,
   checkpointWaitMs,

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import { arenasMax } from '../../sdk/wire/arenas.ts'
+import { parsed } from './json.ts'
 
 const askSchema = z.object({
   schema: z.literal(1),
@@ -45,12 +46,4 @@ export function decodeTimersAsk(bytes: Uint8Array): TimersAsk | undefined {
 export function decodeTimersAnswer(bytes: Uint8Array): TimersAnswer {
   const answer = answerSchema.safeParse(parsed(bytes)).data
   return answer ?? { ok: false, message: 'its runner answers what this build cannot read' }
-}
-
-function parsed(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes))
-  } catch {
-    return undefined
-  }
 }

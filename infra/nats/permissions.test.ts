@@ -14,6 +14,7 @@ import {
   partitionSubject,
   rawSubject,
   spillSubject,
+  stateSubject,
   taskSubject,
   wantSubject,
 } from '../bus/messages/subjects.ts'
@@ -41,6 +42,7 @@ const table: readonly { subject: string; publish: NatsRole[]; subscribe: NatsRol
     subscribe: ['gateway', 'scheduler'],
   },
   { subject: taskSubject('ns', 't'), publish: ['scheduler'], subscribe: ['runner'] },
+  { subject: stateSubject('ns', 't'), publish: ['gateway'], subscribe: ['runner'] },
   { subject: logSubject('ns', 'f'), publish: ['runner', 'scheduler'], subscribe: ['gateway'] },
   { subject: wantSubject('ns', 's'), publish: ['gateway', 'runner'], subscribe: ['gateway', 'scheduler'] },
   { subject: differencesSubject('ns', 'f', 1), publish: ['runner'], subscribe: [] },

@@ -35,6 +35,7 @@ const moves = 'concord.*.c.move.>'
 const taps = 'concord.*.c.tap.>'
 const gates = 'concord.*.c.gate.>'
 const timers = 'concord.*.c.timers.>'
+const states = 'concord.*.c.state.>'
 const logs = 'concord.*.c.log.>'
 const wants = 'concord.*.c.want.>'
 const checkpoints = 'concord.*.k.>'
@@ -59,6 +60,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       taps,
       gates,
       timers,
+      states,
       '$JS.API.>',
       '$JS.ACK.>',
       '$JS.FC.>',
@@ -98,7 +100,7 @@ export const natsPermissions: Readonly<Record<NatsRole, NatsPermissions>> = {
       '$JS.API.STREAM.MSG.GET.concord-spill',
       '$JS.API.STREAM.MSG.DELETE.concord-spill',
     ],
-    subscribe: [...channelEnds, tasks, gone, moves, taps, gates, timers],
+    subscribe: [...channelEnds, tasks, gone, moves, taps, gates, timers, states],
     respond: true,
     asks: true,
   },

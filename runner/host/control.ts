@@ -11,11 +11,15 @@ import {
   decodeCommand,
   decodeGateAsk,
   decodeGone,
+  decodeStateAsk,
   decodeTimersAsk,
   encodeGate,
+  encodeState,
   encodeTimers,
   type GateAnswer,
   type GateAsk,
+  type StateAnswer,
+  type StateAsk,
   splitHeartbeat,
   type TimersAnswer,
   type TimersAsk,
@@ -51,6 +55,8 @@ export interface ControlOptions {
   readonly onGone: (gone: readonly GoneProducer[]) => void
   /** Sets timers again; undefined: the instance does not work here. */
   readonly onTimers: (ask: TimersAsk) => Promise<void> | undefined
+  /** Reads state; undefined: the instance does not work here. */
+  readonly onState: (ask: StateAsk) => Promise<StateAnswer> | undefined
   /** Judges a version beside an instance. */
   readonly onGate: (ask: GateAsk) => Promise<GateAnswer>
 }
@@ -78,6 +84,7 @@ export class Control {
     )
     listen(nc, subjects.gateSubject(namespace, taskId), (message) => void this.#onGate(message))
     listen(nc, subjects.timersSubject(namespace, taskId), (message) => void this.#onTimers(message))
+    listen(nc, subjects.stateSubject(namespace, taskId), (message) => void this.#onState(message))
     this.#dueMs = clock.monotonicMs()
     this.#cancel = clock.after(0, () => this.beat())
   }
@@ -165,6 +172,24 @@ export class Control {
       if (setting === undefined) return { ok: false, message: `${ask.instance} is not at work there` }
       await setting
       return { ok: true }
+    } catch (error) {
+      return { ok: false, message: (error as Error).message }
+    }
+  }
+
+  async #onState(message: Msg): Promise<void> {
+    const ask = decodeStateAsk(message.data)
+    const answer: StateAnswer =
+      ask === undefined
+        ? { ok: false, message: 'its runner cannot read what is asked' }
+        : await this.#readState(ask)
+    message.respond(encodeState(answer))
+  }
+
+  async #readState(ask: StateAsk): Promise<StateAnswer> {
+    try {
+      const reading = this.#options.onState(ask)
+      return (await reading) ?? { ok: false, message: `${ask.instance} is not at work there` }
     } catch (error) {
       return { ok: false, message: (error as Error).message }
     }

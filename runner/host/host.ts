@@ -126,6 +126,7 @@ export class Host {
       onGate: (ask) => this.#others.judge(ask),
       onGone: (gone) => this.#gone.take(gone) && onChange(),
       onTimers: ({ instance, timers }) => this.#workers.get(instance)?.setTimers(timers),
+      onState: (ask) => this.#workers.get(ask.instance)?.readState(ask),
       onTap: (id) => tapAnswer(this.#workers.get(id)?.running, id, clock.nowMs()),
     })
     this.#cancelWait = clock.after(assignmentWaitMs, () => {

@@ -10,7 +10,7 @@
  * @module
  */
 import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/index.ts'
-import { callbackWaitMs, consumerName } from '../../infra/control/index.ts'
+import { callbackWaitMs, consumerName, type StateAnswer, type StateAsk } from '../../infra/control/index.ts'
 import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
@@ -18,6 +18,7 @@ import { tapeOf } from '../../sdk/manifest/manifest.ts'
 import { policyOf } from '../../sdk/manifest/policy.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import type { MetricSums } from '../../sdk/wire/user-metrics.ts'
+import { arenasOf } from '../checkpoint/partitions.ts'
 import { type AloneFrame, finish } from '../failures/alone.ts'
 import { Apart } from '../failures/apart.ts'
 import { SetAside } from '../failures/aside.ts'
@@ -28,7 +29,7 @@ import { Tape } from '../gate/tape.ts'
 import type { MovedState } from '../handover/message.ts'
 import type { MoveAnswer, MoveAsk } from '../handover/moves.ts'
 import { ShareMover } from '../handover/share-mover.ts'
-import { type BatchResult, type Isolate, isRegrouped } from '../isolate/index.ts'
+import { type BatchResult, type Isolate, isRegrouped, readState } from '../isolate/index.ts'
 import { type Ending, endingOf, startFailure, supersededBy } from '../process/ending.ts'
 import { BetweenBatches } from '../succession/between-batches.ts'
 import type { Running } from '../succession/change-over.ts'
@@ -199,6 +200,16 @@ export class Worker {
   /** Sets given-up timers again. */
   setTimers(timers: readonly Timer[]): Promise<void> {
     return this.#between.add(() => this.#apart.timers.set(timers))
+  }
+
+  /** Says what its state has, as it is between two batches. */
+  readState(ask: StateAsk): Promise<StateAnswer> {
+    return this.#between.add(async () => {
+      const arenas = arenasOf(this.#assignment.groupings, this.#mover.instance.partitions)
+      const readAtMs = this.#options.clock.nowMs()
+      const partitions = readState(this.#isolate, arenas, readAtMs, ask)
+      return { ok: true, version: this.#assignment.version, readAtMs, partitions }
+    })
   }
 
   get instance(): InstanceAssignment {

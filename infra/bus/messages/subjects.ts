@@ -83,6 +83,11 @@ export function timersSubject(namespace: string, taskId: string): string {
   return `concord.${namespace}.c.timers.${taskId}`
 }
 
+/** Asks a runner what the state of one of its instances has, request and reply. */
+export function stateSubject(namespace: string, taskId: string): string {
+  return `concord.${namespace}.c.state.${taskId}`
+}
+
 /** Log lines of a function, captured by the JetStream stream of logs. */
 export function logSubject(namespace: string, functionName: string): string {
   return `concord.${namespace}.c.log.${functionName}`

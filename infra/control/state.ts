@@ -1,0 +1,47 @@
+/**
+ * State: a gateway's question to a runner about the state of one of its instances, and the reply. JSON with `schema` first.
+ * Design: docs/design/0037-state-from-outside.md
+ * @module
+ */
+import { z } from 'zod'
+import { partitionStateSchema } from '../../sdk/api/state.ts'
+import { parsed } from './json.ts'
+
+const askSchema = z.object({
+  schema: z.literal(1),
+  instance: z.string(),
+  /** In base64; absent: how much there is. */
+  key: z.base64().optional(),
+  /** Only this partition. */
+  partition: z.int().optional(),
+  /** The partition that is searched first, since not all can be. */
+  first: z.int().optional(),
+})
+
+const answerSchema = z.discriminatedUnion('ok', [
+  z.object({
+    ok: z.literal(true),
+    version: z.int(),
+    readAtMs: z.number(),
+    /** All that it has of those asked for. */
+    partitions: z.array(partitionStateSchema),
+  }),
+  z.object({ ok: z.literal(false), message: z.string() }),
+])
+
+export type StateAsk = z.output<typeof askSchema>
+export type StateAnswer = z.output<typeof answerSchema>
+
+export function encodeState(message: StateAsk | StateAnswer): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(message))
+}
+
+/** @returns Undefined if this build cannot read it. */
+export function decodeStateAsk(bytes: Uint8Array): StateAsk | undefined {
+  return askSchema.safeParse(parsed(bytes)).data
+}
+
+export function decodeStateAnswer(bytes: Uint8Array): StateAnswer {
+  const answer = answerSchema.safeParse(parsed(bytes)).data
+  return answer ?? { ok: false, message: 'its runner answers what this build cannot read' }
+}
