@@ -29,6 +29,7 @@ import { functionRoutes } from './routes/functions.ts'
 import { healthRoutes } from './routes/health.ts'
 import { type RunnerDownload, runnerRoute } from './routes/runner.ts'
 import { shadowRoutes } from './routes/shadows.ts'
+import { stateRoutes } from './routes/state.ts'
 import { streamRoutes } from './routes/streams.ts'
 import { tapRoutes } from './routes/tap.ts'
 import { versionRoutes } from './routes/versions.ts'
@@ -87,6 +88,7 @@ export function makeApp(parts: GatewayParts, token: string, runner?: RunnerDownl
   assetRoutes(app, parts)
   functionRoutes(app, parts)
   tapRoutes(app, parts)
+  stateRoutes(app, parts)
   versionRoutes(app, parts)
   streamRoutes(app, parts)
   shadowRoutes(app, parts)

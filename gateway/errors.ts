@@ -37,6 +37,8 @@ export const gatewayErrors = {
   ERR_PARTITION_UNKNOWN: 'caller',
   /** The instance has no tap at this moment. */
   ERR_TAP: 'transient',
+  /** No instance could be asked about the state of the function. */
+  ERR_STATE_UNREAD: 'transient',
   /** No stream has that name: create it, or deploy a function that names it. */
   ERR_STREAM_UNKNOWN: 'caller',
   /** Timers of dead letters were not confirmed as set again by the instance that owns them. */

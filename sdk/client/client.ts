@@ -32,6 +32,7 @@ import type { MoveAnswer } from '../api/moved.ts'
 import type { ResourcesPatch } from '../api/resources.ts'
 import type { ShadowDifferences } from '../api/shadow.ts'
 import type { VersionSources } from '../api/sources.ts'
+import type { FunctionState, StateQuery } from '../api/state.ts'
 import { CodedError, isCode } from '../errors.ts'
 import type { AssetRef } from '../manifest/assets.ts'
 import { parseTap, type TapFile } from '../replay/tap.ts'
@@ -41,7 +42,7 @@ import { type FollowLine, type FollowOptions, type FollowQuery, follow } from '.
 import { errnoOf, type Request, requestJson, requestStream } from './http.ts'
 import { jsonLinesOf } from './lines.ts'
 import { type Produced, type ProduceOptions, produceAll } from './produce.ts'
-import type { ClientRecord } from './records.ts'
+import { base64, type ClientRecord } from './records.ts'
 import { Server } from './server.ts'
 
 export interface ClientOptions {
@@ -112,6 +113,13 @@ export interface RedriveOptions extends DeadLetterFilter {
   readonly after?: string
 }
 
+export interface StateOptions {
+  /** Default: none, for the size of the state. */
+  readonly key?: string | Uint8Array | undefined
+  /** Default: all. */
+  readonly partition?: number | undefined
+}
+
 export interface RemoveLettersOptions extends DeadLetterFilter {
   readonly after?: string
   readonly ids?: readonly string[]
@@ -175,6 +183,14 @@ export class ConcordClient {
     const path = `/v1/instances/${encodeURIComponent(instance)}/tap`
     const answer = await this.#json<unknown>({ what: `Cannot read the tap of '${instance}'`, path })
     return parseTap(JSON.stringify(answer))
+  }
+
+  /** What the state of a function has under a key, or how much it has. */
+  state(name: string, { key, partition }: StateOptions = {}): Promise<FunctionState> {
+    const what = `Cannot read the state of function '${name}'`
+    const named = typeof key === 'object' ? { keyBase64: base64(key) } : { key }
+    const query = { ...named, partition } satisfies StateQuery
+    return this.#json({ what, path: `${functionPath(name)}/state`, query })
   }
 
   /** Why the function's instances are on their agents, or do not run. */

@@ -74,6 +74,6 @@ function bytesOf(data: string | Uint8Array): Uint8Array {
   return typeof data === 'string' ? utf8(data) : data
 }
 
-function base64(bytes: Uint8Array): string {
+export function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FunctionDetail } from '../../sdk/api/index.ts'
+import type { FunctionState } from '../../sdk/api/state.ts'
 import { Platform, Reader } from './platform.ts'
 
 const started = Platform.ofFile()
@@ -105,6 +106,20 @@ export default defineFunction({
     { dropped: { deadLettered: 1 }, unaccounted: 0, stateLost: 0 },
   )
   await out.read(records - 1)
+  const counted = await platform.json<FunctionState>(['fn', 'state', 'pair', 'all'])
+  const parts = counted.instances.flatMap(({ partitions }) => partitions)
+  assert.deepEqual([counted.unread, counted.instances.length, parts.length], [[], 2, 16])
+  assert.equal(
+    parts.reduce((sum, { found }) => sum + found!.counter!.value, 0),
+    records - 1,
+    'what the function has counted, seen from outside',
+  )
+  const { partition } = parts[0]!
+  const shown = await platform.cli(['fn', 'state', 'pair', 'all', '--partition', String(partition)])
+  assert.match(shown.stdout, new RegExp(`\\n${partition} +pair-\\d +counter +- +\\d+\\n$`))
+  assert.match(shown.stderr, /read from pair-\d v1 between two batches, at 20/)
+  const missing = await platform.cli(['fn', 'state', 'pair', 'none'])
+  assert.equal(missing.stdout, 'none has nothing in what was read of pair.\n')
   assert.ok(after.instances.every(({ lastExit }) => lastExit?.reason === 'recordBroke'))
 })
 

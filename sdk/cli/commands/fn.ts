@@ -1,5 +1,5 @@
 /**
- * concord fn deploy | ls | inspect | why | scale | move | rm | logs: commands on functions.
+ * concord fn deploy | ls | inspect | why | scale | move | state | rm | logs: commands on functions.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,6 +20,7 @@ import { type DeployCommandOptions, deployAndReport, withDeployOptions } from '.
 import { addMove } from './move.ts'
 import { addScale } from './scale.ts'
 import { addShadow } from './shadow.ts'
+import { addState } from './state.ts'
 import { addTap } from './tap.ts'
 import { addVersions } from './versions.ts'
 
@@ -77,6 +78,7 @@ export function addFunctions(program: CliCommand, installation: Installation): v
     .action(why)
   addScale(fn)
   addMove(fn)
+  addState(fn)
   addTap(fn, installation)
   addVersions(fn)
   addShadow(fn)

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { subjects } from '../../infra/bus/index.ts'
+import { decodeStateAsk, encodeState, type StateAnswer, type StateAsk } from '../../infra/control/index.ts'
+import { paths, type StatusDocument } from '../../infra/store/index.ts'
+import type { Problem } from '../../sdk/api/index.ts'
+import type { FunctionState } from '../../sdk/api/state.ts'
+import { partitionOf } from '../../sdk/wire/hash.ts'
+import { namespace, type Platform, sourceOf, startPlatform, until } from '../testing/platform.ts'
+
+let platform: Platform
+before(async () => {
+  platform = await startPlatform()
+})
+after(() => platform.close())
+
+const halves = [Array.from({ length: 8 }, (_, i) => 2 * i), Array.from({ length: 8 }, (_, i) => 2 * i + 1)]
+const asks: StateAsk[] = []
+
+/** A function with two instances in one runner, which answers so. */
+async function begin(name: string, answer?: (ask: StateAsk) => StateAnswer): Promise<void> {
+  assert.equal(
+    (await platform.call('POST', '/v1/functions', { body: sourceOf(name, ['words'], []) })).status,
+    200,
+  )
+  const at = {
+    epoch: 1,
+    version: 1,
+    state: 'running',
+    generation: 1,
+    generationSeen: 1,
+    restarts: 0,
+    since: 1,
+  } as const
+  const status: StatusDocument = {
+    ...{ schema: 1, function: name, version: 1 },
+    instances: halves.map((shares, index) => ({
+      id: `${name}-${index}`,
+      index,
+      ...at,
+      shares,
+      taskId: `${name}-task`,
+    })),
+    ended: { recordsIn: 0, recordsOut: 0, errors: 0, outputs: [] },
+  }
+  await platform.store.create(paths.status(namespace, name), status)
+  await until('the gateway knows the instances', async () => {
+    const detail = (await (await platform.call('GET', `/v1/functions/${name}`)).json()) as {
+      instances: object[]
+    }
+    return detail.instances.length === 2
+  })
+  if (answer === undefined) return
+  platform.nc.subscribe(subjects.stateSubject(namespace, `${name}-task`), {
+    callback: (_, message) => {
+      const ask = decodeStateAsk(message.data)!
+      asks.push(ask)
+      message.respond(encodeState(answer(ask)))
+    },
+  })
+  await platform.nc.flush()
+}
+
+async function read(name: string, query = ''): Promise<FunctionState & Problem> {
+  const answer = await platform.call('GET', `/v1/functions/${name}/state${query}`)
+  return (await answer.json()) as FunctionState & Problem
+}
+
+const has = (instance: string, partitions = halves[Number(instance.at(-1))]!): StateAnswer => ({
+  ...{ ok: true, version: 3, readAtMs: 5 },
+  partitions: partitions.map((partition) => ({ partition, entries: 1, bytes: 2, timers: 0 })),
+})
+
+test('the state is asked of each instance that has partitions of it, and the answers are one', async () => {
+  await begin('score', ({ instance }) => has(instance))
+  asks.length = 0
+  const all = await read('score', '?key=card%2F42')
+  assert.deepEqual(
+    all.instances.map(({ instance, version, partitions }) => [instance, version, partitions.length]),
+    [
+      ['score-0', 3, 8],
+      ['score-1', 3, 8],
+    ],
+  )
+  const first = partitionOf(Buffer.from('card/42'), 16)
+  assert.deepEqual([all.unread, all.keyPartition], [[], first])
+  const key = Buffer.from('card/42').toString('base64')
+  assert.deepEqual(
+    asks.map(({ instance, ...ask }) => ask),
+    [
+      { schema: 1, key, first },
+      { schema: 1, key, first },
+    ],
+  )
+  asks.length = 0
+  await read('score', `?keyBase64=${encodeURIComponent(key)}&partition=3`)
+  assert.deepEqual(asks, [{ schema: 1, instance: 'score-1', key, partition: 3, first }])
+  assert.equal((await read('score')).keyPartition, undefined)
+})
+
+test('what was not read is named with the reason; if that is all, the answer is an error', async () => {
+  await begin('half', ({ instance }) =>
+    instance === 'half-1' ? { ok: false, message: 'half-1 ends' } : has(instance, halves[0]!.slice(1)),
+  )
+  const half = await read('half')
+  assert.deepEqual(half.unread, [
+    { partitions: halves[1], why: 'half-1: half-1 ends' },
+    {
+      partitions: [0],
+      why: 'no instance has them now: they move, or their instance starts or is not wanted',
+    },
+  ])
+  const refused = async (name: string, query = '') => {
+    const { status, code, detail } = await read(name, query)
+    return `${status} ${code} ${detail}`
+  }
+  assert.equal(
+    await refused('half', '?partition=1'),
+    "503 ERR_STATE_UNREAD Cannot read the state of 'half': half-1: half-1 ends.",
+  )
+  await begin('silent')
+  assert.match(
+    await refused('silent', '?key=k'),
+    /^503 ERR_STATE_UNREAD .*silent-0: its runner does not answer/,
+  )
+  assert.equal(
+    (await platform.call('POST', '/v1/functions', { body: sourceOf('idle', ['words'], []) })).status,
+    200,
+  )
+  assert.match(await refused('idle'), /^503 ERR_STATE_UNREAD .*no instance with what is asked for is at work/)
+  assert.match(await refused('scoer'), /^404 ERR_FUNCTION_UNKNOWN/)
+  assert.equal(
+    await refused('half', '?partition=16'),
+    "404 ERR_PARTITION_UNKNOWN Cannot read partition 16 of the state of 'half': its inputs have the partitions 0 to 15.",
+  )
+  for (const query of ['?key=a&keyBase64=YQ==', '?keyBase64=*', '?partition=x', '?kye=a'])
+    assert.match(await refused('half', query), /^400 ERR_REQUEST_INVALID/, query)
+  assert.ok(
+    platform.logged.every((line) => !line.includes('card')),
+    'no key is logged',
+  )
+})
