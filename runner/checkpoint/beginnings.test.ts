@@ -27,7 +27,7 @@ test('Checkpointer: an owner killed between its first state and its first checkp
   const isNot = (): void => assert.fail('there is nothing to tell')
   first.begin(none, at(3), isNot)
   assert.equal(first.untold, undefined)
-  assert.equal((await own(owner(1), 1)).checkpoint, undefined, 'a function without state loses none')
+  assert.equal((await own(owner(1), 1)).inputs, undefined, 'a function without state loses none')
   const second = owner(2)
   await own(second, 2)
   const begun = begin(second, at(5))
@@ -38,7 +38,7 @@ test('Checkpointer: an owner killed between its first state and its first checkp
 
   const third = owner(3)
   const found = await own(third, 3)
-  assert.deepEqual(found.checkpoint!.inputs, { in: at(5)() })
+  assert.deepEqual(found.inputs, { in: at(5)() })
   assert.equal(openArena(slabsOf(found.slabs)).entries, 0, 'any build can open it')
   assert.equal(found.slabs[0]!.byteLength, 131_072)
   third.begin(some, at(9), isNot) // what the store knows stays
@@ -98,7 +98,7 @@ test('Checkpointer: a store that does not take it is told again that state begin
     'partition 3 has got its first state, and its records are not acknowledged until that can be stored: there is no room',
   ])
   assert.equal(image(by, 'one'), undefined, 'whoever took it could not count what is lost')
-  await by.slots.restore(instance(2), 0)
+  by.slots.assign(instance(2))
   isFull = false
   through = 5 // an acknowledgement was under way
   while (by.untold !== undefined) {

@@ -26,7 +26,8 @@ test('Checkpointer: a claim that is refused ends its owner, but not when the sha
       onSuperseded: ({ message }) => ended.push(message),
     })
     const image = { epoch: 1, slabs: [], inputs: {}, pages: new Uint32Array(0), bytes: new Uint8Array(0) }
-    assert.ok((await by.slots.take(instance, 3, image)) !== undefined)
+    await by.slots.receive(3, 2, image)
+    by.slots.open(3, 0)
     by.slots.own(3)
     if (isGone) by.slots.letGo(3)
     claim.reject(infraError('ERR_CHECKPOINT_SUPERSEDED', 'another owner has written one meanwhile'))
@@ -37,8 +38,10 @@ test('Checkpointer: a claim that is refused ends its owner, but not when the sha
 
 test('Checkpointer: whoever asks for a cut at the end is told that there is none', async () => {
   const no = (): void => assert.fail()
-  const by = checkpointer({ store: {} as CheckpointStore, warn: no, onSuperseded: no })
-  const before = by.soon()
-  by.end()
-  assert.deepEqual(await Promise.all([before, by.soon()]), [false, false])
+  for (const end of [(by: Checkpointer) => by.end(), (by: Checkpointer) => by.last(async () => undefined)]) {
+    const by = checkpointer({ store: {} as CheckpointStore, warn: no, onSuperseded: no })
+    const before = by.soon()
+    void end(by)
+    assert.deepEqual(await Promise.all([before, by.soon()]), [false, false])
+  }
 })

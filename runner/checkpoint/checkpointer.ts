@@ -6,8 +6,8 @@
  *   CP1. A cut is made between two batches: state, timers and positions of one moment, with all outputs before it sent.
  *   CP2. One cut at a time. A failed one is repeated by the next, and only time is lost.
  *   CP3. Nothing is shipped after `last`.
- *   CP4. No cut is made of a held slot, so its stored checkpoint stays the base of its image. If everything must be stored it
- *        is included, and the image builds on that; but not after the image was taken, when its memory was released.
+ *   CP4. No cut is made of a prepared slot, so its stored checkpoint stays the base of its image. If everything must be stored it
+ *        is included, and the image builds on that; but not after the image was taken (OW3 of slots.ts).
  *   CP5. A manifest is written only when its announcements and dead letters are settled: then a killed owner leaves no record
  *        in its state that is neither counted nor put out, and none whose dead letter is nowhere.
  *   CP6. Only state replaces stored state: a slot whose state is not in memory keeps its stored checkpoint. At a stop that is
@@ -183,9 +183,9 @@ export class Checkpointer {
   }
 
   /**
-   * The state of a held partition, to be given away; between two batches.
-   * @returns Undefined if more has changed since the last cut than fits an image, other slabs too, something of it is being stored,
-   *   or the store knows nothing of it (FS1).
+   * The state of a partition, to be given away; between two batches, or at rest.
+   * @returns Undefined if more has changed since the last cut than fits an image, other slabs too, something of it is being stored
+   *   (so nothing is written behind the next owner's back), or the store knows nothing of it (FS1).
    */
   imageOf(
     partition: number,
@@ -196,6 +196,8 @@ export class Checkpointer {
     if (this.untold?.has(partition) || this.#shippingSlots.some((cut) => cut.slot === slot)) return undefined
     const [base, revision] = [slot?.current, slot?.revision]
     const used = slabs !== undefined && hasArena(slabs) ? usedSlabs(slabs) : undefined
+    const hasState = used !== undefined || base !== undefined
+    if (slot !== undefined && hasState && revision === undefined) return undefined
     if (used !== undefined && slot !== undefined && (base === undefined || !slot.goesOn(sizesOf(used))))
       return undefined
     const changed = used === undefined ? noPages : dirtyPages(used, imagePagesMax)
@@ -234,6 +236,7 @@ export class Checkpointer {
   /** The last cut (CP3). @param make See `flush`. @returns Whether it was stored. */
   async last(make: () => Promise<CutSource | undefined>): Promise<boolean> {
     this.#ended = true
+    this.#refuse()
     this.#beginnings.end()
     this.#budget.open()
     await this.tried.tell().catch(() => undefined) // it is small, and helps if the cut is not stored in time
@@ -247,6 +250,11 @@ export class Checkpointer {
   end(): void {
     this.#ended = true
     this.#cancel()
+    this.#refuse()
+  }
+
+  /** There is no next cut. */
+  #refuse(): void {
     for (const resolve of this.#wanted.splice(0)) resolve(false)
   }
 
@@ -279,7 +287,7 @@ export class Checkpointer {
       const { partition } = slot
       const all = lying.get(partition)
       const hasState = all !== undefined && hasArena(all)
-      if (this.slots.isHeld(partition) && !(whole && hasState)) continue // CP4
+      if (!this.slots.isCut(partition, whole === true && hasState)) continue // CP4
       if (!hasState && slot.current === undefined) continue // it never had state
       if (!hasState && slot.current!.slabs.length > 0) {
         if (!this.#ended)
@@ -324,7 +332,8 @@ export class Checkpointer {
         const { segment, written } = await shipSlot(cut, capture, { store, budget: this.#budget })
         bytes += written
         await settled // CP5
-        if (segment !== undefined || !cut.slot.isTimerTold || !isSame(cut.made, cut.slot.current))
+        const isTold = cut.slot.isTimerTold && cut.slot.revision !== undefined
+        if (segment !== undefined || !isTold || !isSame(cut.made, cut.slot.current))
           await cut.slot.commit(cut.made, segment, cut.slabs)
         this.#beginnings.told(cut.slot)
         capture.end(cut.slot.partition)

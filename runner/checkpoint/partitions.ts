@@ -15,8 +15,7 @@ export function lacking(
   these: Partitions | PartitionsByStream,
   others: Partitions,
 ): Map<string, readonly number[]> {
-  const all: Iterable<[string, readonly number[]]> = these instanceof Map ? these : Object.entries(these)
-  const rows = [...all].map(
+  const rows = [...rowsOf(these)].map(
     ([stream, list]) => [stream, list.filter((p) => others[stream]?.includes(p) !== true)] as const,
   )
   return new Map(rows.filter(([, list]) => list.length > 0))
@@ -57,8 +56,25 @@ export function sharedOf(groupings: Groupings, partitions: Partitions): number[]
 
 /** The arenas with the state of these partitions. */
 export function arenasOf(groupings: Groupings, partitions: Partitions): number[] {
-  const arenas = Object.entries(partitions).flatMap(([stream, list]) =>
-    list.map((partition) => partition + firstArena(groupings[stream])),
-  )
-  return [...new Set(arenas)]
+  return [...byArena(groupings, partitions).keys()]
+}
+
+/** Partitions by the arena with their state; that of a share has its number. */
+export function byArena(
+  groupings: Groupings,
+  partitions: Partitions | PartitionsByStream,
+): Map<number, PartitionsByStream> {
+  const all = new Map<number, Map<string, readonly number[]>>()
+  for (const [stream, list] of rowsOf(partitions))
+    for (const partition of list) {
+      const arena = partition + firstArena(groupings[stream])
+      const its = all.get(arena)
+      if (its === undefined) all.set(arena, new Map([[stream, [partition]]]))
+      else its.set(stream, [partition])
+    }
+  return all
+}
+
+function rowsOf(partitions: Partitions | PartitionsByStream): Iterable<[string, readonly number[]]> {
+  return partitions instanceof Map ? partitions : Object.entries(partitions)
 }

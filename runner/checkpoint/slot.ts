@@ -4,6 +4,9 @@
  *   S1. `commit` writes a manifest that names only stored parts (what it goes over: slot-manifest.ts).
  *   S2. Segments that the manifest no longer names are deleted after it was written (which: stored-pages.ts).
  *   S3. One write at a time.
+ *
+ * Where it comes from another owner: `readAhead`, while that one is at work, and `receive` what it gives; or `restore`, if nobody
+ * gives it. `open` follows, when the isolate gets it.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -29,10 +32,18 @@ import { isBase, type ShareImage } from './share-image.ts'
 import { SlotManifest } from './slot-manifest.ts'
 import { firstGone, type PagedSegment, StoredPages } from './stored-pages.ts'
 
-/** Restored state; without a checkpoint nothing was stored. */
+/** State that has come. */
 export interface Restored {
   readonly slabs: readonly SharedArrayBuffer[]
+  /** What it contains, by input stream; undefined: there was none. */
+  readonly inputs: Checkpoint['inputs'] | undefined
+}
+
+/** State as it was read, and what changes it still. */
+interface Come {
+  readonly slabs: readonly SharedArrayBuffer[]
   readonly checkpoint: Checkpoint | undefined
+  readonly image?: ShareImage
 }
 
 export interface SlotOptions {
@@ -59,6 +70,8 @@ export class Slot {
   #reader: SlotReader
   /** What the last read ahead found. */
   #ahead: { readonly stored: StoredManifest | undefined } | undefined
+  /** What the isolate is to get. */
+  #come: Come | undefined
   /** True if its last owner claimed it and stored nothing. */
   #inDoubt = false
   /** The last write, once it has ended. */
@@ -114,7 +127,7 @@ export class Slot {
     this.#inDoubt = false
   }
 
-  /** The revision of its manifest; undefined if the last write was not answered. */
+  /** The revision of its manifest; undefined while a write is under way, or if the last one was not answered. */
   get revision(): number | undefined {
     return this.#manifest.revision
   }
@@ -134,29 +147,25 @@ export class Slot {
   }
 
   /**
-   * Claims the slot, and reads its state.
-   * @param newCommitWord The commit word with which the arena will be opened.
+   * Reads its state and claims it. Should an earlier owner write meanwhile, both are done again.
    * @throws {CodedError} ERR_CHECKPOINT_SUPERSEDED, ERR_CHECKPOINT_CORRUPT, ERR_CHECKPOINT_FORMAT, ERR_CHECKPOINT_STORE
    */
-  async restore(newCommitWord: number): Promise<Restored> {
-    const stored = await this.#manifest.read()
-    this.#manifest.refuseNewer(stored)
-    this.#manifest.goOnFrom(stored)
-    const { current, previous, epoch } = stored?.manifest ?? {}
-    this.#inDoubt = current !== undefined && current.epoch !== epoch
-    const restored = await this.#loadFirst([current, previous], newCommitWord)
-    this.#current = restored?.checkpoint
-    this.#previous = this.#current === current ? previous : undefined
-    if (restored === undefined) this.#bases.beginEmpty()
-    await this.claim()
-    return restored ?? { slabs: [], checkpoint: undefined }
+  async restore(): Promise<void> {
+    for (;;)
+      try {
+        await this.#load()
+        return await this.claim()
+      } catch (error) {
+        if ((error as CodedError).code !== 'ERR_CHECKPOINT_SUPERSEDED' || this.#come === undefined)
+          throw error
+      }
   }
 
   /**
-   * Reads the stored state before it is claimed, so that little is left to read later. Any epoch will do: the owner gives it
+   * Reads the stored state before it is given, so that little is left to read then. Any epoch will do: the owner gives it
    * away, and the image says what it builds on.
    */
-  async preload(): Promise<void> {
+  async readAhead(): Promise<void> {
     const stored = await this.#manifest.read()
     const { current } = stored?.manifest ?? {}
     this.#ahead = undefined
@@ -165,28 +174,41 @@ export class Slot {
   }
 
   /**
-   * Takes the arena over from its living owner: the stored state, and what has changed since. `claim` must follow.
-   * @returns Undefined if the giver has stored more since, or a later owner has claimed it: `restore` it.
+   * Receives the arena from its living owner: the stored state, and what has changed since. `claim` must follow.
+   * @returns False if the giver has stored more since, or a later owner has claimed it: `restore` it.
    * @throws {CodedError} as `restore`, except ERR_CHECKPOINT_SUPERSEDED
    */
-  async take(image: ShareImage): Promise<readonly SharedArrayBuffer[] | undefined> {
+  async receive(image: ShareImage): Promise<boolean> {
     this.setEpoch(image.epoch ?? 0)
-    if (this.#ahead === undefined || this.#ahead.stored?.revision !== image.revision) await this.preload()
+    if (this.#ahead === undefined || this.#ahead.stored?.revision !== image.revision) await this.readAhead()
     const stored = this.#ahead?.stored
     const { current, previous, epoch = 0 } = stored?.manifest ?? {}
-    if (!isBase(current, image.base) || epoch > this.epoch) return undefined
+    if (!isBase(current, image.base) || epoch > this.epoch) return false
     this.#reader.grow(image.slabs)
-    const { slabs } = this.#reader
-    if (slabs.length > 0) {
-      restorePages(new PagedSlabs(slabsOf(slabs)), image.pages, image.bytes)
-      finishRestore(slabsOf(slabs))
-      markDirty(slabsOf(slabs), image.pages) // not stored yet
-    }
+    this.#come = { slabs: this.#reader.slabs, checkpoint: current, image }
     this.#goOnFromRead()
     this.#manifest.goOnFrom(stored)
     this.#current = current
     this.#previous = previous
-    return slabs
+    return true
+  }
+
+  /**
+   * What was received or restored, to be handed to the isolate; once.
+   * @param newCommitWord The commit word with which the arena will be opened.
+   */
+  open(newCommitWord: number): Restored {
+    const { slabs, checkpoint, image } = this.#come!
+    this.#come = undefined
+    if (slabs.length > 0) {
+      const arena = slabsOf(slabs)
+      if (image !== undefined) restorePages(new PagedSlabs(arena), image.pages, image.bytes)
+      const commitWord = image === undefined ? checkpoint?.commitWord : undefined
+      finishRestore(arena, commitWord === undefined ? undefined : { commitWord, newCommitWord })
+      if (image !== undefined) markDirty(arena, image.pages) // not stored yet
+    }
+    if (image === undefined) return { slabs, inputs: checkpoint?.inputs }
+    return { slabs, inputs: slabs.length === 0 ? undefined : image.inputs }
   }
 
   /** Whether it was claimed, whatever became of that. */
@@ -268,18 +290,33 @@ export class Slot {
     await this.#store.removeStrays(this.name, this.epoch, named).catch(stay)
   }
 
-  async #loadFirst(
-    candidates: readonly (Checkpoint | undefined)[],
-    newCommitWord: number,
-  ): Promise<Restored | undefined> {
+  async #load(): Promise<void> {
+    this.#come = undefined
+    const stored = await this.#manifest.read()
+    this.#manifest.refuseNewer(stored)
+    this.#manifest.goOnFrom(stored)
+    const { current, previous, epoch } = stored?.manifest ?? {}
+    // Not if it is this one, which was not told that its claim was made.
+    if (!this.isClaimed || epoch !== this.epoch)
+      this.#inDoubt = current !== undefined && current.epoch !== epoch
+    const checkpoint = await this.#readFirst([current, previous])
+    this.#come = { slabs: checkpoint === undefined ? [] : this.#reader.slabs, checkpoint }
+    this.#goOnFromRead()
+    this.#current = checkpoint
+    this.#previous = checkpoint === current ? previous : undefined
+    if (checkpoint === undefined) this.#bases.beginEmpty()
+  }
+
+  /** @returns The first that is whole. */
+  async #readFirst(candidates: readonly (Checkpoint | undefined)[]): Promise<Checkpoint | undefined> {
     let torn: Error | undefined
     for (const checkpoint of candidates) {
       if (checkpoint === undefined) continue
       try {
-        const restored = await this.#load(checkpoint, newCommitWord)
+        await this.#reader.read(checkpoint)
         if (torn !== undefined)
           this.#warn(`the last checkpoint of ${this.name} is lost, the one before is taken: ${torn.message}`)
-        return restored
+        return checkpoint
       } catch (error) {
         if (!(error instanceof CodedError) || !isTorn(error.code)) throw error
         torn ??= error
@@ -291,16 +328,6 @@ export class Slot {
       `Cannot restore the state of partition ${this.name}: ${torn.message}; nor is the checkpoint before it whole. Remove the function ('concord fn rm') to begin with empty state, or set "checkpoint": false`,
       { cause: torn },
     )
-  }
-
-  async #load(checkpoint: Checkpoint, newCommitWord: number): Promise<Restored> {
-    await this.#reader.read(checkpoint)
-    const { slabs } = this.#reader
-    const { commitWord } = checkpoint
-    if (slabs.length > 0)
-      finishRestore(slabsOf(slabs), commitWord === undefined ? undefined : { commitWord, newCommitWord })
-    this.#goOnFromRead()
-    return { slabs, checkpoint }
   }
 
   #goOnFromRead(): void {

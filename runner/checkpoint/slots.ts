@@ -1,21 +1,28 @@
 /**
- * Slots: the stored state of one instance: what it owns, what it is about to take, and what it is about to give away.
+ * Slots: the stored state of one instance: what it owns, what is about to come, and what is about to go.
+ *
+ *     readAhead ──► receive (its giver's word) ──┐
+ *                                                ├──► open ──► own ──► prepare ──► close ──► letGo
+ *     restore (read and claimed) ────────────────┘              ▲          │
+ *                                                               └── keep ──┘
  *
  *   OW1. A slot is owned from when the isolate has its state until it is released: what may lie in its memory before that is older
  *        than what is stored. What becomes of its claim concerns only its owner.
  *   OW2. A slot that is taken under an epoch which its giver was told first is claimed with that one.
- * Design: docs/design/0008-checkpoints.md, 0011-handover.md
+ *   OW3. Of a prepared slot only whole cuts are made, of a closed one none: its positions or its image were told.
+ * Who calls what when: runner/handover/share-mover.ts. Design: docs/design/0008-checkpoints.md, 0011-handover.md
  * @module
  */
 import type { StatePositions } from '../../infra/bus/index.ts'
 import type { Checkpoint, CheckpointStore } from '../../infra/checkpoints/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import { LostError } from '../../infra/jetstream.ts'
 import type { CodedError } from '../../sdk/errors.ts'
 import { finishRestore } from '../../sdk/runtime/index.ts'
 import { firstArena, isOwnArena, partitionOfArena } from '../../sdk/wire/arenas.ts'
 import type { Base } from './bases.ts'
-import { arenasOf, type Groupings } from './partitions.ts'
+import { arenasOf, byArena, type Groupings } from './partitions.ts'
 import { type SlabOf, SlotReader, slabsOf } from './reader.ts'
 import type { ShareImage } from './share-image.ts'
 import { type Restored, Slot } from './slot.ts'
@@ -42,20 +49,20 @@ export class Slots {
   readonly #options: SlotsOptions
   readonly #follower: SlotsFollower
   #instance: InstanceAssignment
-  readonly #owned = new Map<number, Slot>()
-  /** About to be given away. */
-  readonly #held = new Set<number>()
-  /** About to be taken. */
+  /** By arena: the input streams with partitions in it. */
+  readonly #inputs = new Map<number, readonly string[]>()
   readonly #coming = new Map<number, Slot>()
-  /** Those of which the isolate is about to get the state. */
-  readonly #read = new Map<number, Slot>()
-  /** Those of them whose stored state could not be read at the last attempt. */
+  readonly #owned = new Map<number, Slot>()
+  /** Owned ones that are about to go. */
+  readonly #going = new Map<number, 'prepared' | 'closed'>()
+  /** Those whose stored state could not be read at the last attempt. */
   readonly #unread = new Set<number>()
 
   constructor(options: SlotsOptions, instance: InstanceAssignment, follower: SlotsFollower) {
     this.#options = options
     this.#instance = instance
     this.#follower = follower
+    this.assign(instance)
   }
 
   get epoch(): number {
@@ -66,77 +73,50 @@ export class Slots {
     return this.#owned.values()
   }
 
-  get(partition: number): Slot | undefined {
-    return this.#owned.get(partition)
+  get(arena: number): Slot | undefined {
+    return this.#owned.get(arena)
   }
 
-  /**
-   * Reads and claims the slots that an instance has got, and releases those that it has no more.
-   * @param newCommitWord The commit word with which the arenas will be opened.
-   * @returns By arena: what `own` must follow for.
-   */
-  async restore(instance: InstanceAssignment, newCommitWord: number): Promise<ReadonlyMap<number, Restored>> {
+  /** What the instance has from now on; what is about to go beside. */
+  assign(instance: InstanceAssignment): void {
     this.#instance = instance
-    const arenas = this.arenasOf(instance)
-    for (const arena of this.#owned.keys()) if (!arenas.includes(arena)) this.letGo(arena)
     for (const slot of this.all()) slot.setEpoch(instance.epoch)
-    const read = async (arena: number): Promise<readonly [number, Restored]> => {
-      const slot = this.#comingSlot(arena)
-      slot.setEpoch(instance.epoch) // OW2
-      const restored = await slot.restore(newCommitWord)
-      this.#arrived(slot)
-      return [arena, restored]
-    }
-    return new Map(await Promise.all(arenas.filter((arena) => !this.#owned.has(arena)).map(read)))
+    for (const [arena, its] of byArena(this.#options.groupings, instance.partitions))
+      this.#inputs.set(arena, [...its.keys()])
   }
 
-  /**
-   * Reads the stored state of a slot that is about to be taken.
-   * @param isLeft Nobody has it who could store it anew.
-   * @throws {CodedError} why it cannot come yet. Of one that is left that is ERR_CHECKPOINT_STORE: what else is wrong, `restore` says.
-   */
-  async preload(partition: number, isLeft = false): Promise<void> {
-    const slot = this.#comingSlot(partition)
-    try {
-      await slot.preload()
-      this.#unread.delete(partition)
-    } catch (error) {
-      const { code, message } = error as CodedError
-      if (isLeft && code !== 'ERR_CHECKPOINT_STORE') return
-      if (!this.#unread.has(partition))
-        this.#options.warn(`partition ${partition} cannot come yet, it is tried again: ${message}`)
-      this.#unread.add(partition)
-      throw error
-    }
+  /** Reads and claims all that the instance begins with. @returns By arena: what `own` must follow for. */
+  async begin(newCommitWord: number): Promise<ReadonlyMap<number, Restored>> {
+    const arenas = this.arenasOf(this.#instance)
+    await Promise.all(arenas.map((arena) => this.#comingSlot(arena, this.epoch).restore()))
+    return new Map(arenas.map((arena) => [arena, this.open(arena, newCommitWord)]))
   }
 
-  /** Forgets a promised slot that stays with its owner. */
-  forget(partition: number): void {
-    this.#coming.delete(partition)
+  /** Reads the stored state of a slot that its owner is about to give. @throws {CodedError} why it cannot come yet */
+  async readAhead(arena: number): Promise<void> {
+    await this.#reading(arena, this.#comingSlot(arena).readAhead(), () => true)
   }
 
-  /**
-   * Reads a slot that its owner gives away.
-   * @returns Its slabs, for which `own` must follow; undefined if newer state is stored.
-   */
-  async take(
-    instance: InstanceAssignment,
-    partition: number,
-    image: ShareImage,
-  ): Promise<readonly SharedArrayBuffer[] | undefined> {
-    this.#instance = instance
-    const slot = this.#comingSlot(partition)
-    slot.setEpoch(instance.epoch)
-    const slabs = await slot.take(image)
-    if (slabs === undefined) return undefined // it stays among the coming: `restore` needs its epoch
-    this.#arrived(slot)
-    return slabs
+  /** Reads a slot that its owner has given; `open` follows. @throws {CodedError} */
+  async receive(arena: number, epoch: number, image: ShareImage): Promise<void> {
+    const slot = this.#comingSlot(arena, epoch)
+    if (!(await this.#reading(arena, slot.receive(image)))) await this.#reading(arena, slot.restore())
   }
 
-  /** Owns a slot that was read, since the isolate has its state now (OW1). Where it was given, claiming it in the store follows. */
+  /** Reads and claims a slot that nobody gives; `open` follows. @throws {CodedError} */
+  async restore(arena: number, epoch: number): Promise<void> {
+    await this.#reading(arena, this.#comingSlot(arena, epoch).restore())
+  }
+
+  /** The state of a slot that has come; `own` follows. @param newCommitWord The commit word with which the arena will be opened. */
+  open(arena: number, newCommitWord: number): Restored {
+    return this.#coming.get(arena)!.open(newCommitWord)
+  }
+
+  /** Owns a slot, since the isolate has its state now (OW1). Where it was given, claiming it in the store follows. */
   own(arena: number): void {
-    const slot = this.#read.get(arena)!
-    this.#read.delete(arena)
+    const slot = this.#coming.get(arena)!
+    this.#coming.delete(arena)
     this.#owned.set(arena, slot)
     this.#follower.onAdded(slot)
     if (slot.isClaimed) return
@@ -147,25 +127,39 @@ export class Slots {
     })
   }
 
-  /** Says that a slot is about to be given away, until it is released or kept. */
-  hold(partition: number): void {
-    this.#held.add(partition)
+  /** Forgets a promised slot that stays with its owner. */
+  forget(arena: number): void {
+    this.#coming.delete(arena)
+    this.#unread.delete(arena)
   }
 
-  keep(partition: number): void {
-    this.#held.delete(partition)
+  /** OW3: says that a slot is about to be given away, until it is released or kept. */
+  prepare(arena: number): void {
+    this.#going.set(arena, 'prepared')
   }
 
-  isHeld(partition: number): boolean {
-    return this.#held.has(partition)
+  keep(arena: number): void {
+    this.#going.delete(arena)
   }
 
-  /** Releases a slot that was given away. */
-  letGo(partition: number): void {
-    this.#held.delete(partition)
-    const slot = this.#owned.get(partition)
+  /** OW3: nothing more is stored of a slot. */
+  close(arena: number): void {
+    this.#going.set(arena, 'closed')
+  }
+
+  /** OW3. */
+  isCut(arena: number, isWhole: boolean): boolean {
+    const step = this.#going.get(arena)
+    return step === undefined || (step === 'prepared' && isWhole)
+  }
+
+  /** Releases a slot. */
+  letGo(arena: number): void {
+    this.#going.delete(arena)
+    this.#inputs.delete(arena)
+    const slot = this.#owned.get(arena)
     if (slot === undefined) return
-    this.#owned.delete(partition)
+    this.#owned.delete(arena)
     this.#follower.onReleased(slot)
   }
 
@@ -196,37 +190,50 @@ export class Slots {
     arena: number,
     positions: (stream: string, partition: number) => StatePositions,
   ): Checkpoint['inputs'] {
-    const partition = partitionOfArena(arena)
     const inputs: Checkpoint['inputs'] = {}
-    for (const [stream, owned] of Object.entries(this.#instance.partitions)) {
-      if (!owned.includes(partition) || this.arenaOf(stream, partition) !== arena) continue
-      const { positions: list, ...counts } = positions(stream, partition)
+    for (const stream of this.#inputs.get(arena) ?? []) {
+      const { positions: list, ...counts } = positions(stream, partitionOfArena(arena))
       inputs[stream] = { ...counts, positions: [...list] }
     }
     return inputs
   }
 
-  #arrived(slot: Slot): void {
-    this.#coming.delete(slot.partition)
-    this.#read.set(slot.partition, slot)
+  /** The log tells once of what is tried again. */
+  async #reading<T>(arena: number, reading: Promise<T>, isTriedAgain = isSilent): Promise<T> {
+    try {
+      const found = await reading
+      this.#unread.delete(arena)
+      return found
+    } catch (error) {
+      const { message } = error as CodedError
+      if (isTriedAgain(error) && !this.#unread.has(arena)) {
+        this.#unread.add(arena)
+        this.#options.warn(`partition ${arena} cannot come yet, it is tried again: ${message}`)
+      }
+      throw error
+    }
   }
 
-  #comingSlot(partition: number): Slot {
-    const slot = this.#coming.get(partition) ?? this.#newSlot(partition)
-    this.#coming.set(partition, slot)
-    return slot
-  }
-
-  #newSlot(arena: number): Slot {
+  #comingSlot(arena: number, epoch = 0): Slot {
     const { store, warn, slabOf, clock, baseEveryMs } = this.#options
     const nowMs = (): number => clock.nowMs()
-    return new Slot(this.#nameOf(arena), arena, {
-      ...{ store, epoch: this.#instance.epoch, warn, slabOf, nowMs, baseEveryMs },
+    let slot = this.#coming.get(arena)
+    slot ??= new Slot(this.#nameOf(arena), arena, {
+      ...{ store, epoch, warn, slabOf, nowMs, baseEveryMs },
     })
+    this.#coming.set(arena, slot)
+    slot.setEpoch(epoch) // OW2
+    return slot
   }
 
   #nameOf(arena: number): string {
     const partition = partitionOfArena(arena)
     return isOwnArena(arena) ? `${this.#instance.index}-${partition}` : `${partition}`
   }
+}
+
+/** Whether the store has given no answer. */
+export function isSilent(error: unknown): boolean {
+  const { code, cause } = error as CodedError
+  return code === 'ERR_CHECKPOINT_STORE' && !(cause instanceof LostError) // then it has, and nobody can mend that
 }

@@ -3,24 +3,20 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { type Consumer, unlessAborted, type Wire } from '../../infra/bus/index.ts'
 import { ManualClock, systemClock } from '../../infra/clock.ts'
-import type { InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 import { openArena, Shadow, shadowBytes } from '../../sdk/runtime/arena/index.ts'
 import type { Isolate } from '../isolate/index.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import type { CutSource } from './cut.ts'
 import { slabsOf } from './reader.ts'
-import type { ShareImage } from './share-image.ts'
 import { StateKeeper, type StateKeeperOptions } from './state-keeper.ts'
 import { setUpOwners } from './testing.ts'
 
-test('StateKeeper gives way to a stop: whoever stores all comes back, what waits for NATS is given up, and no cut is begun', async () => {
+test('StateKeeper gives way to a stop: who stores all comes back, what waits for NATS is given up, and no cut is begun', async () => {
   const never = new Promise<never>(() => undefined)
   let settled: Promise<void> | undefined
   const checkpointer = {
     takeNear: () => false,
     cut: () => assert.fail('it would find no state of a share that was being taken'),
-    slots: { take: () => never, keep: () => undefined, hold: () => undefined },
-    imageOf: () => undefined,
     flush: async (make: () => Promise<CutSource>, leaving?: AbortSignal) => {
       settled = (await make()).settled
       return (await unlessAborted(never, leaving)) === true
@@ -39,12 +35,10 @@ test('StateKeeper gives way to a stop: whoever stores all comes back, what waits
     letters: { answered: () => never },
   })
   const consumer = {} as Consumer
-  const waits = [keeper.store(consumer), keeper.wholeImage(3, consumer)]
-  const comes = keeper.receive({} as InstanceAssignment, 4, {} as ShareImage)
+  const stored = keeper.store(consumer)
   await new Promise(setImmediate)
   keeper.giveWay()
-  await assert.rejects(comes, /its instance ends/)
-  assert.deepEqual(await Promise.all(waits), [false, undefined])
+  assert.equal(await stored, false)
   await keeper.cut(consumer)
   await assert.rejects(settled!, /has not heard what goes ahead of it, its instance ends/)
 })
@@ -87,29 +81,48 @@ for (const from of ['its giver', 'the store'])
       first.slots.letGo(3)
 
       const second = owner(2)
-      const slabs = slabsOf((await take(second, 2, given))!)
+      const slabs = slabsOf((await take(second, 2, given)).slabs)
       const shadow = new SharedArrayBuffer(shadowBytes(1000))
       const arena = openArena(slabs, { keeper: new Shadow(shadow).of(3) })
       arena.set('key', 'three')
       arena.commit()
       const source = sourceOf('in the old memory')
       assert.equal(await second.cut({ ...source, arenas: [[3, slabs]], shadow }), true)
-      second.slots.hold(3)
+      second.slots.prepare(3)
       const back = second.imageOf(3, slabs, source.positions)!
       second.slots.letGo(3)
 
       const adopt = (): Promise<void> => Promise.reject(new Error('the isolate has ended'))
-      const reading = t.mock.method(first.slots, from === 'the store' ? 'restore' : 'take')
-      const keeper = new StateKeeper(
-        first,
-        { adopt } as unknown as Isolate,
-        new Map(),
-        {} as StateKeeperOptions,
-      )
-      const comes = from === 'the store' ? keeper.take(instance(3)) : keeper.receive(instance(3), 3, back)
-      if (why === 'is stopped') keeper.giveWay()
-      await assert.rejects(comes, why === 'is stopped' ? /its instance ends/ : /the isolate has ended/)
-      await reading.mock.calls[0]!.result
+      const isolate = { adopt, commitWord: 0 } as unknown as Isolate
+      const keeper = new StateKeeper(first, isolate, new Map(), {} as StateKeeperOptions)
+      await keeper.read(3, 3, from === 'the store' ? undefined : back)
+      if (why === 'finds its isolate ended')
+        await assert.rejects(keeper.adopt(instance(3), 3), /the isolate has ended/)
       await first.last(async () => source)
       assert.equal(await restored(owner(4), 4), 'three')
     })
+
+test('StateKeeper: where what an instance is to have changes before it works, its isolate forgets what it lacks and gets what it adds', async (t) => {
+  const { owner, own, save, instance, restored } = await setUpOwners(t)
+  const first = owner(1)
+  await own(first, 1)
+  assert.equal(await save(first, 'one'), true)
+  const log: string[] = []
+  const isolate = {
+    commitWord: 0,
+    keepPartitions: (partitions: readonly number[]) => log.push(`keeps ${partitions}`),
+    adopt: async (partition: number, slabs: readonly unknown[]) => {
+      log.push(`adopts ${partition} (${slabs.length})`)
+    },
+    state: {
+      rest: (partition: number) => log.push(`${partition} rests`),
+      letGo: (partition: number) => log.push(`${partition} goes`),
+    },
+  }
+  const keeper = new StateKeeper(first, isolate as unknown as Isolate, new Map(), {} as StateKeeperOptions)
+  await keeper.change({ ...instance(2), partitions: { in: [4] } })
+  assert.deepEqual(log.splice(0), ['keeps ', '3 rests', '3 goes', 'adopts 4 (0)'])
+  assert.equal(await restored(owner(3), 3), 'one')
+  await keeper.change({ ...instance(4), partitions: { in: [3, 4] } })
+  assert.deepEqual(log, ['keeps 4', 'adopts 3 (1)'])
+})

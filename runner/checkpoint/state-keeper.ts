@@ -3,7 +3,7 @@
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
-import { type Consumer, heard, type StatePositions, unlessAborted, type Wire } from '../../infra/bus/index.ts'
+import { type Consumer, heard, type StatePositions, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 import type { CheckpointReport } from '../../infra/control/messages/heartbeat.ts'
@@ -45,8 +45,7 @@ export class StateKeeper {
     this.#slots = checkpointer.slots
     this.#isolate = isolate
     this.#options = options
-    for (const [arena, { checkpoint }] of restored)
-      if (checkpoint !== undefined) this.#began.set(arena, checkpoint.inputs)
+    for (const [arena, { inputs }] of restored) if (inputs !== undefined) this.#began.set(arena, inputs)
   }
 
   /** Says that another isolate has the state now. */
@@ -105,27 +104,55 @@ export class StateKeeper {
     void this.#checkpointer.cut({ ...this.#cutSource(consumer), shadow, startMs })
   }
 
-  /** Stores everything, for the next owners of its partitions; between two batches, with nothing left to process. */
-  async handOver(consumer: Consumer): Promise<void> {
-    await this.store(consumer, true)
-  }
-
   /** The instance stops: ends waits for the store between two batches, and a waiting cut gives way to the last one. */
   giveWay(): void {
     this.#leaving.abort()
   }
 
   /** Stores everything without the byte limit, between two batches. @returns Whether it was stored. */
-  async store(consumer: Consumer, clean = false): Promise<boolean> {
-    const make = async () => ({ ...(await this.#wholeSource(consumer)), clean, whole: true })
+  async store(consumer: Consumer): Promise<boolean> {
+    const make = async () => ({ ...(await this.#wholeSource(consumer)), whole: true })
     return await this.#checkpointer.flush(make, this.#leaving.signal)
   }
 
-  /** Stores the state of a working share, as the base of its image, beside the work. @returns Whether it was stored. */
+  /** Reads what is stored of a share that its owner is about to give, beside the work. @throws {CodedError} why it cannot come yet */
+  async readAhead(share: number): Promise<void> {
+    await this.#slots.readAhead(share)
+  }
+
+  /**
+   * Reads state that is to come, beside the work; `adopt` follows.
+   * @param image What its owner has given; absent: nobody gives it, and it is claimed.
+   */
+  async read(arena: number, epoch: number, image?: ShareImage): Promise<void> {
+    if (this.#slots.get(arena) !== undefined) return // it gets partitions of another input
+    if (image === undefined) await this.#slots.restore(arena, epoch)
+    else await this.#slots.receive(arena, epoch, image)
+  }
+
+  /** Forgets promised state that stays with its owner. */
+  forget(arena: number): void {
+    this.#slots.forget(arena)
+  }
+
+  /**
+   * Gives the isolate the state that was read, between two batches; it was told before what it keeps.
+   * @param instance With the partitions that come.
+   */
+  async adopt(instance: InstanceAssignment, arena: number): Promise<void> {
+    this.#slots.assign(instance)
+    if (this.#slots.get(arena) !== undefined) return
+    const { slabs, inputs } = this.#slots.open(arena, this.#isolate.commitWord)
+    await this.#isolate.adopt(arena, slabs)
+    if (inputs !== undefined) this.#began.set(arena, inputs)
+    this.#slots.own(arena) // OW1
+  }
+
+  /** Stores the state of a share, as the base of its image, beside the work. @returns Whether it was stored. */
   async prepare(share: number): Promise<boolean> {
     this.#slots.keep(share) // it may have been prepared before, and changed too much since
     const isStored = await this.#checkpointer.soon()
-    this.#slots.hold(share)
+    this.#slots.prepare(share)
     return isStored
   }
 
@@ -134,61 +161,48 @@ export class StateKeeper {
     this.#slots.keep(share)
   }
 
-  /**
-   * The state of a share that is no longer processed; between two batches.
-   * @returns Undefined if too much has changed since it was prepared.
-   */
+  /** The isolate forgets an arena. What is in it stays as it is until `letGo`, and may be stored or told meanwhile. */
+  rest(arena: number): void {
+    this.#isolate.state.rest(arena)
+  }
+
+  /** Stores what rests, beside the work. @returns Whether it was stored. */
+  storeSoon(): Promise<boolean> {
+    return this.#checkpointer.soon()
+  }
+
+  /** @returns Undefined if too much has changed since the share was prepared, or if its store is behind. */
   image(share: number, consumer: Consumer): ShareImage | undefined {
     const { arenas, positions } = this.#source(consumer)
     return this.#checkpointer.imageOf(share, new Map(arenas).get(share), positions)
   }
 
-  /** The same for any amount of changes, which are stored first. */
-  async wholeImage(share: number, consumer: Consumer): Promise<ShareImage | undefined> {
-    this.#slots.keep(share)
-    await this.#checkpointer.flush(() => this.#wholeSource(consumer), this.#leaving.signal)
-    this.#slots.hold(share)
-    return this.image(share, consumer)
-  }
-
-  /** An arena is about to be released, with the positions that were told or stored of it: nothing more is stored (TT3 of tried-timers.ts). */
-  rest(arena: number): void {
+  /** Nothing more is stored of an arena that rests: its image was taken, or its positions are about to be told (TT3 of tried-timers.ts). */
+  close(arena: number): void {
     this.tried.forget(arena)
-    this.#slots.hold(arena)
+    this.#slots.close(arena)
   }
 
-  /** Releases an arena whose partitions were released. */
+  /** Releases an arena that rests, when its partitions were released. */
   letGo(arena: number): void {
     this.#began.delete(arena)
     this.#slots.letGo(arena)
+    this.#isolate.state.letGo(arena)
   }
 
-  /** See `Slots.preload`. */
-  async preload(share: number, isLeft: boolean): Promise<void> {
-    await this.#slots.preload(share, isLeft)
-  }
-
-  /** Forgets promised shares that stay with their owner. */
-  forget(share: number): void {
-    this.#slots.forget(share)
-  }
-
-  /** Takes over a share, between two batches. @param instance The instance including it. */
-  async receive(instance: InstanceAssignment, share: number, image: ShareImage): Promise<void> {
-    const slabs = await this.#unlessLeaving(this.#slots.take(instance, share, image))
-    if (slabs === undefined) return await this.take(instance)
-    await this.#adopt(share, slabs, slabs.length === 0 ? undefined : image.inputs)
-  }
-
-  /**
-   * Takes the partitions that an instance has got, with their stored state, and releases the others; between two batches.
-   * The isolate was told before what it keeps.
-   */
-  async take(instance: InstanceAssignment): Promise<void> {
-    const owned = this.#slots.arenasOf(instance)
-    for (const arena of this.#began.keys()) if (!owned.includes(arena)) this.#began.delete(arena)
-    const restored = await this.#unlessLeaving(this.#slots.restore(instance, this.#isolate.commitWord))
-    for (const [arena, { slabs, checkpoint }] of restored) await this.#adopt(arena, slabs, checkpoint?.inputs)
+  /** Before it works: what it is to have has changed. */
+  async change(instance: InstanceAssignment): Promise<void> {
+    const arenas = this.#slots.arenasOf(instance)
+    const had = [...this.#slots.all()].map(({ partition }) => partition)
+    this.#isolate.keepPartitions(had.filter((arena) => arenas.includes(arena)))
+    for (const arena of had.filter((one) => !arenas.includes(one))) {
+      this.rest(arena)
+      this.letGo(arena)
+    }
+    const come = arenas.filter((arena) => !had.includes(arena))
+    await Promise.all(come.map((arena) => this.read(arena, instance.epoch)))
+    this.#slots.assign(instance)
+    for (const arena of come) await this.adopt(instance, arena)
   }
 
   /**
@@ -221,17 +235,6 @@ export class StateKeeper {
     })
   }
 
-  /** OW1 of slots.ts. @param inputs What the state contains; undefined: there is none. */
-  async #adopt(
-    arena: number,
-    slabs: readonly SharedArrayBuffer[],
-    inputs: ShareImage['inputs'] | undefined,
-  ): Promise<void> {
-    await this.#isolate.adopt(arena, slabs)
-    if (inputs !== undefined) this.#began.set(arena, inputs)
-    this.#slots.own(arena)
-  }
-
   /** Resolves when the server has heard what was touched, so that it counts after a kill, and the dead letters posted so far are answered. */
   async #settled(): Promise<void> {
     const { wire, letters } = this.#options
@@ -242,17 +245,6 @@ export class StateKeeper {
       const what = this.#leaving.signal.aborted ? 'its instance ends' : `for ${settleMs / 1000} s`
       throw new Error(`NATS has not heard what goes ahead of it, ${what}`)
     }
-  }
-
-  /** @throws where the instance is to stop meanwhile: what it was to get is left where it is */
-  async #unlessLeaving<T>(reading: Promise<T>): Promise<T> {
-    const { signal } = this.#leaving
-    const found = await unlessAborted(
-      reading.then((value) => ({ value })),
-      signal,
-    )
-    if (found === undefined) throw new Error('its instance ends')
-    return found.value
   }
 
   #cutSource(consumer: Consumer, settled = this.#settled()) {

@@ -86,17 +86,23 @@ export async function setUpOwners(t: TestContext) {
     return { arenas, shadow, positions: through === undefined ? positions : some, settled, ...more }
   }
   const save = (by: Checkpointer, value: string): Promise<boolean> => saveAt(by, value)
-  /** Starts as the owner. @returns What it finds. */
-  const own = async (by: Checkpointer, epoch: number, newCommitWord = 0): Promise<Restored> => {
-    const found = (await by.slots.restore(instance(epoch), newCommitWord)).get(3)!
+  /** The isolate gets the state that was read, and the owner owns it. */
+  const adopt = (by: Checkpointer, epoch: number, newCommitWord = 0): Restored => {
+    by.slots.assign(instance(epoch))
+    const found = by.slots.open(3, newCommitWord)
     by.slots.own(3)
     return found
   }
-  /** Takes over from the owner. @returns Undefined if newer state is stored. */
-  const take = async (by: Checkpointer, epoch: number, image: ShareImage) => {
-    const slabs = await by.slots.take(instance(epoch), 3, image)
-    if (slabs !== undefined) by.slots.own(3)
-    return slabs
+  /** Claims what nobody gives. @returns What it finds. */
+  const own = async (by: Checkpointer, epoch: number, newCommitWord?: number): Promise<Restored> => {
+    by.slots.letGo(3)
+    await by.slots.restore(3, epoch)
+    return adopt(by, epoch, newCommitWord)
+  }
+  /** Takes over from the owner. */
+  const take = async (by: Checkpointer, epoch: number, image: ShareImage): Promise<Restored> => {
+    await by.slots.receive(3, epoch, image)
+    return adopt(by, epoch)
   }
   const restored = async (by: Checkpointer, epoch: number): Promise<string | undefined> => {
     const { slabs } = await own(by, epoch)
@@ -105,7 +111,7 @@ export async function setUpOwners(t: TestContext) {
   const image = (by: Checkpointer, value: string) => {
     arena.set('key', value)
     arena.commit()
-    by.slots.hold(3)
+    by.slots.prepare(3)
     return by.imageOf(3, slabs, positions)!
   }
   return {

@@ -129,9 +129,9 @@ export class Giver<State> {
     return given?.state
   }
 
-  /** Those that are being given: they are nobody's. */
-  async settled(): Promise<void> {
-    await Promise.all([...this.#moves.values()].map(({ step }) => outcome(step)))
+  /** Resolves when nothing is being given any more. @param of Which shares; default: all. */
+  async settled(of: (share: number) => boolean = () => true): Promise<void> {
+    await Promise.all([...this.#moves].map(([share, { step }]) => of(share) && outcome(step)))
   }
 
   async answer(ask: MoveAsk): Promise<MoveAnswer<State>> {
@@ -244,9 +244,9 @@ export interface TakerOptions<State> {
   readonly owner: string
   /** Sends an ask to a task. @throws if no answer comes. */
   readonly ask: (task: string, ask: MoveAsk) => Promise<MoveAnswer<State>>
-  /** Reads what is stored. @param isLeft There is no giver that could store something else. @throws where it has to be read again */
-  readonly preload: (share: number, isLeft: boolean) => Promise<void>
-  /** Owns the share from now on, with what its giver left if that is known. */
+  /** Reads what is stored, before it is given. @throws where it has to be read again */
+  readonly readAhead: (share: number) => Promise<void>
+  /** Owns the share from now on, with what its giver has left; undefined: it has no giver. */
   readonly take: (awaited: Awaited, given: Given<State> | undefined) => Promise<void> | void
   /** Called when a share has been taken. */
   readonly onTook: () => void
@@ -255,8 +255,8 @@ export interface TakerOptions<State> {
 export class Taker<State> {
   readonly #options: TakerOptions<State>
   readonly #awaited = new Map<number, Awaited>()
-  /** Being taken: its giver is done with it. */
-  readonly #taking = new Map<number, Promise<void>>()
+  /** Being taken: their givers are done with them. */
+  readonly #taking = new Set<number>()
   /** By giver: settles when the last of those that wait for their turn has had it. */
   readonly #turns = new Map<string, Promise<void>>()
 
@@ -278,16 +278,11 @@ export class Taker<State> {
 
   /** Shares that were promised and not taken yet. */
   get awaited(): number[] {
-    return [...new Set([...this.#awaited.keys(), ...this.#taking.keys()])]
-  }
-
-  /** Resolves when what its giver has given is taken, or could not be. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#taking.values())
+    return [...new Set([...this.#awaited.keys(), ...this.#taking])]
   }
 
   async #ask(wanted: Awaited): Promise<void> {
-    const { clock, owner, ask, preload } = this.#options
+    const { clock, owner, ask, readAhead } = this.#options
     const { share, epoch, task, instance } = wanted
     const isWanted = (): boolean => this.#awaited.get(share) === wanted
     let ready = false
@@ -299,14 +294,13 @@ export class Taker<State> {
         const answer = await ask(task, asked).catch(() => refused('ERR_MOVE_NOT_YET'))
         if (!isWanted()) return
         if (answer.ok) return await this.#take(wanted, answer)
-        if (answer.code !== 'ERR_MOVE_NOT_YET') {
-          const isLeft = answer.code === 'ERR_MOVE_GONE'
-          ready = await preload(share, isLeft).then(
+        if (answer.code === 'ERR_MOVE_GONE') return await this.#take(wanted, undefined)
+        if (answer.code === 'ERR_MOVE_PREPARED') {
+          ready = await readAhead(share).then(
             () => true,
             () => false,
           )
           if (!isWanted()) return
-          if (ready && isLeft) return await this.#take(wanted, undefined)
           pauseMs = ready ? askAgainMs : Math.min(2 * pauseMs, readAgainMaxMs)
           if (ready) endTurn ??= await this.#turn(task)
           if (ready) continue
@@ -333,12 +327,11 @@ export class Taker<State> {
   async #take(wanted: Awaited, given: Given<State> | undefined): Promise<void> {
     const { share } = wanted
     const { take, onTook } = this.#options
-    const taking = Promise.resolve(take(wanted, given)).finally(() => {
+    this.#taking.add(share)
+    await Promise.resolve(take(wanted, given)).finally(() => {
       if (this.#awaited.get(share) === wanted) this.#awaited.delete(share)
       this.#taking.delete(share)
     })
-    this.#taking.set(share, taking)
-    await taking
     onTook()
   }
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Consumer, Producer } from '../../infra/bus/index.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import { infraError } from '../../infra/errors.ts'
 import { LostError } from '../../infra/jetstream.ts'
 import type { StateKeeper } from '../checkpoint/state-keeper.ts'
 import { type TimerSlot, TriedTimers } from '../checkpoint/tried-timers.ts'
@@ -65,8 +66,8 @@ test('ShareMover: nothing is stored about the timers of a moving share, whatever
       keeper: {
         prepare: async () => undefined,
         image: () => ({ epoch: 1, slabs: [], inputs: {}, pages: [], bytes: new Uint8Array() }),
-        rest: (share: number) => tried.forget(share),
-        letGo: nothing,
+        ...{ rest: nothing, letGo: nothing },
+        close: (share: number) => tried.forget(share),
       } as never as StateKeeper,
     }),
     assigned,
@@ -85,10 +86,9 @@ test('ShareMover: nothing is stored about the timers of a moving share, whatever
   assert.equal((await given).ok, true)
 })
 
-test('ShareMover keeps a share at work whose state is too large for an answer and cannot be stored (SM4)', async () => {
+test('ShareMover keeps a share at work whose state is too large for an answer and cannot be stored; at rest, only the share waits (SM1, SM4)', async () => {
   const log: string[] = []
   const image = { epoch: 1, slabs: [], inputs: {}, pages: [], bytes: new Uint8Array() }
-  let isStored = false
   let isSmall = false
   let isTaken = true
   const clock = new ManualClock()
@@ -102,18 +102,15 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
       } as never as Consumer,
       producer: { fence: nothing, accepted: async () => undefined } as never as Producer,
       keeper: {
-        prepare: async () => isTaken,
-        image: () => (isSmall ? image : undefined),
-        wholeImage: async () => {
-          log.push('stored whole')
-          isSmall = isStored
-          return isStored ? image : undefined
+        prepare: async () => {
+          log.push('is to be stored')
+          isSmall = isTaken && mover.instance.partitions['in']!.length === 1 // else it goes on changing
+          return isTaken
         },
-        ...{ rest: nothing, letGo: nothing },
+        image: () => (isSmall ? image : undefined),
+        ...{ rest: nothing, close: nothing, letGo: nothing },
       } as never as StateKeeper,
-      endAside: async () => {
-        isSmall = isStored = false // it changes much, and the store is full again
-      },
+      between: (run) => run().finally(() => log.push('next batch')),
     }),
     assigned,
     givingOne,
@@ -127,96 +124,145 @@ test('ShareMover keeps a share at work whose state is too large for an answer an
     await new Promise(setImmediate)
   }
   for (let round = 0; round <= 4; round++) assert.deepEqual(await mover.answer(ask), prepared)
-  const tried = mover.answer(ask)
-  await new Promise(setImmediate)
-  assert.deepEqual(log, ['stored whole'])
-  clock.advance(1_000)
-  assert.equal((await tried).ok, false)
-  await pass()
-  isTaken = false // nor what is stored beside the work: then the instance does not wait for it
+  assert.ok(!log.includes('suspended'))
+  isTaken = false // nor what is stored beside the work: then it stays there
   for (let round = 0; round < 3; round++) {
     const again = mover.answer(ask)
     await pass()
-    assert.equal((await again).ok, false)
+    await again
   }
-  assert.deepEqual(log, ['stored whole', 'stored whole'])
-  isTaken = isStored = true
-  const prepares = mover.answer(ask)
   await pass()
-  assert.equal((await prepares).ok, false)
-  const answer = mover.answer(ask)
-  await new Promise(setImmediate)
-  assert.deepEqual(log.splice(0), [
-    ...['stored whole', 'stored whole', 'stored whole', 'suspended'],
-    'stored whole', // what was set aside has ended meanwhile
-  ])
-  isStored = true
+  isTaken = true
+  while (!log.includes('suspended')) {
+    isTaken = true
+    const again = mover.answer(ask)
+    await new Promise(setImmediate)
+    if (log.includes('suspended')) isTaken = false // the store is full again
+    await pass()
+    await again
+  }
+  log.splice(0, log.lastIndexOf('suspended'))
   await pass()
-  await answer
+  assert.deepEqual(log.slice(0, 3), ['suspended', 'next batch', 'is to be stored'])
+  assert.deepEqual(mover.instance.partitions, { in: [0] })
+  isTaken = true
+  await pass()
   assert.deepEqual(await mover.answer(ask), { ok: true, left: { since: 0, channels: [] }, state: image })
-  assert.deepEqual(log, ['stored whole'])
 })
 
-test('ShareMover counts what goes unasked with a state of which the store has nothing, when its letters are answered (LV3 of leaving.ts)', async () => {
-  const log: string[] = []
-  const letters = Promise.withResolvers<boolean>()
-  const mover = new ShareMover(
-    working({
-      consumer: {
-        ...{ own: nothing, suspend: nothing, release: () => log.push('released') },
-        giveUp(reason: string, isLost: (stream: string, partition: number) => boolean) {
-          for (const partition of [0, 1]) if (isLost('in', partition)) log.push(`${reason} ${partition}`)
-        },
-      } as never as Consumer,
-      producer: { accepted: async () => undefined } as never as Producer,
-      keeper: {
-        handOver: async () => undefined,
-        untold: () => true,
-        rest: (arena: number) => log.push(`rests ${arena}`),
-        letGo: (arena: number) => log.push(`forgotten ${arena}`),
-      } as never as StateKeeper,
-      lettersSafe: () => letters.promise,
-    }),
-    assigned,
-    { ...givingOne, giving: [] },
-  )
-  mover.start()
-  const changed = mover.reassign(assigned, { ...givingOne, epoch: 2, giving: [], partitions: { in: [0] } })
-  await new Promise(setImmediate)
-  assert.deepEqual(log, ['rests 1'], 'what is dropped with its letter is not counted twice')
-  letters.resolve(true)
-  await changed
-  assert.deepEqual(log, ['rests 1', 'unstored 1', 'released', 'forgotten 1'])
-})
-
-test('ShareMover: an instance works while the outputs of what it gives up unasked are still to be accepted', async () => {
+/** An instance with two shares, the second of which goes unasked. */
+function leaving(parts: Partial<ShareMoverOptions> = {}) {
   const log: string[] = []
   const accepted = Promise.withResolvers<void>()
+  const letters = Promise.withResolvers<boolean>()
+  const stored = Promise.withResolvers<boolean>()
   const mover = new ShareMover(
     working({
       consumer: {
         ...{ own: nothing, suspend: nothing },
         release: (_: string, partitions: readonly number[]) => log.push(`released ${partitions}`),
+        giveUp(reason: string, isLost: (stream: string, partition: number) => boolean) {
+          for (const partition of [0, 1]) if (isLost('in', partition)) log.push(`${reason} ${partition}`)
+        },
       } as never as Consumer,
       producer: { accepted: () => accepted.promise } as never as Producer,
+      keeper: {
+        rest: (arena: number) => log.push(`rests ${arena}`),
+        storeSoon: () => {
+          log.push('is stored')
+          return stored.promise
+        },
+        close: nothing,
+        untold: () => true,
+        letGo: (arena: number) => log.push(`forgotten ${arena}`),
+      } as never as StateKeeper,
       between: (run) => run().finally(() => log.push('next batch')),
+      lettersSafe: () => letters.promise,
+      ...parts,
     }),
     assigned,
     { ...givingOne, giving: [] },
   )
   mover.start()
-  const partitions = { in: [0] }
-  const applied = mover.reassign(assigned, { ...givingOne, epoch: 2, giving: [], partitions })
-  void applied.then(() => log.push('applied'))
+  const applied = mover
+    .reassign(assigned, { ...givingOne, epoch: 2, giving: [], partitions: { in: [0] } })
+    .then(() => log.push('applied'))
+  return { mover, log, accepted, letters, stored, applied }
+}
+
+test('ShareMover: an instance works while what it gives up unasked is accepted and stored; what the store never heard of is counted (SM1, LV3 of leaving.ts)', async () => {
+  const { log, accepted, letters, stored, applied } = leaving()
   await new Promise(setImmediate)
-  assert.deepEqual(log, ['next batch'])
+  assert.deepEqual(log.splice(0), ['rests 1', 'next batch'])
   accepted.resolve()
+  await new Promise(setImmediate)
+  assert.deepEqual(log, [], 'what is dropped with its letter is not counted twice')
+  letters.resolve(true)
+  await new Promise(setImmediate)
+  assert.deepEqual(log.splice(0), ['is stored'])
+  stored.resolve(false)
   await applied
   assert.deepEqual(
     log,
-    ['next batch', 'released 1', 'applied'],
+    ['unstored 1', 'released 1', 'forgotten 1', 'applied'],
     'the next assignment follows then (HI1, HI2)',
   )
+})
+
+test('ShareMover leaves what goes unasked where it is if the instance ends meanwhile', async () => {
+  const { mover, log, accepted, letters, stored, applied } = leaving()
+  await new Promise(setImmediate)
+  accepted.resolve()
+  letters.resolve(true)
+  await new Promise(setImmediate)
+  mover.end()
+  stored.resolve(false)
+  await applied
+  assert.deepEqual(log, ['rests 1', 'next batch', 'is stored', 'applied'])
+})
+
+test('ShareMover applies assignments while a share that is being given waits for its dead letters, and takes it back then', async () => {
+  const log: string[] = []
+  const letters = Promise.withResolvers<boolean>()
+  const image = { epoch: 1, slabs: [], inputs: {}, pages: [], bytes: new Uint8Array() }
+  const mover = new ShareMover(
+    working({
+      consumer: {
+        suspend: nothing,
+        own: (_: string, partitions: readonly number[]) => log.push(`own ${partitions}`),
+        release: (_: string, partitions: readonly number[]) => {
+          log.push(`released ${partitions}`)
+          return { since: 0, channels: [] }
+        },
+      } as never as Consumer,
+      producer: { accepted: async () => undefined } as never as Producer,
+      keeper: {
+        ...{ prepare: async () => true, image: () => image },
+        ...{ rest: nothing, close: nothing, letGo: nothing },
+        read: async (arena: number, epoch: number, back: unknown) => {
+          log.push(`reads ${arena} (epoch ${epoch})${back === image ? ' as it was given' : ''}`)
+        },
+        adopt: async () => undefined,
+      } as never as StateKeeper,
+      lettersSafe: () => letters.promise,
+    }),
+    assigned,
+    givingOne,
+  )
+  mover.start()
+  const ask = { schema: 1, instance: 'f-0', share: 1, epoch: 2, ready: true } as const
+  await mover.answer(ask)
+  const given = mover.answer(ask)
+  await new Promise(setImmediate)
+  assert.deepEqual(mover.instance.partitions, { in: [0] })
+  await mover.reassign(assigned, { ...givingOne, epoch: 3, partitions: { in: [0] } })
+  await mover.reassign(assigned, { ...givingOne, epoch: 4, giving: [] }) // its taker has ended
+  assert.deepEqual(log.splice(0), ['own 0,1'])
+  letters.resolve(true)
+  assert.equal((await given).ok, true)
+  await new Promise(setImmediate)
+  assert.deepEqual(log, ['released 1', 'reads 1 (epoch 4) as it was given', 'own 1'])
+  assert.deepEqual(mover.instance.partitions, { in: [0, 1] })
 })
 
 test('ShareMover announces partitions whenever it claims some, also those handed over by another instance', async () => {
@@ -274,14 +320,13 @@ function inheriting() {
       } as never as Consumer,
       producer: { accepted: async () => undefined } as never as Producer,
       keeper: {
-        preload: (share: number) => {
+        read: (share: number) => {
           log.push(`reads ${share}`)
           reads.push(Promise.withResolvers())
           return reads.at(-1)!.promise
         },
-        take: async () => undefined,
-        handOver: async () => undefined,
-        ...{ rest: nothing, letGo: nothing },
+        ...{ adopt: async () => undefined, storeSoon: async () => true },
+        ...{ rest: nothing, close: nothing, letGo: nothing },
         forget: (share: number) => log.push(`forgets ${share}`),
       } as never as StateKeeper,
       onTrouble: (error) => log.push(`ends: ${(error as Error).message}`),
@@ -301,51 +346,57 @@ function inheriting() {
       await new Promise(setImmediate)
     }
   }
-  return { mover, log, reads, told, pass }
+  const silent = (cause?: Error) => infraError('ERR_CHECKPOINT_STORE', 'no answer', { cause })
+  return { mover, log, reads, told, pass, silent }
 }
 
-test('ShareMover applies later assignments while what is stored of a share that nobody gives cannot be read (SM3)', async () => {
-  const { mover, log, reads, told, pass } = inheriting()
+test('ShareMover applies later assignments while what is stored of a share that nobody gives cannot be read (SM1)', async () => {
+  const { mover, log, reads, told, pass, silent } = inheriting()
   await told(2, [0, 1])
   await told(3, [1])
   assert.deepEqual(log.splice(0), ['own 0', 'reads 1', 'released 0'])
   await told(4, [0, 1])
   await pass()
-  assert.deepEqual(log.splice(0), [], 'one after the other')
-  reads[0]!.reject(new Error('no answer'))
+  assert.deepEqual(log.splice(0), ['reads 0'], 'one run for each')
+  reads[0]!.reject(silent())
+  reads[1]!.reject(silent())
   await pass()
   assert.deepEqual(log.splice(0).sort(), ['reads 0', 'reads 1'])
-  reads[1]!.reject(new Error('no answer'))
-  for (const { resolve } of reads) resolve()
+  reads[3]!.resolve()
   await pass()
   const [share] = mover.instance.partitions['in']!
-  assert.deepEqual(log.splice(0), [`own ${share}`, `reads ${1 - share!}`], 'what can be read is taken')
-  reads.at(-1)!.resolve()
+  assert.deepEqual(log.splice(0), [`own ${share}`], 'what can be read is taken')
+  reads[2]!.resolve()
   await pass()
   assert.deepEqual(log, [`own ${1 - share!}`])
   assert.deepEqual(mover.instance.partitions, { in: [0, 1] })
 })
 
-test('ShareMover does not take a share that is promised to it no more, or when the instance has ended', async () => {
-  const { mover, log, reads, told, pass } = inheriting()
+test('ShareMover does not take a share that is promised to it no more, or when the instance has ended (SM3)', async () => {
+  const { mover, log, reads, told, pass, silent } = inheriting()
   await told(2, [0, 1])
   await told(3, [0])
-  reads[0]!.resolve()
-  await pass()
-  assert.deepEqual(log.splice(0), ['own 0', 'reads 1', 'forgets 1', 'released 1'])
   await told(4, [0, 1])
+  reads[0]!.resolve() // it was for the promise before
+  await pass()
+  assert.deepEqual(log.splice(0), ['own 0', 'reads 1', 'forgets 1', 'released 1', 'reads 1'])
+  await told(5, [0])
+  reads[1]!.resolve()
+  await pass()
+  assert.deepEqual(log.splice(0), ['forgets 1', 'released 1'])
+  await told(6, [0, 1])
   mover.end()
-  reads[1]!.reject(new Error('no answer'))
+  reads[2]!.reject(silent())
   await pass()
   assert.deepEqual(log, ['reads 1'])
 })
 
 test('ShareMover ends the instance when the data of the store is lost', async () => {
-  const { log, reads, told, pass } = inheriting()
+  const { log, reads, told, pass, silent } = inheriting()
   await told(2, [0, 1])
-  reads[0]!.reject(new Error('nothing is there', { cause: new LostError() }))
+  reads[0]!.reject(silent(new LostError()))
   await pass()
-  assert.ok(log.includes('ends: nothing is there'))
+  assert.ok(log.includes('ends: no answer'))
 })
 
 test('ShareMover does not take a share that was given where a newer assignment promises it to it no more', async () => {

@@ -1,13 +1,22 @@
 /**
- * ShareMover: which partitions an instance has, and how they come and go while it works.
+ * ShareMover: which partitions an instance has, and how they come and go while it works. The life of a share here:
+ *
+ *     comes   asked for (moves.ts) ──► read ──► given ──┐
+ *                                                       ├──► adopted: the instance has it
+ *             nobody gives it ──► read and claimed ─────┘
+ *
+ *     goes    asked for, prepared (moves.ts) ──► at rest ──► its image taken ──► accepted ──► released
+ *             nobody asks for it ──────────────► at rest ──► accepted ──► stored ───────────► released
  *
  * Owns the instance's two sides of handovers. Invariants:
- *  SM1. What it has changes between two batches only.
+ *  SM1. What it has changes between two batches only: there a share is adopted, or put to rest. Nothing is waited for then, neither
+ *       the store nor another instance: what is slow keeps its share away, or at rest, and holds up nothing else, neither records
+ *       nor later assignments.
  *  SM2. A share that goes is at rest, its outputs accepted by the owners downstream, before its positions are told (I5).
- *  SM3. The state of a share that comes is there before it is claimed. What is stored of it is read beside the work: a store that
- *       gives no answer keeps the share away, and holds up nothing else, neither records nor later assignments.
- *  SM4. A share whose changed state is too large for an answer stays at work until it is stored. Between two batches, where the
- *       whole instance waits for it, it is stored only if the store has just taken it beside the work. It never goes without.
+ *  SM3. The state of a share that comes is there before its partitions are claimed. One run brings a share at a time, and only
+ *       as long as it is promised.
+ *  SM4. A share whose changed state is too large for an answer stays at work until the store takes it. If it grows faster than
+ *       that, it is put to rest where the store has just taken it, and the rest is stored then. It never goes without.
  * Design: docs/design/0011-handover.md
  * @module
  */
@@ -25,9 +34,9 @@ import type {
   FunctionAssignment,
   InstanceAssignment,
 } from '../../infra/control/messages/assignment.ts'
-import { LostError } from '../../infra/jetstream.ts'
 import {
   arenasOf,
+  byArena,
   lacking,
   type PartitionsByStream,
   partitionsOf,
@@ -35,6 +44,7 @@ import {
   without,
   withPartitions,
 } from '../checkpoint/partitions.ts'
+import { isSilent } from '../checkpoint/slots.ts'
 import type { StateKeeper } from '../checkpoint/state-keeper.ts'
 import type { Isolate } from '../isolate/index.ts'
 import { differenceOf } from './difference.ts'
@@ -45,12 +55,6 @@ import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from './moves
 const acceptedWaitMs = 4_000
 /** Before the store is asked again that did not take a share, or gave no answer. */
 const storeAgainMs = 1_000
-
-/** What goes unasked, at rest. */
-interface Going {
-  readonly partitions: PartitionsByStream
-  readonly arenas: readonly number[]
-}
 
 export interface ShareMoverOptions {
   readonly namespace: string
@@ -77,6 +81,16 @@ export interface ShareMoverOptions {
   readonly onTrouble: (error: unknown) => void
 }
 
+interface Promised {
+  /** Nobody gives it: it was left. */
+  isLeft: boolean
+}
+
+interface Missing {
+  readonly word: Awaited
+  readonly partitions: PartitionsByStream
+}
+
 export class ShareMover {
   readonly #options: ShareMoverOptions
   readonly #giver: Giver<MovedState>
@@ -84,11 +98,12 @@ export class ShareMover {
   #assignment: FunctionAssignment
   #instance: InstanceAssignment
   #owned: InstanceAssignment['partitions']
-  /** Shares that are to come, from a giver or from nobody. */
-  #promised: readonly number[] = []
-  /** Those of which what is stored is being read. */
-  readonly #reading = new Map<number, Promise<void>>()
-  #isTakingLeft = false
+  /** What is to come, by arena. */
+  readonly #promised = new Map<number, Promised>()
+  /** By arena: the last run that reads it. */
+  readonly #runs = new Map<number, Promise<unknown>>()
+  /** Arenas that are about to be released. */
+  readonly #resting = new Set<number>()
   #hasEnded = false
   readonly #giveUp = new AbortController()
   /** Shares that the store did not take when they were prepared. */
@@ -109,8 +124,8 @@ export class ShareMover {
     })
     this.#taker = new Taker({
       ...{ clock, owner: options.consumer.owner, ask },
-      preload: (share, isLeft) => this.#preload(share, isLeft),
-      take: (awaited, given) => this.#take(awaited, given).catch((error) => this.#failed(error)),
+      readAhead: (share) => this.#inTurn(share, async () => keeper?.readAhead(share)),
+      take: ({ share, epoch }, given) => this.#bring(share, epoch, given),
       onTook: options.onMoved,
     })
     stopping.addEventListener('abort', () => this.end(), { once: true })
@@ -133,20 +148,16 @@ export class ShareMover {
     this.#want()
   }
 
-  /** Resolves when what is to go has been released; what nobody gives is taken beside that. */
+  /** Resolves when what is to go has been released; what is to come does so beside that. */
   async reassign(assignment: FunctionAssignment, instance: InstanceAssignment): Promise<void> {
     this.#assignment = assignment
     this.#instance = instance
     this.#fence()
     this.#want()
-    const { gone, come } = this.#difference()
-    if (gone.size + come.size === 0) return
-    await this.#giver.settled() // one of them may be on its way, and be ours again
-    await this.#taker.settled() // or be taken already
-    const isLess = this.#difference().gone.size > 0
-    const left = isLess ? await this.#options.between(() => this.#leave()) : undefined
-    void this.#takeLeft()
-    if (left !== undefined) await this.#release(left)
+    const { giving = [], awaited = [], partitions } = instance
+    const named = [...giving, ...awaited].map(({ share }) => share)
+    named.push(...sharedOf(assignment.groupings, partitions))
+    await Promise.all([this.#leave(), this.#giver.settled((share) => !named.includes(share))])
   }
 
   /** Nothing more comes: the instance ends. */
@@ -173,195 +184,111 @@ export class ShareMover {
       producer.fence(originOf(namespace, this.#assignment.function, index), epoch)
   }
 
+  /** What is promised and asked for from now on. */
   #want(): void {
-    const { giving = [], awaited = [], partitions } = this.#instance
+    const { giving = [], partitions, epoch } = this.#instance
     const { consumer, producer, keeper } = this.#options
     this.#giver.want(giving, new Set(sharedOf(this.#assignment.groupings, partitions)))
-    const promised = [...awaited.map(({ share }) => share), ...this.#sharesOf(this.#difference().come)]
-    for (const share of this.#promised) {
-      if (promised.includes(share)) continue
-      keeper?.forget(share)
-      const idle = lacking(lacking(this.#partitionsOf(share), this.#owned), partitions)
+    const { left, awaited } = this.#toCome()
+    for (const [arena, { isLeft }] of this.#promised) {
+      if (left.has(arena) || (awaited.has(arena) && !isLeft)) continue
+      this.#promised.delete(arena)
+      keeper?.forget(arena)
+      if (this.#resting.has(arena)) continue // it has gone, and come back in vain
+      const idle = lacking(lacking(this.#partitionsOf(arena), this.#owned), partitions)
       for (const [stream, list] of idle) consumer.release(stream, list)
     }
-    this.#promised = promised
-    const missing = awaited.filter(({ share }) => lacking(this.#partitionsOf(share), this.#owned).size > 0)
-    const coming = missing.reduce(
-      (all, { share }) => withPartitions(all, this.#partitionsOf(share)),
-      {} as InstanceAssignment['partitions'],
-    )
-    for (const [stream, list] of Object.entries(coming)) consumer.await(stream, list)
-    if (missing.length > 0) producer.open(this.#assignment.manifest.ostreams)
-    this.#taker.want(missing)
+    for (const { word, partitions: coming } of awaited.values()) {
+      if (!this.#promised.has(word.share)) this.#promised.set(word.share, { isLeft: false })
+      for (const [stream, list] of coming) consumer.await(stream, list)
+    }
+    if (awaited.size > 0) producer.open(this.#assignment.manifest.ostreams)
+    this.#taker.want([...awaited.values()].map(({ word }) => word))
+    for (const arena of left.keys()) {
+      const promised = this.#promised.get(arena) ?? { isLeft: false }
+      this.#promised.set(arena, promised)
+      if (promised.isLeft) continue
+      promised.isLeft = true // its giver may have ended
+      void this.#bring(arena, epoch)
+    }
+  }
+
+  /** By arena: what nobody gives, and what is to be asked for, as far as it is not here. */
+  #toCome(): { left: Map<number, PartitionsByStream>; awaited: Map<number, Missing> } {
+    const { awaited = [] } = this.#instance
+    const left = byArena(this.#assignment.groupings, this.#difference().come)
+    const missing = awaited.flatMap((word) => {
+      const partitions = lacking(this.#partitionsOf(word.share), this.#owned)
+      return partitions.size > 0 ? [[word.share, { word, partitions }] as const] : []
+    })
+    return { left, awaited: new Map(missing) }
   }
 
   #difference(): ReturnType<typeof differenceOf> {
     return differenceOf(this.#owned, this.#instance, (share) => this.#partitionsOf(share))
   }
 
-  /** SM3. One read of a share follows the other. @throws where it has to be read again */
-  async #preload(share: number, isLeft: boolean): Promise<void> {
-    const { keeper } = this.#options
-    const before = this.#reading.get(share)
-    const reading = (async (): Promise<void> => {
+  /** SM3. */
+  async #inTurn<T>(arena: number, run: () => Promise<T>): Promise<T> {
+    const before = this.#runs.get(arena)
+    const turn = (async (): Promise<T> => {
       await before?.catch(() => undefined)
-      await keeper?.preload(share, isLeft)
+      return await run()
     })()
-    this.#reading.set(share, reading)
+    this.#runs.set(arena, turn)
     try {
-      await reading
+      return await turn
+    } finally {
+      if (this.#runs.get(arena) === turn) this.#runs.delete(arena)
+    }
+  }
+
+  /**
+   * Brings what is promised: reads it beside the work, again and again if need be, and adopts it between two batches.
+   * @param given What its giver has left; undefined: nobody gives it, and it is claimed.
+   */
+  async #bring(arena: number, epoch: number, given?: Given<MovedState>): Promise<void> {
+    const promised = this.#promised.get(arena)
+    const isDue = (): boolean =>
+      promised !== undefined && this.#promised.get(arena) === promised && !this.#hasEnded
+    try {
+      await this.#inTurn(arena, async () => {
+        const image = given?.state ?? (isDue() ? await this.#giver.takeBack(arena) : undefined)
+        while (isDue()) {
+          if (!(await this.#isRead(arena, epoch, image))) await this.#later()
+          else if (isDue())
+            await this.#options.between(async () => {
+              if (isDue()) await this.#adopt(arena, epoch, given?.left)
+            })
+        }
+      })
     } catch (error) {
-      if (isLeft && (error as Error).cause instanceof LostError) this.#failed(error) // nobody can store it any more
+      if (!this.#options.stopping.aborted) this.#options.onTrouble(error)
+    }
+  }
+
+  /** Whether the store has given an answer. @throws {CodedError} where it cannot come at all */
+  async #isRead(arena: number, epoch: number, image: MovedState): Promise<boolean> {
+    try {
+      await this.#options.keeper?.read(arena, epoch, image)
+      return true
+    } catch (error) {
+      if (isSilent(error)) return false
       throw error
-    } finally {
-      if (this.#reading.get(share) === reading) this.#reading.delete(share)
     }
   }
 
-  /** SM3: takes what nobody gives as it can be read, until the newest assignment has nothing more of it. */
-  async #takeLeft(): Promise<void> {
-    if (this.#isTakingLeft) return
-    this.#isTakingLeft = true
-    try {
-      while (!this.#hasEnded && this.#difference().come.size > 0) {
-        await this.#giver.settled() // as in `reassign`
-        await this.#taker.settled()
-        const shares = this.#sharesOf(this.#difference().come)
-        const reads = await Promise.allSettled(shares.map((share) => this.#preload(share, true)))
-        const read = shares.filter((_, i) => reads[i]!.status === 'fulfilled')
-        if (this.#readOf(read).size > 0) await this.#options.between(() => this.#takeRead(read))
-        if (read.length < shares.length) await this.#later()
-      }
-    } catch (error) {
-      this.#failed(error)
-    } finally {
-      this.#isTakingLeft = false
-    }
-  }
-
-  /** What is to come of these shares, and of what is in no share. */
-  #readOf(shares: readonly number[]): PartitionsByStream {
-    const { come } = this.#difference()
-    const others = this.#sharesOf(come).filter((share) => !shares.includes(share))
-    return others.reduce((rest, share) => lacking(rest, Object.fromEntries(this.#partitionsOf(share))), come)
-  }
-
-  /** Between two batches: takes of that what is still to come. */
-  async #takeRead(shares: readonly number[]): Promise<void> {
+  /** SM1. */
+  async #adopt(arena: number, epoch: number, left?: HandoverPositions): Promise<void> {
     const { keeper, isolate } = this.#options
-    const { epoch } = this.#instance
-    const come = this.#readOf(shares)
-    isolate().keepPartitions(this.#arenas)
-    this.#owned = withPartitions(this.#owned, come)
-    for (const share of this.#sharesOf(come)) {
-      const back = await this.#giver.takeBack(share)
-      if (back !== undefined) await keeper?.receive(this.instance, share, back)
-    }
-    await keeper?.take(this.instance)
-    this.#own(come, epoch)
-  }
-
-  /** Between two batches: gives up what nobody asks for. @returns What is to be released beside the work. */
-  async #leave(): Promise<Going | undefined> {
-    const { consumer, keeper, isolate, drop, endAside, stopping } = this.#options
-    const { gone } = this.#difference()
-    if (gone.size === 0) return undefined
-    for (const [stream, partitions] of gone) consumer.suspend(stream, partitions)
-    drop(gone)
-    await endAside()
-    if (isolate().isEnded) return undefined // and so does the instance, which leaves all that it has
-    await keeper?.handOver(consumer)
-    if (stopping.aborted) return undefined // all is left, with its state
-    const before = this.#arenas
-    this.#owned = without(this.#owned, gone)
-    isolate().keepPartitions(this.#arenas)
-    const arenas = before.filter((arena) => !this.#arenas.includes(arena))
-    for (const arena of arenas) keeper?.rest(arena)
-    return { partitions: gone, arenas }
-  }
-
-  /** SM2. Should the owners downstream not take the outputs in time they are sent all the same, then in no certain order. */
-  async #release({ partitions: gone, arenas }: Going): Promise<void> {
-    const { consumer, producer, keeper, lettersSafe, stopping } = this.#options
-    const deadline = AbortSignal.any([stopping, AbortSignal.timeout(acceptedWaitMs)])
-    await producer.accepted(deadline).catch(() => undefined)
-    await lettersSafe(stopping)
-    if (stopping.aborted) return // all is left
-    const untold = keeper?.untold
-    if (untold !== undefined)
-      consumer.giveUp('unstored', (stream, p) => gone.get(stream)?.includes(p) === true && untold(stream, p)) // LV3 of leaving.ts
-    for (const [stream, partitions] of gone) consumer.release(stream, partitions)
-    for (const arena of arenas) keeper?.letGo(arena)
-  }
-
-  async #prepare(share: number): Promise<void> {
-    this.#unstored.add(share)
-    if ((await this.#options.keeper?.prepare(share)) !== false) this.#unstored.delete(share)
-  }
-
-  async #give(
-    share: number,
-    last: boolean,
-    next: NextOwner | undefined,
-  ): Promise<Given<MovedState> | undefined> {
-    const { consumer, producer, keeper, isolate, drop, endAside, between, lettersSafe } = this.#options
-    const { stopping } = this.#options
-    const partitions = this.#partitionsOf(share)
-    const image = await between(async (): Promise<MovedState | 'tooMuch'> => {
-      const fits = keeper === undefined || keeper.image(share, consumer) !== undefined
-      const mayWait = last && !this.#unstored.has(share)
-      if (!fits && !(mayWait && (await keeper.wholeImage(share, consumer)) !== undefined)) return 'tooMuch' // SM4
-      for (const [stream, list] of partitions) consumer.suspend(stream, list)
-      drop(partitions)
-      await endAside()
-      if (isolate().isEnded) throw new Error('the isolate has ended over what was set aside')
-      let whole = keeper?.image(share, consumer)
-      while (keeper !== undefined && whole === undefined) {
-        whole = await keeper.wholeImage(share, consumer)
-        if (whole === undefined && stopping.aborted)
-          throw new Error('the instance ends, and leaves its share where it is')
-        if (whole === undefined) await this.#later()
-      }
-      keeper?.rest(share)
-      this.#owned = without(this.#owned, partitions)
-      isolate().keepPartitions(this.#arenas.filter((arena) => arena !== share))
-      return whole
-    })
-    if (image === 'tooMuch') {
-      if (last) await this.#later()
-      return undefined
-    }
-    const { signal } = this.#giveUp
-    await producer.accepted(signal)
-    await lettersSafe(signal)
-    signal.throwIfAborted()
-    const all = [...partitions].map(([stream, list]) => consumer.release(stream, list, next))
-    keeper?.letGo(share)
-    const left: HandoverPositions = {
-      since: Math.max(0, ...all.map(({ since }) => since)),
-      ...(next && { next: next.owner }),
-      channels: all.flatMap(({ channels }) => channels),
-    }
-    this.#options.onMoved()
-    return { left, state: image }
-  }
-
-  async #later(): Promise<void> {
-    const { clock, stopping } = this.#options
-    await unlessAborted(sleep(clock, storeAgainMs), stopping)
-  }
-
-  async #take({ share, epoch }: Awaited, given: Given<MovedState> | undefined): Promise<void> {
-    const { keeper, isolate, between } = this.#options
-    await between(async () => {
-      const missing = lacking(this.#partitionsOf(share), this.#owned)
-      if (missing.size === 0 || !this.#promised.includes(share)) return
-      isolate().keepPartitions(this.#arenas.filter((arena) => arena !== share))
-      this.#owned = withPartitions(this.#owned, missing)
-      if (given?.state !== undefined) await keeper?.receive(this.instance, share, given.state)
-      else await keeper?.take(this.instance)
-      this.#own(missing, epoch, given?.left)
-    })
+    const toCome = this.#toCome()
+    const missing = toCome.awaited.get(arena)?.partitions ?? toCome.left.get(arena)!
+    this.#promised.delete(arena)
+    isolate().keepPartitions(this.#arenas) // it may have had it earlier
+    const owned = withPartitions(this.#owned, missing)
+    await keeper?.adopt({ ...this.#instance, partitions: owned }, arena)
+    this.#owned = owned
+    this.#own(missing, epoch, left)
   }
 
   #own(
@@ -374,17 +301,115 @@ export class ShareMover {
     for (const [stream, list] of partitions) consumer.own(stream, list, epoch, from)
   }
 
+  /** SM1: nothing of these partitions is processed any more. @returns Their arenas. */
+  async #putToRest(partitions: PartitionsByStream): Promise<readonly number[]> {
+    const { consumer, keeper, isolate, drop, endAside } = this.#options
+    for (const [stream, list] of partitions) consumer.suspend(stream, list)
+    drop(partitions)
+    await endAside()
+    if (isolate().isEnded) throw new Error('the isolate has ended over what was set aside')
+    const before = this.#arenas
+    this.#owned = without(this.#owned, partitions)
+    isolate().keepPartitions(this.#arenas)
+    const arenas = before.filter((arena) => !this.#arenas.includes(arena))
+    for (const arena of arenas) {
+      this.#resting.add(arena)
+      keeper?.rest(arena)
+    }
+    return arenas
+  }
+
+  /** @param next Who will have them, if known. @returns Where the next owner continues. */
+  #release(partitions: PartitionsByStream, arenas: readonly number[], next?: NextOwner): HandoverPositions {
+    const { consumer, keeper } = this.#options
+    const all = [...partitions].map(([stream, list]) => consumer.release(stream, list, next))
+    for (const arena of arenas) {
+      this.#resting.delete(arena)
+      keeper?.letGo(arena)
+    }
+    return {
+      since: Math.max(0, ...all.map(({ since }) => since)),
+      ...(next && { next: next.owner }),
+      channels: all.flatMap(({ channels }) => channels),
+    }
+  }
+
+  /** Gives up what nobody asks for. Outputs that the owners downstream do not take in time are sent all the same, then in no certain order. */
+  async #leave(): Promise<void> {
+    const { consumer, producer, keeper, between, lettersSafe, stopping } = this.#options
+    if (this.#difference().gone.size === 0) return
+    let gone: PartitionsByStream = new Map()
+    const arenas = await between(async () => {
+      gone = this.#difference().gone
+      return gone.size === 0 ? [] : await this.#putToRest(gone)
+    })
+    const deadline = AbortSignal.any([stopping, AbortSignal.timeout(acceptedWaitMs)])
+    await producer.accepted(deadline).catch(() => undefined)
+    await lettersSafe(stopping)
+    await keeper?.storeSoon()
+    if (this.#hasEnded) return // all is left, with its state
+    for (const arena of arenas) keeper?.close(arena)
+    const untold = keeper?.untold
+    if (untold !== undefined)
+      consumer.giveUp('unstored', (stream, p) => gone.get(stream)?.includes(p) === true && untold(stream, p)) // LV3 of leaving.ts
+    this.#release(gone, arenas)
+  }
+
+  async #prepare(share: number): Promise<void> {
+    this.#unstored.add(share)
+    if ((await this.#options.keeper?.prepare(share)) !== false) this.#unstored.delete(share)
+  }
+
+  async #give(
+    share: number,
+    last: boolean,
+    next: NextOwner | undefined,
+  ): Promise<Given<MovedState> | undefined> {
+    const { consumer, producer, keeper, between, lettersSafe } = this.#options
+    const partitions = this.#partitionsOf(share)
+    const arenas = await between(async () => {
+      if (this.#instance.giving?.some((giving) => giving.share === share) !== true) return undefined
+      const fits = keeper === undefined || keeper.image(share, consumer) !== undefined
+      if (!fits && !(last && !this.#unstored.has(share))) return undefined // SM4
+      return await this.#putToRest(partitions)
+    })
+    if (arenas === undefined) {
+      if (last) await this.#later()
+      return undefined
+    }
+    const state = await this.#imageOf(share)
+    const { signal } = this.#giveUp
+    await producer.accepted(signal)
+    await lettersSafe(signal)
+    signal.throwIfAborted()
+    const left = this.#release(partitions, arenas, next)
+    this.#options.onMoved()
+    return { left, state }
+  }
+
+  /** The image of a share at rest; what is too much for it is stored (SM4). */
+  async #imageOf(share: number): Promise<MovedState> {
+    const { keeper, consumer } = this.#options
+    for (;;) {
+      const image = keeper?.image(share, consumer)
+      if (image !== undefined || keeper === undefined) {
+        keeper?.close(share)
+        return image
+      }
+      if (await keeper.prepare(share)) continue
+      if (this.#hasEnded) throw new Error('the instance ends, and leaves its share where it is')
+      await this.#later()
+    }
+  }
+
+  async #later(): Promise<void> {
+    const { clock, stopping } = this.#options
+    await unlessAborted(sleep(clock, storeAgainMs), stopping)
+  }
+
   /** Where the state of what it has lies. */
   get #arenas(): number[] {
     return arenasOf(this.#assignment.groupings, this.#owned)
-  }
-
-  #failed(error: unknown): void {
-    if (!this.#options.stopping.aborted) this.#options.onTrouble(error)
-  }
-
-  #sharesOf(partitions: PartitionsByStream): number[] {
-    return sharedOf(this.#assignment.groupings, Object.fromEntries(partitions))
   }
 
   #partitionsOf(share: number): PartitionsByStream {

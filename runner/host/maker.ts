@@ -94,7 +94,7 @@ export class Maker {
         onSuperseded: (error) => onEnd(instance, endingOf('superseded', error.message)),
       }),
     ])
-    const restored = (await checkpointer?.slots.restore(instance, state.commitWord)) ?? new Map()
+    const restored = (await checkpointer?.slots.begin(state.commitWord)) ?? new Map()
     for (const [arena, { slabs }] of restored) {
       state.adopt(arena, slabs)
       checkpointer?.slots.own(arena)
@@ -169,7 +169,7 @@ export class Maker {
       const newest = this.#options.assignment()?.instances.find(({ id }) => id === instance.id)
       if (newest === undefined || !isWanted()) return undefined
       if (newest.epoch === taken.epoch) return newest
-      await keeper?.take(newest)
+      await keeper?.change(newest)
       taken = newest
     }
   }

@@ -109,7 +109,7 @@ export class ModelInstance {
     })
     this.#taker = new Taker({
       ...{ clock, owner: this.consumer.owner, ask },
-      preload: async (share) => this.#preload(share),
+      readAhead: async (share) => this.#preload(share),
       take: ({ share, epoch }, given) => this.#own(share, epoch, given),
       onTook: () => undefined,
     })

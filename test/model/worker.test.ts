@@ -120,7 +120,7 @@ async function bench(
       },
       instance,
     )
-  const restored = (await checkpointer?.slots.restore(instance, 0)) ?? new Map<number, never>()
+  const restored = (await checkpointer?.slots.begin(0)) ?? new Map<number, never>()
   for (const partition of restored.keys()) checkpointer?.slots.own(partition)
   const worker = new Worker({
     ...{

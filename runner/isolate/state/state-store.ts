@@ -10,6 +10,7 @@
  *   SS3. Between two calls into the isolate, and while it is free and was never lent, all arenas are consistent.
  *   SS4. Slabs in use and spare slabs together never exceed the most that was ever in use, however partitions come
  *        and go.
+ *   SS5. What rests is written by nobody, and stays as it is until it is released and its isolate has forgotten it.
  * Design: docs/design/0007-state-outlives-code.md
  * @module
  */
@@ -37,6 +38,7 @@ export interface AddedSlab {
 export class StateStore {
   readonly limitBytes: number
   readonly #arenas = new Map<number, PartitionSlabs>()
+  readonly #resting = new Map<number, Resting>()
   #standing: 'free' | 'lent' | 'lost' = 'free'
   #commitWord = 0
   #heldBytes = 0
@@ -110,9 +112,10 @@ export class StateStore {
     return [...this.#arenas].flatMap(([partition, { slabs }]) => slabs.map((slab) => ({ partition, slab })))
   }
 
-  /** The slabs of each partition that has an arena, for a checkpoint (SS3). */
+  /** The slabs of each partition that has an arena, also of those that rest, for a checkpoint (SS3). */
   *arenas(): Iterable<readonly [number, Slabs]> {
     yield* this.#arenas
+    for (const [partition, { arena }] of this.#resting) yield [partition, arena]
   }
 
   /**
@@ -132,16 +135,31 @@ export class StateStore {
     )
   }
 
-  /** Releases all partitions but these; after the isolate has. */
+  /** The isolate is about to forget a partition (SS5). */
+  rest(partition: number): void {
+    const arena = this.#arenas.get(partition)
+    if (arena === undefined) return
+    this.#arenas.delete(partition)
+    this.#resting.set(partition, { arena, isForgotten: this.#standing !== 'lent', isLetGo: false })
+  }
+
+  /** Nobody needs a partition that rests any more. */
+  letGo(partition: number): void {
+    const resting = this.#resting.get(partition)
+    if (resting === undefined) return
+    resting.isLetGo = true
+    this.#release()
+  }
+
+  /** The isolate has forgotten all partitions but these. */
   keep(partitions: readonly number[]): void {
-    for (const [partition, { heldBytes, slabs }] of this.#arenas) {
+    for (const [partition, arena] of this.#arenas) {
       if (partitions.includes(partition)) continue
       this.#arenas.delete(partition)
-      this.#spare.push(...slabs)
-      this.#spareBytes += heldBytes
-      this.#heldBytes -= heldBytes
+      this.#resting.set(partition, { arena, isForgotten: true, isLetGo: true })
     }
-    this.#trim()
+    for (const resting of this.#resting.values()) resting.isForgotten = true
+    this.#release()
   }
 
   /** Adds memory for what these frames may add, as far as there is enough for all. */
@@ -182,6 +200,8 @@ export class StateStore {
           : 'Cannot open the state: the isolate that had it may be writing still',
       )
     this.#standing = 'lent'
+    for (const resting of this.#resting.values()) resting.isForgotten = true
+    this.#release()
   }
 
   /** The last commit word of the earlier isolate, to which the next one rolls back. */
@@ -199,6 +219,18 @@ export class StateStore {
   /** It is unknown whether the isolate's thread has ended, or what it left. */
   lose(): void {
     this.#standing = 'lost'
+  }
+
+  /** SS5. */
+  #release(): void {
+    for (const [partition, { arena, isForgotten, isLetGo }] of this.#resting) {
+      if (!isForgotten || !isLetGo) continue
+      this.#resting.delete(partition)
+      this.#spare.push(...arena.slabs)
+      this.#spareBytes += arena.heldBytes
+      this.#heldBytes -= arena.heldBytes
+    }
+    this.#trim()
   }
 
   #arenaOf(partition: number): PartitionSlabs {
@@ -251,6 +283,13 @@ export class StateStore {
     }
     return added
   }
+}
+
+/** An arena that its isolate is to forget. */
+interface Resting {
+  readonly arena: PartitionSlabs
+  isForgotten: boolean
+  isLetGo: boolean
 }
 
 class PartitionSlabs implements Slabs {

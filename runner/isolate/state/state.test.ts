@@ -266,6 +266,32 @@ test('StateStore keeps no more memory than it once held, whatever comes and goes
   }
 })
 
+test('StateStore keeps what rests as it is until its isolate has forgotten it and it is let go, in either order (SS5)', () => {
+  for (const isForgottenFirst of [true, false]) {
+    const state = new StateStore(64 * mib)
+    state.lend()
+    const slab = state.slabOf(65_536)
+    state.adopt(3, [slab])
+    state.rest(3)
+    assert.deepEqual([state.partitions(), state.slabsOf(3)], [[], []], 'no isolate gets it')
+    assert.deepEqual(
+      [...state.arenas()].map(([partition, { count }]) => [partition, count]),
+      [[3, 1]],
+      'it can be stored',
+    )
+    const forget = () => state.keep([])
+    const letGo = () => state.letGo(3)
+    const [first, second] = isForgottenFirst ? [forget, letGo] : [letGo, forget]
+    first()
+    assert.notEqual(state.slabOf(65_536), slab)
+    assert.equal(state.heldBytes, 65_536)
+    second()
+    assert.deepEqual([...state.arenas()], [])
+    assert.equal(state.heldBytes, 0)
+    assert.equal(state.slabOf(65_536), slab)
+  }
+})
+
 test('Instance holds state beside the heap, and neither counts against the limit of the other', async (t) => {
   const source = fn(`for (let i = 0; i < 1000; i++) ctx.setState(record.text() + i, new Uint8Array(4000))`)
   const { instance } = await start(source, {

@@ -72,7 +72,7 @@ export class SimRunner {
       instance,
     )
     const state = new StateStore(64 * 2 ** 20)
-    const restored = await checkpointer.slots.restore(instance, state.commitWord)
+    const restored = await checkpointer.slots.begin(state.commitWord)
     for (const [partition, { slabs }] of restored) {
       state.adopt(partition, slabs)
       checkpointer.slots.own(partition)

@@ -1,0 +1,76 @@
+/** What earlier and later owners of a slot write around a claim to it. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { infraError } from '../../infra/errors.ts'
+import { openArena } from '../../sdk/runtime/arena/index.ts'
+import { slabsOf } from './reader.ts'
+import { setUpOwners } from './testing.ts'
+
+test('Checkpointer: an owner whose claim meets what an earlier one has written meanwhile reads that, and claims it', async (t) => {
+  const { store, owner, save, restored, warnings, own } = await setUpOwners(t)
+  const first = owner(1)
+  await restored(first, 1)
+  assert.equal(await save(first, 'one'), true)
+  let isLate = true
+  const writeManifest: typeof store.writeManifest = async (...args) => {
+    if (isLate) {
+      isLate = false
+      assert.equal(await save(first, 'two'), true) // it was on its way as its owner left
+    }
+    return await store.writeManifest(...args)
+  }
+  const second = owner(2, undefined, { store: { ...store, writeManifest } })
+  assert.equal(await restored(second, 2), 'two')
+  assert.equal(await save(second, 'three'), true)
+
+  isLate = true
+  const third = owner(3, undefined, { store: { ...store, writeManifest } })
+  const late = owner(4)
+  isLate = false
+  await own(late, 4)
+  await assert.rejects(own(third, 3), { code: 'ERR_CHECKPOINT_SUPERSEDED' }, 'not over a later one')
+  assert.deepEqual(warnings, [])
+})
+
+test('Checkpointer: an owner that was not told that its claim was made has no doubt about the one before', async (t) => {
+  const { store, owner, save, restored, instance } = await setUpOwners(t)
+  const first = owner(1)
+  await restored(first, 1)
+  assert.equal(await save(first, 'one'), true)
+  let isSilent = true
+  const writeManifest: typeof store.writeManifest = async (...args) => {
+    const revision = await store.writeManifest(...args)
+    if (!isSilent) return revision
+    isSilent = false
+    throw infraError('ERR_CHECKPOINT_STORE', 'nobody answers')
+  }
+  const second = owner(2, undefined, { store: { ...store, writeManifest } })
+  await assert.rejects(second.slots.restore(3, 2), { code: 'ERR_CHECKPOINT_STORE' })
+  await second.slots.restore(3, 2)
+  second.slots.assign(instance(2))
+  const { slabs } = second.slots.open(3, 0)
+  second.slots.own(3)
+  assert.equal(openArena(slabsOf(slabs)).getText('key'), 'one')
+  assert.equal(second.tried.suspects({ partition: 3, key: 'a', timeMs: 700 }), false)
+})
+
+test('Checkpointer: a share is not given while something is written of it, so that nothing comes behind its next owner', async (t) => {
+  const { store, owner, save, restored, image } = await setUpOwners(t)
+  const answer = Promise.withResolvers<void>()
+  let isSlow = false
+  const writeManifest: typeof store.writeManifest = async (...args) => {
+    if (isSlow) await answer.promise
+    return await store.writeManifest(...args)
+  }
+  const giver = owner(1, undefined, { store: { ...store, writeManifest } })
+  await restored(giver, 1)
+  assert.equal(await save(giver, 'one'), true)
+  isSlow = true
+  giver.tried.set({ partition: 3, key: 'a', timeMs: 700 }, { attempts: 1, version: 1 })
+  const told = giver.tried.tell()
+  await new Promise(setImmediate)
+  assert.equal(image(giver, 'two'), undefined)
+  answer.resolve()
+  await told
+  assert.notEqual(image(giver, 'two'), undefined)
+})
