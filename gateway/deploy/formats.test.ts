@@ -7,10 +7,10 @@ import { checkFormat, checkRollout, migratesAfter } from './formats.ts'
 
 const fn = { name: 'totals' }
 
-test('checkFormat refuses a rollback to before a live migration', () => {
+test('checkFormat refuses a version from before a live migration', () => {
   assert.throws(
     () => checkFormat(fn, 3, { version: 1 }, false),
-    /Cannot go back to v1 of 'totals': it cannot read the state, which v3 has migrated/,
+    /Cannot make v1 of 'totals' live: it cannot read the state, which v3 has migrated/,
   )
   assert.throws(() => checkFormat(fn, 3, { version: 2, stateFormat: 2, migrates: true }, false), /v2/)
   checkFormat(fn, 3, { version: 3, stateFormat: 3, migrates: true }, true)

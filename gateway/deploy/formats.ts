@@ -28,7 +28,7 @@ export function checkFormat(
   if (own < format)
     throw refuse(
       'ERR_VERSION_INCOMPATIBLE',
-      `Cannot go back to ${which} of '${name}': it cannot read the state, which v${format} has migrated. Deploy its code anew with a migrate that turns the format of v${format} back.`,
+      `Cannot make ${which} of '${name}' live: it cannot read the state, which v${format} has migrated. Deploy its code anew, with a migrate that converts what v${format} has made.`,
     )
   if (isMigrating && migrates !== true)
     throw refuse(

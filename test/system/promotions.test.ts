@@ -1,4 +1,4 @@
-/** Two promotions of which the stored state knows nothing, because its runner was killed before it was stored again. */
+/** Promotions and stored state: two of which it knows nothing, since its runner was killed; and one that could not read it. */
 import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -82,4 +82,32 @@ test('state that was stored before two promotions is in the shape of the second 
   const { stateLost, unaccounted } = ledger[0]!
   assert.ok(stateLost <= others.length, `${stateLost}: only what came after the checkpoint`)
   assert.deepEqual([counted.reduce((sum, [, n]) => sum + n, 0), unaccounted], [60 - stateLost, 0])
+})
+
+test('a former shadow that cannot read the state any more is not promoted, and the words say what to do instead', {
+  timeout: 400_000,
+}, async (t) => {
+  const platform = started()
+  const fn = 'late'
+  const code = (more: string): string => `
+import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: '${fn}', istreams: { '${fn}-in': groupBy } },
+  processRecord(ctx, record) { ctx.setJson(record.key, ${more}
+})`
+  await platform.deployIn(t, fn, code('1) },'))
+  await platform.deploy(fn, code('2) },'), ['--shadow', '--bake', '3600'])
+  await platform.until(fn, ({ shadow }) => shadow?.instances === 1)
+  await platform.deploy(fn, code('{ n: 1 }) }, migrate(ctx) { ctx.setJson({ n: ctx.json() }) },'))
+  const before = await platform.client.inspect(fn)
+  for (const to of [[], ['--to', 'v1']]) {
+    const refused = await platform.cli(['fn', 'promote', fn, ...to])
+    assert.equal(refused.code, 5, refused.stderr)
+    assert.match(
+      refused.stderr,
+      /Cannot make v\d of 'late' live: it cannot read the state, which v3 has migrated\. Deploy its/,
+    )
+  }
+  const { state, version, live } = await platform.client.inspect(fn)
+  assert.deepEqual([state, version, live], ['running', before.version, 3])
 })
