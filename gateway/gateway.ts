@@ -206,8 +206,11 @@ async function start(
     }),
   )
   catalog.onChange = (view) => {
-    if (ingest.adopt(view)) pulse.beat()
-    leaderWork.adopt(view)
+    try {
+      if (ingest.adopt(view)) pulse.beat()
+    } finally {
+      leaderWork.adopt(view)
+    }
   }
   await catalog.refresh()
 

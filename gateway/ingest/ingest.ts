@@ -3,6 +3,7 @@
  *
  * Owns the Producer, and keeps it informed about the streams.
  *   G1. The producer knows a stream as the catalog last showed it before anything is sent to it.
+ *      A stream that it cannot take as it is shown keeps none of the others back.
  *   G2. Nothing is accepted for a stream without room; a caller that has waited `roomWaitMs` is refused.
  * @module
  */
@@ -10,6 +11,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Lane, originOf, Producer, type Spill, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
+import type { StreamDescriptor } from '../../infra/control/messages/streams.ts'
 import { type CatalogView, descriptorOf } from '../catalog/catalog.ts'
 import { refuse } from '../errors.ts'
 import { Batch, type Turn } from './batch.ts'
@@ -47,17 +49,31 @@ export class Ingest {
     })
   }
 
-  /** Passes changes of the streams to the producer (G1). @returns Whether there were any. */
+  /** Passes changes of the streams to the producer (G1). @returns Whether there were any. @throws what the first had that failed */
   adopt(view: CatalogView): boolean {
     let changed = false
+    const failed: unknown[] = []
     this.#known = new Set(view.streams.keys())
     for (const stream of view.streams.values()) {
       const descriptor = descriptorOf(view, stream)
       if (isDeepStrictEqual(this.#producer.stream(stream.name), descriptor)) continue
-      this.#producer.setStream(descriptor)
-      changed = true
+      try {
+        this.#setStream(descriptor)
+        changed = true
+      } catch (error) {
+        failed.push(error)
+      }
     }
+    if (failed.length > 0) throw failed[0]
     return changed
+  }
+
+  /** Where it has other partitions now, it was removed and made again: who read it before is gone, though no view showed that. */
+  #setStream(descriptor: StreamDescriptor): void {
+    const before = this.#producer.stream(descriptor.name)
+    if (before !== undefined && before.partitions !== descriptor.partitions)
+      this.#producer.setStream({ ...before, consumers: [] })
+    this.#producer.setStream(descriptor)
   }
 
   knows(stream: string): boolean {

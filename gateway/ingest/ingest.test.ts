@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Wire } from '../../infra/bus/index.ts'
+import { ManualClock } from '../../infra/clock.ts'
+import type { CatalogView } from '../catalog/catalog.ts'
+import { Ingest } from './ingest.ts'
+
+/** What the catalog shows of streams, each with its partitions and the function that reads it. */
+function viewOf(
+  streams: Readonly<Record<string, { readonly partitions: number; readonly reader?: string }>>,
+) {
+  const all = Object.entries(streams)
+  const readers = all.flatMap(([stream, { reader }]) =>
+    reader === undefined ? [] : [[reader, stream] as const],
+  )
+  return {
+    functions: new Map(
+      readers.map(([name, stream]) => [
+        name,
+        {
+          name,
+          version: { manifest: { istreams: { [stream]: { grouping: 'groupBy', backPressure: 'block' } } } },
+          document: { instances: 1 },
+        },
+      ]),
+    ),
+    streams: new Map(
+      all.map(([name, { partitions, reader }]) => [
+        name,
+        {
+          name,
+          document: { partitions },
+          consumers: reader === undefined ? [] : [reader],
+          followers: new Map(),
+        },
+      ]),
+    ),
+  } as unknown as CatalogView
+}
+
+/** Its server takes everything, and confirms nothing yet. */
+const open = (): Ingest => {
+  const wire: Wire = {
+    connected: true,
+    publish: () => undefined,
+    subscribe: () => () => undefined,
+    flush: () => new Promise(() => undefined),
+    onReconnect: () => () => undefined,
+  }
+  return new Ingest({ wire, namespace: 'n', gatewayId: 'g', clock: new ManualClock(1_000) })
+}
+
+test('Ingest takes a stream that was removed and made again with other partitions, though it never saw it without a reader', () => {
+  const ingest = open()
+  ingest.adopt(viewOf({ s: { partitions: 16, reader: 'f' } }))
+  assert.equal(ingest.adopt(viewOf({ s: { partitions: 4, reader: 'g' } })), true)
+  ingest.mustHave('s', 3)
+  assert.throws(() => ingest.mustHave('s', 4), /it has 0 to 3/)
+  assert.deepEqual([ingest.heeds('s', 'f'), ingest.heeds('s', 'g')], [false, true])
+})
+
+test('Ingest adopts the streams behind one that it cannot take yet', () => {
+  const ingest = open()
+  ingest.adopt(viewOf({ s: { partitions: 16, reader: 'f' } }))
+  const batch = ingest.batch('s')
+  batch.add({ key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 5 })
+  batch.flush()
+  const view = viewOf({ s: { partitions: 4 }, next: { partitions: 2, reader: 'g' } })
+  assert.throws(() => ingest.adopt(view), { code: 'ERR_STREAM_PARTITIONS' }) // the server has not heard yet what waited
+  ingest.mustHave('next', 1)
+})
