@@ -249,9 +249,12 @@ class Connection implements NatsWire, NatsHandler {
   }
 
   async #dial(host: string, port: number, tls: NatsTls) {
-    return await dialTls(host, port, tls).catch((error: Error) => {
+    const dialled = await dialTls(host, port, tls).catch((error: Error) => {
       throw this.#reasonOf(error)
     })
+    if (!this.#closed) return dialled
+    dialled.socket.destroy() // `close` could not: it was not ours yet
+    throw new Error('the connection was closed')
   }
 
   /** Why a connection ended. A server that does not trust our certificate says so only after the handshake. */

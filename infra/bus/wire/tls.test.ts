@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { freePorts } from '../../free-ports.ts'
 import { type BusOptions, connectBus, connectWire, type NatsTls, readTls } from '../index.ts'
@@ -100,6 +102,35 @@ test('connectWire and connectBus use TLS for frames of all sizes, also after the
   await start()
   await back
   await sendAll()
+})
+
+test('connectWire leaves no connection that was closed while it was being made', {
+  timeout: 30_000,
+}, async (t) => {
+  const { url } = await startServer(t, server)
+  const accepted: Socket[] = []
+  let onConnection = (): void => undefined
+  const proxy = createServer((socket) => {
+    accepted.push(socket)
+    onConnection()
+    const upstream = createConnection({ host: '127.0.0.1', port: Number(new URL(url).port) })
+    pipeline(socket, upstream, socket, () => undefined)
+  }).listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  t.after(() => {
+    for (const socket of accepted) socket.destroy()
+    proxy.close()
+  })
+  const { port } = proxy.address() as AddressInfo
+  const wire = await connectWire({ url: `nats://127.0.0.1:${port}`, name: 'x', tls: { ca: authority } })
+  const again = new Promise<void>((resolve) => {
+    onConnection = resolve
+  })
+  accepted[0]!.destroy()
+  await again
+  wire.close()
+  await once(accepted[1]!, 'close')
+  assert.equal(wire.connected, false)
 })
 
 test('a server that asks for certificates accepts only clients that have one', async (t) => {
