@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { connectBus } from '../bus/index.ts'
 import { endNatsServer } from '../nats/index.ts'
 import { isAlive, type ProcessId, processEnded, processId } from '../process.ts'
+import { loadCredentials } from './credentials.ts'
 import { homeOf } from './home.ts'
 import { readUpFile, UpRecord } from './up-file.ts'
 
@@ -366,6 +367,7 @@ test('up refuses another store than its home began with', limits, async (t) => {
   )
 
   const ensemble = await makeHome(t)
+  await loadCredentials(homeOf(ensemble))
   for (const server of [1, 2, 3])
     await mkdir(join(ensemble, 'zookeeper', `server-${server}`, 'data', 'version-2'), { recursive: true })
   for (const [args, wanted] of [
