@@ -93,7 +93,7 @@ describe('bench', { concurrency: 2 }, () => {
   })
 
   test('bench latency: every record came once and in order, and no percentile exceeds a higher one', async () => {
-    const figures = await measured('latency', ['b'], '--records', '10000')
+    const figures = await measured('latency', ['b', 'c2'], '--records', '10000')
     const of = (name: string) => figures.get(name)!.median
     assert.ok(
       0 < of('latency.p50') && of('latency.p50') <= of('latency') && of('latency') <= of('latency.p999'),

@@ -9,7 +9,7 @@ import type { Transport } from './load/senders.ts'
 import { runChain, type StartMiddle } from './stage/chain.ts'
 import { Place } from './stage/place.ts'
 import type { Benchmark, Sample } from './suite/benchmark.ts'
-import { startCount } from './throughput.ts'
+import { startCount, startService } from './throughput.ts'
 
 export const recordsPerSecond = 50_000
 /** Of each run, what is for warming up: two seconds of twelve. */
@@ -29,15 +29,16 @@ export const latency: Benchmark = {
     load: { title: 'load generator', unit: '% of a core', compared: false },
   },
   subject: 'Concord',
-  references: { b: 'raw NATS, no function' },
+  references: { b: 'raw NATS, no function', c2: 'service for this job, frames' },
   recordsDefault: 600_000,
   async open({ records }) {
     const place = await Place.open()
-    return {
-      measure: (side) =>
-        side === 'b' ? paced(place, records, 'frames') : paced(place, records, 'channel', startCount),
-      close: () => place.close(),
+    const sides: Record<string, () => Promise<Sample>> = {
+      concord: () => paced(place, records, 'channel', startCount),
+      b: () => paced(place, records, 'frames'),
+      c2: () => paced(place, records, 'frames', startService('references/frame-service-main.ts')),
     }
+    return { measure: (side) => sides[side]!(), close: () => place.close() }
   },
 }
 

@@ -128,7 +128,8 @@ export const startCount: StartMiddle = async (place, start) => {
   return (await startRunner(place, start, { function: countFunction, streams })).pids
 }
 
-function startService(script: string): StartMiddle {
+/** A service in the middle, which is a script of `references/`. */
+export function startService(script: string): StartMiddle {
   return async (place, start) => {
     const service = start.script(script, place.nats.url)
     await service.says()
