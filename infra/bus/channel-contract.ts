@@ -218,8 +218,8 @@ export class Bench {
     const killed = client.cut || how === 'kill'
     if (!killed) {
       this.retry(Number.POSITIVE_INFINITY)
-      await this.#rounds(() => producer.heldBytes === 0)
-      if (producer.heldBytes > 0) consumer.giveUp('undelivered')
+      await this.#rounds(() => producer.isSent)
+      if (!producer.isSent) consumer.giveUp('undelivered')
       else consumer.acknowledge()
       void consumer.leave()
       this.net.drain(client)

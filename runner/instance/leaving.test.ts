@@ -19,7 +19,7 @@ function setUp({ last }: { readonly last?: () => Promise<void> } = {}) {
     leave: async () => log.push('left'),
   } as unknown as Consumer
   const producer = {
-    heldBytes: 0,
+    isSent: true,
     isSafe: true,
     sent: done,
     safe: done,

@@ -62,7 +62,7 @@ export class Leaving {
     await producer.sent(deadline).catch(() => undefined)
     const safe = await acknowledger.lettersSafe(deadline)
     if (!safe) acknowledger.giveUpLetters()
-    if (producer.heldBytes > 0 || !safe) consumer.giveUp('undelivered') // LV2
+    if (!producer.isSent || !safe) consumer.giveUp('undelivered') // LV2
     if (keeper?.untold !== undefined) await stored
     if (keeper?.untold !== undefined) consumer.giveUp('unstored', keeper.untold) // LV3
     const last = deadline.aborted ? AbortSignal.timeout(lastWordsMs) : deadline

@@ -16,10 +16,10 @@ import {
   type NextOwner,
 } from '../messages/credit.ts'
 import { claimSubject, creditSubject } from '../messages/subjects.ts'
+import { windowFor } from '../messages/windows.ts'
 import type { Wire } from '../wire/wire.ts'
 import { creditOf, type InChannel } from './in-channel.ts'
 import type { InPartition } from './in-partition.ts'
-import { windowFor } from './windows.ts'
 
 const resendEveryMs = 50
 

@@ -17,6 +17,7 @@ import type { GoneProducer, InputLedger } from '../../control/messages/accounts.
 import type { InstanceReport } from '../../control/messages/heartbeat.ts'
 import { creditFlags, type NextOwner } from '../messages/credit.ts'
 import { claimSubject, outSubject } from '../messages/subjects.ts'
+import { passedBytesFor } from '../messages/windows.ts'
 import { heard } from '../wire/wire.ts'
 import type { ConsumerOptions } from './consumer-options.ts'
 import { ConsumerVoice } from './consumer-voice.ts'
@@ -41,7 +42,6 @@ import { Intake } from './intake.ts'
 import { Pace } from './pace.ts'
 import type { PassedFrame } from './passed.ts'
 import { Rivals } from './rivals.ts'
-import { passedBytesFor } from './windows.ts'
 
 export class Consumer {
   /** This incarnation, 16 hex digits. */

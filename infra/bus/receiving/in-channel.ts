@@ -7,7 +7,7 @@
 import type { FrameHeader } from '../../../sdk/wire/frame.ts'
 import { sumOfCounts } from '../../control/counts.ts'
 import { type CreditEntry, creditFlags, type NextOwner, noneDropped } from '../messages/credit.ts'
-import { passedBytesMax } from './windows.ts'
+import { passedBytesMax } from '../messages/windows.ts'
 
 export interface InChannel {
   readonly producer: string

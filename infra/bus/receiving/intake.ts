@@ -8,6 +8,7 @@
 import { type FrameHeader, frameFlags, parseFrame } from '../../../sdk/wire/frame.ts'
 import { type Beacon, decodeBeacon } from '../messages/beacon.ts'
 import { creditFlags } from '../messages/credit.ts'
+import { budgetFor } from '../messages/windows.ts'
 import type { ConsumerOptions } from './consumer-options.ts'
 import type { ConsumerVoice } from './consumer-voice.ts'
 import { type InAccount, type InAccounts, refuse } from './in-account.ts'
@@ -15,7 +16,6 @@ import { awaitsTried, type ChannelPosition, type InChannel, openAt, openChannel 
 import { allChannels, type InPartition } from './in-partition.ts'
 import type { InQueue } from './in-queue.ts'
 import type { PassedFrame } from './passed.ts'
-import { budgetFor } from './windows.ts'
 
 /** A channel is forgotten after this silence; if its producer is heard again, it is asked for its position. */
 const forgetAfterMs = 600_000

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { passedBytesFor, passedBytesMax } from '../messages/windows.ts'
 import { type InChannel, openAt, openChannel } from './in-channel.ts'
 import { Passed, type PassedFrame } from './passed.ts'
-import { passedBytesFor, passedBytesMax } from './windows.ts'
 
 /** What a channel got of frames of `bytes` each, told by first sequence and count. */
 function handedOn(frames: readonly (readonly [number, number])[], from: number, bytes = 100) {

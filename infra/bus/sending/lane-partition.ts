@@ -28,7 +28,7 @@ export class LanePartition extends OutPartition {
   readonly #options: LanePartitionOptions
 
   constructor(options: LanePartitionOptions) {
-    super(options.stream, options.partition, giveBackMemory, options.consumer)
+    super(options.stream, options.partition, giveBackMemory, { consumer: options.consumer })
     this.#options = options
     this.setConsumers([{ name: options.consumer, blocking: true }])
   }
@@ -69,6 +69,10 @@ export class LanePartition extends OutPartition {
   /** Bytes that are to be stored and are not yet. Nobody waits for what a queue may drop. */
   override get heldBytes(): number {
     return this.#options.queue.unstoredBytes(this.partition)
+  }
+
+  override get isSent(): boolean {
+    return this.heldBytes === 0
   }
 
   override get mark(): number {

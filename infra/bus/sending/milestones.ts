@@ -3,7 +3,8 @@
  *
  *   milestone   reached when everything taken …                       waits                         asks meanwhile
  *   ready       leaves room in the stream for more                    a sender                      the server (CF2)
- *   sent        was sent at least once                                an instance that leaves       nobody
+ *   sent        was sent at least once, to an owner of each           an instance that leaves       nobody
+ *               consumer that it waits for
  *   accepted    before the call is with the owners downstream, in     a share, before it is given   the server; the owners, once,
  *               order; of what queues, what has left its queue    to another instance           as soon as it was sent
  *   safe        before the call is with the owners downstream, in     acknowledging the inputs      owners that are silent (MS1)
@@ -74,8 +75,14 @@ export class Milestones {
     return bytes
   }
 
+  get isSent(): boolean {
+    for (const stream of this.#options.streams.values())
+      for (const out of partsOf(stream)) if (!out.isSent) return false
+    return true
+  }
+
   async sent(signal?: AbortSignal): Promise<void> {
-    while (this.heldBytes > 0 && !this.#closed) await waitIn(this.#sent, signal)
+    while (!this.isSent && !this.#closed) await waitIn(this.#sent, signal)
   }
 
   async accepted(signal?: AbortSignal): Promise<void> {
@@ -152,7 +159,7 @@ export class Milestones {
   /** Wakes who waits: something has moved. */
   look(): void {
     for (const [stream, waiters] of this.#ready) if (waiters.size > 0 && this.hasRoom(stream)) wake(waiters)
-    if (this.#sent.size > 0 && this.heldBytes === 0) wake(this.#sent)
+    if (this.#sent.size > 0 && this.isSent) wake(this.#sent)
     if (this.#accepted.size > 0) wake(this.#accepted)
     if (this.#safe.size > 0) wake(this.#safe)
     if (this.#settled.size > 0 && this.isSettled) wake(this.#settled)

@@ -8,7 +8,8 @@
  *  P1. A frame leaves retention only when each blocking consumer has acknowledged it and the server has read every copy
  *      sent: a PONG has confirmed that; or an owner has mentioned the frame, it was sent once, and it was not held when
  *      the consumer of that owner came.
- *  P2. At most its window, or one frame, is outstanding towards a blocking consumer.
+ *  P2. At most its window, or one frame, is outstanding towards a blocking consumer. While it has no owner the window is
+ *      `ownerlessBytes`: what other owners are sent meanwhile is retained for it, and its next owner is sent it again.
  *  P3. `sent = acked + in flight + unaccounted` for each consumer, at any time (I7); what is held counts as in flight.
  *  P4. A credit with a lower epoch than one already heard for that consumer changes nothing (I8).
  * @module
@@ -22,6 +23,13 @@ import { type Channel, type NamedConsumer, successorOf } from './out-channel.ts'
 import { type OutFrame, OutFrames, startBytes } from './out-frames.ts'
 
 const nobody: readonly string[] = []
+
+export interface OutPartitionOptions {
+  /** The consumer of its lane; absent on the stream's main subject. */
+  readonly consumer?: string
+  /** The window of a consumer without an owner, while another one has an owner; default: 0. */
+  readonly ownerlessBytes?: number
+}
 
 export class OutPartition {
   readonly #frames: OutFrames
@@ -40,13 +48,20 @@ export class OutPartition {
   readonly partition: number
   /** The consumer of its lane; undefined on the stream's main subject. */
   readonly consumer: string | undefined
+  readonly #ownerlessBytes: number
 
   /** @param forget Called with memory that no frame uses any more. */
-  constructor(stream: string, partition: number, forget: (bytes: Uint8Array) => void, consumer?: string) {
+  constructor(
+    stream: string,
+    partition: number,
+    forget: (bytes: Uint8Array) => void,
+    { consumer, ownerlessBytes = 0 }: OutPartitionOptions = {},
+  ) {
     this.#frames = new OutFrames(forget)
     this.stream = stream
     this.partition = partition
     this.consumer = consumer
+    this.#ownerlessBytes = ownerlessBytes
   }
 
   /** The sequence that the next record will have. */
@@ -79,9 +94,16 @@ export class OutPartition {
   /** True while something waits for a consumer without an owner: none came yet, or it has left. */
   get lacksOwner(): boolean {
     if (!this.waiting) return false
-    for (const { blocking, owner, left } of this.#channels.values())
-      if (blocking && (owner === '' || left)) return true
+    for (const channel of this.#channels.values()) if (channel.blocking && isOwnerless(channel)) return true
     return false
+  }
+
+  /** True if everything was sent at least once, to an owner of each consumer that it waits for. */
+  get isSent(): boolean {
+    if (this.heldBytes > 0) return false
+    for (const channel of this.#channels.values())
+      if (channel.blocking && isOwnerless(channel) && channel.position < this.#sentHigh) return false
+    return true
   }
 
   get settled(): boolean {
@@ -293,10 +315,17 @@ export class OutPartition {
   #mayEnd(start: number, end: number, next: number): boolean {
     for (const channel of this.#channels.values()) {
       if (!channel.blocking || next <= channel.position) continue
-      if (channel.windowBytes === 0 || channel.left) return false
-      if (start > channel.positionBytes && end - channel.positionBytes > channel.windowBytes) return false
+      const window = isOwnerless(channel) ? this.#ownerlessWindow : channel.windowBytes
+      if (window === 0) return false
+      if (start > channel.positionBytes && end - channel.positionBytes > window) return false
     }
     return true
+  }
+
+  /** Nothing is sent if nobody is there: it would only be sent again. */
+  get #ownerlessWindow(): number {
+    for (const channel of this.#channels.values()) if (!isOwnerless(channel)) return this.#ownerlessBytes
+    return 0
   }
 
   #changeOwner(channel: Channel, owner: string, epoch: number, fresh: boolean): void {
@@ -309,8 +338,8 @@ export class OutPartition {
       channel.unaccounted += touched - channel.position
       this.#moveTo(channel, touched)
       this.#frames.rewindTo(channel.position)
-    } else if (channel.left && fresh) {
-      this.#frames.rewindTo(channel.position)
+    } else if (fresh) {
+      this.#frames.rewindTo(channel.position) // what was sent while it had no owner, too
     }
     channel.owner = owner
     channel.epoch = epoch
@@ -375,6 +404,11 @@ export class OutPartition {
   #acked({ position, from, unaccounted, aside }: Channel): number {
     return Math.max(0, position - from) - unaccounted - aside
   }
+}
+
+/** None came yet, or it has left. */
+function isOwnerless({ owner, left }: Channel): boolean {
+  return owner === '' || left
 }
 
 /** What earlier owners have dropped. */

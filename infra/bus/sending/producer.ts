@@ -20,6 +20,7 @@ import type { AllowanceRow, OutputLedger } from '../../control/messages/accounts
 import type { StreamDescriptor } from '../../control/messages/streams.ts'
 import { creditVersionMax, readCredit } from '../messages/credit.ts'
 import { creditSubject, outSubject } from '../messages/subjects.ts'
+import { windowFor } from '../messages/windows.ts'
 import { giveBackMemory } from '../wire/frame-memory.ts'
 import { unlessAborted } from '../wire/waiters.ts'
 import type { Wire } from '../wire/wire.ts'
@@ -206,7 +207,12 @@ export class Producer {
     return this.#milestones.unsettledRecords
   }
 
-  /** Resolves when nothing is held: everything taken was sent at least once. @throws the signal's reason */
+  /** True when everything taken was sent at least once, to an owner of each consumer that it waits for. */
+  get isSent(): boolean {
+    return this.#milestones.isSent
+  }
+
+  /** Resolves when everything taken was sent so. @throws the signal's reason */
   sent(signal?: AbortSignal): Promise<void> {
     return this.#milestones.sent(signal)
   }
@@ -285,7 +291,9 @@ export class Producer {
     }
     const existing = stream.partitions[index]
     if (existing !== undefined) return existing
-    const made = new OutPartition(name, index, giveBackMemory)
+    const made = new OutPartition(name, index, giveBackMemory, {
+      ownerlessBytes: windowFor(undefined, partitions),
+    })
     this.#setConsumers(made, stream.descriptor)
     stream.partitions[index] = made
     return made
