@@ -9,7 +9,7 @@
  *   F3. Every record of a producer between two that are shown is shown too, or counted in a `gap` before the second.
  * @module
  */
-import { startTail, type Wire } from '../../infra/bus/index.ts'
+import { giveBackMemory, startTail, type Wire } from '../../infra/bus/index.ts'
 import type { FollowEvent, RecordOutput } from '../../sdk/api/index.ts'
 import { outputsOf } from './encode.ts'
 import { FrameLog, type LogReader } from './frame-log.ts'
@@ -90,7 +90,9 @@ export class PlainFollowers {
     const stop = startTail({
       ...{ wire: this.#wire, namespace: this.#namespace, stream },
       onFrame: (bytes, header) => {
-        log.addFrame({ bytes: bytes.slice(), header }) // a view would keep the whole chunk read from the socket
+        // Kept as long as readers need it, in a copy of its own size: its block, which is larger, takes the next frame.
+        log.addFrame({ bytes: bytes.slice(), header })
+        giveBackMemory(bytes)
         this.#dropTooMuch(log)
       },
       onGap: (partition, producer, records) => {
