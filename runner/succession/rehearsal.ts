@@ -10,10 +10,10 @@ import { behind, type InputFrame, type Instance } from '../isolate/index.ts'
 /** The largest copy of a batch. */
 const sampleBytesMax = 256 * 1024
 
-/** Copies a batch on request. */
+/** Copies a batch for all who have asked: several versions may be about to take over, or to run beside it. */
 export class Sampler {
   readonly #clock: Clock
-  #wanted: ((frames: readonly InputFrame[]) => void) | undefined
+  readonly #askers = new Set<(frames: readonly InputFrame[]) => void>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -23,16 +23,18 @@ export class Sampler {
   async next(ms: number): Promise<readonly InputFrame[] | undefined> {
     const { promise, resolve } = Promise.withResolvers<readonly InputFrame[] | undefined>()
     const cancel = this.#clock.after(ms, () => resolve(undefined))
-    this.#wanted = resolve
+    this.#askers.add(resolve)
     return await promise.finally(() => {
       cancel()
-      this.#wanted = undefined
+      this.#askers.delete(resolve)
     })
   }
 
   /** Sees a batch before it is run. */
   see(batch: readonly InputFrame[]): void {
-    if (batch.length > 0) this.#wanted?.(copyOf(batch))
+    if (batch.length === 0 || this.#askers.size === 0) return
+    const sample = copyOf(batch)
+    for (const answer of this.#askers) answer(sample)
   }
 }
 
