@@ -7,7 +7,7 @@
  *   R2. The first unreadable record ends the reading; the error gives the number of its line or record.
  * @module
  */
-import { type RecordInput, recordInputSchema } from '../../sdk/api/index.ts'
+import { isBase64, type RecordInput, recordInputSchema } from '../../sdk/api/index.ts'
 import { issuesText } from '../../sdk/manifest/expected.ts'
 import { checkRecordSize, frameBytesMax, keyBytesMax, type RawRecord } from '../../sdk/wire/frame.ts'
 import { refuse } from '../errors.ts'
@@ -98,7 +98,7 @@ class LineReader implements RecordReader {
 
   #bytes(text: string | undefined, base64: string | undefined): Uint8Array {
     if (base64 === undefined) return text === undefined ? empty : Buffer.from(text)
-    if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) throw this.#refuse('its base64 holds other characters')
+    if (!isBase64(base64)) throw this.#refuse('its base64 holds other characters')
     return Buffer.from(base64, 'base64')
   }
 

@@ -55,6 +55,7 @@ export { type ScaleAnswer, type Scaling, scaleAnswerSchema, scaleSchema, scaling
 export {
   type FollowEvent,
   followEventSchema,
+  isBase64,
   produceAnswerSchema,
   type RecordInput,
   type RecordOutput,

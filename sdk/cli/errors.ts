@@ -59,7 +59,7 @@ const exitByCode: Readonly<Record<CliErrorCode | ClientErrorCode, ExitCode>> = {
   ERR_SERVER_UNKNOWN: exitCodes.unreachable,
   ERR_FILE_MISSING: exitCodes.notFound,
   ERR_FILE_EXISTS: exitCodes.conflict,
-  ERR_RECORD_INVALID: exitCodes.failed,
+  ERR_RECORD_INVALID: exitCodes.rejected,
   ERR_LOAD_FILE: exitCodes.failed,
   ERR_PROJECT_INVALID: exitCodes.rejected,
   ERR_BUNDLE_FAILED: exitCodes.rejected,

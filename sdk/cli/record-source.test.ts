@@ -61,6 +61,10 @@ test('batchesOf refuses a line that is larger than a record, and reads no more o
     read(chunksOf(Buffer.concat([Buffer.from('a\n'), large]), 65_536)),
     /line 2: it has 2097152 bytes/,
   )
+  const key = `${'é'.repeat(32_768)}\tvalue`
+  await assert.rejects(async () => {
+    for await (const _ of batchesOf(chunksOf(Buffer.from(`a\n${key}\n`), 65_536), keyedByTab));
+  }, /line 2: its key has 65536 bytes, and a key 65535 at most/)
   let chunks = 0
   const endless = async function* () {
     for (;;) {
@@ -103,6 +107,10 @@ test('recordLines reads whole records in the form of the API', () => {
   )
   assert.throws(() => recordLines(Buffer.from('{"value":"v","key":{}}'), 4), /line 4: its 'key' is not text/)
   assert.throws(() => recordLines(Buffer.from('{"value":"v","timeMs":"now"}'), 5), /'timeMs' is not a number/)
+  assert.throws(
+    () => recordLines(Buffer.from('{"valueBase64":"###"}'), 6),
+    /line 6: its 'valueBase64' is not base64: '###'/,
+  )
 })
 
 test('paced passes every record in order, no faster than requested', async () => {

@@ -7,10 +7,10 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RecordInput } from '../api/index.ts'
+import { isBase64, type RecordInput } from '../api/index.ts'
 import type { ClientRecord } from '../client/index.ts'
 import { CodedError } from '../errors.ts'
-import { frameBytesMax } from '../wire/frame.ts'
+import { frameBytesMax, keyBytesMax } from '../wire/frame.ts'
 import type { CliErrorCode } from './errors.ts'
 
 export interface Batch {
@@ -52,7 +52,10 @@ export async function* batchesOf(chunks: AsyncIterable<Buffer>, parse: LineParse
  * nothing to the user.
  */
 function checked(record: ClientRecord, number: number): ClientRecord {
-  const bytes = (record.key?.length ?? 0) + record.value.length
+  const keyBytes = Buffer.byteLength(record.key ?? '')
+  const bytes = keyBytes + Buffer.byteLength(record.value)
+  if (keyBytes > keyBytesMax)
+    throw lineError(number, `its key has ${keyBytes} bytes, and a key ${keyBytesMax} at most`)
   if (bytes > frameBytesMax) throw tooLarge(number, `${bytes}`)
   return record
 }
@@ -130,7 +133,9 @@ export function recordLines(line: Buffer, number: number): ClientRecord {
   }
   const bytes = (name: 'key' | 'value') => {
     const inBase64 = field<string>(`${name}Base64`, 'string')
-    return inBase64 === undefined ? field<string>(name, 'string') : Buffer.from(inBase64, 'base64')
+    if (inBase64 === undefined) return field<string>(name, 'string')
+    if (isBase64(inBase64)) return Buffer.from(inBase64, 'base64')
+    throw lineError(number, `its '${name}Base64' is not base64: '${inBase64.slice(0, 40)}'`)
   }
   const [key, value] = [bytes('key'), bytes('value')]
   if (value === undefined) throw lineError(number, "it has neither 'value' nor 'valueBase64'")

@@ -54,6 +54,23 @@ test('testKit runs records and timers at once and shows what they did', () => {
   assert.equal(kit.nowMs(), start + 1000)
 })
 
+test('testKit gives the function each asset as it is, also a small file from the memory that Node shares', () => {
+  const file = Buffer.from('{"limit":7}') // a view of a pool, as `readFileSync` returns it
+  assert.ok(file.buffer.byteLength > file.length)
+  const kit = testKit(
+    {
+      metadata: { name: 'f', istreams: { in: groupBy }, ostreams: ['out'] },
+      processRecord: (ctx) => ctx.produceRecord('out', '', ctx.asset('model.json').text()),
+    },
+    { assets: { 'model.json': file } },
+  )
+  kit.send('in', 'k', '')
+  assert.deepEqual(
+    kit.outputs('out').map((o) => o.text()),
+    ['{"limit":7}'],
+  )
+})
+
 test('testKit returns what was counted and observed, without callbacks that threw (I3)', () => {
   const kit = testKit({
     metadata: { name: 'f', istreams: { in: groupBy }, onError: 'skip' },

@@ -110,7 +110,7 @@ class Kit implements TestKit {
     const version = options.version ?? 1
     const assets = new LoadedAssets(name, version)
     for (const [asset, content] of Object.entries(options.assets ?? {}))
-      assets.add(asset, bytesOf(content).slice().buffer)
+      assets.add(asset, new Uint8Array(bytesOf(content)).buffer) // a copy: a small Buffer is a view of a larger memory
     this.#seam = {
       function: name,
       version,

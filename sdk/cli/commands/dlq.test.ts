@@ -32,7 +32,7 @@ test('dlq reports an unknown function if the function does not exist and has lef
     const isLeft = name === 'removed' && state === 'all'
     return { status: 200, json: { letters: isLeft ? [letter] : [] } }
   })
-  for (const words of [['ls'], ['ls', '--json'], ['redrive']]) {
+  for (const words of [['ls'], ['ls', '--json'], ['redrive', '--until', '0s']]) {
     const said = (...names: string[]) => concord(['dlq', ...words, ...names], { env })
     assertFails(await said('nosuch'), 4, /There is no function 'nosuch'/)
     for (const names of [['idle'], ['removed'], []]) {
@@ -74,6 +74,11 @@ test('dlq rm asks which letters are meant, removes page by page, and says what i
     return { status: 200, json: asked.length === 1 ? { ...part, next: '12-1' } : part }
   })
   assertFails(await concord(['dlq', 'rm'], { env }), 2, /Cannot remove dead letters without knowing which/)
+  assertFails(
+    await concord(['dlq', 'redrive'], { env }),
+    2,
+    /Cannot redrive dead letters without knowing which/,
+  )
   for (const command of ['rm', 'redrive', 'ls'])
     assertFails(
       await concord(['dlq', command, '--error', ''], { env }),

@@ -69,7 +69,7 @@ export function addDeadLetters(program: CliCommand): void {
     dlq
       .command('redrive')
       .description(
-        'Send records back to their input streams, in order, and set timers again; each at most once.',
+        'Send records back to their input streams, in order, and set timers again; each at most once. Say which: a function, or at least one of the options that choose.',
       ),
   )
     .option('--id <id>', 'only this dead letter; may be repeated', addId)
@@ -202,7 +202,7 @@ function timeText(timeMs: number): string {
 }
 
 function keyText({ key, keyBase64 }: DeadLetterSummary): string {
-  return cut(key ?? `base64:${keyBase64 ?? ''}`, 32)
+  return cut(key ?? `base64 ${keyBase64 ?? ''}`, 32)
 }
 
 /** The part of a message that other columns show already. */
@@ -228,7 +228,7 @@ function detailText(letter: DeadLetter): string {
     timer
       ? `  timer     of partition ${partition}`
       : `  record    ${stream}/${partition} #${sequence} of producer ${producer}`,
-    `  key       ${letter.key ?? `base64:${letter.keyBase64 ?? ''}`}`,
+    `  key       ${letter.key ?? `base64 ${letter.keyBase64 ?? ''}`}`,
     `  time      ${timeText(letter.timeMs)}`,
     `  failed    ${new Date(letter.failedAtMs).toISOString()}, at attempt ${attempts}`,
     `  error     ${red(`${error.name}: ${error.message}`)}${placeText(error)}`,
@@ -237,7 +237,7 @@ function detailText(letter: DeadLetter): string {
       : [
           `  value     ${bytesText(letter.valueBytes)}`,
           '',
-          letter.value ?? `base64:${letter.valueBase64 ?? ''}`,
+          letter.value ?? `base64 ${letter.valueBase64 ?? ''}`,
         ]),
     ...(error.stack === '' ? [] : ['', dim(error.stack)]),
   ].join('\n')
@@ -245,16 +245,22 @@ function detailText(letter: DeadLetter): string {
 
 async function redrive(functionName: string | undefined, options: RedriveOptions): Promise<void> {
   const { id, dryRun = false, again = false, json } = options
-  const request = {
-    ...filterOf(functionName, options),
-    ...(id === undefined ? {} : { ids: id }),
-    ...{ dryRun, again },
-  }
+  const chosen = { ...filterOf(functionName, options), ...(id === undefined ? {} : { ids: id }) }
+  assertChosen(chosen, 'redrive', 'All readers of their streams get them again')
+  const request = { ...chosen, dryRun, again }
   const client = connect(options)
   const answer = await redriveAll(client, request)
   if (answer.matched === 0) await assertKnown(client, functionName)
   if (json) return await printJson(answer)
   await print(answerText(answer, dryRun))
+}
+
+/** @throws {CodedError} ERR_USAGE if all letters of all functions would be meant. */
+function assertChosen(chosen: object, verb: 'redrive' | 'remove', warning: string): void {
+  if (Object.keys(chosen).length > 0) return
+  const options = `${verb === 'remove' ? '--state, ' : ''}--error, --key, --since, --until or --id`
+  const text = `Cannot ${verb} dead letters without knowing which: name a function, or give ${options}. ${warning}`
+  throw new CodedError<CliErrorCode>('ERR_USAGE', text)
 }
 
 async function redriveAll(
@@ -297,11 +303,7 @@ async function remove(functionName: string | undefined, options: RemoveOptions):
     ...(id === undefined ? {} : { ids: id }),
     ...(state === undefined ? {} : { state }),
   }
-  if (Object.keys(chosen).length === 0)
-    throw new CodedError<CliErrorCode>(
-      'ERR_USAGE',
-      'Cannot remove dead letters without knowing which: name a function, or give --state, --error, --key, --since, --until or --id. Removed letters are gone',
-    )
+  assertChosen(chosen, 'remove', 'Removed letters are gone')
   const client = connect(options)
   const answer = { matched: 0, removed: 0, freedBytes: 0 }
   let after: string | undefined

@@ -142,7 +142,7 @@ test('produce sends what comes before a line that is no record, and says how muc
   const input = '{"value":"a"}\n{"value":"b"}\n{"value":7}\n{"value":"c"}\n'
   const ran = await concord(['produce', 'words', '--ndjson', '--json'], { env, input })
   assert.match(ran.stderr, /line 3: its 'value' is not text in quotes: 7 \(2 records were accepted\)/)
-  assert.equal(ran.code, 1)
+  assert.equal(ran.code, 6)
   assert.deepEqual([lastJson(ran), received.length], [{ accepted: 2, unknown: 0 }, 1])
 })
 

@@ -51,7 +51,7 @@ test('fn state shows what a key has, how old that is, and what was not read', as
     `PARTITION    INSTANCE  KIND     EXPIRES  VALUE
 5            score-0   state    in 41 s  {"blocked":true}
 5            score-0   counter  -        7
-5            score-0   list     -        [… 2 more, "\\"a\\nb\\"", base64:/w== … (9 bytes)]
+5            score-0   list     -        [… 2 more, "\\"a\\nb\\"", base64 /w== … (9 bytes)]
 5            score-0   window   -        60000: 3
 5            score-0   timer    -        2026-01-01T00:01:00.000Z
 5            score-0   timer    -        9000000000000000 ms

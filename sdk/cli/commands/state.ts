@@ -46,7 +46,7 @@ async function state(name: string, key: string | undefined, options: StateComman
     await print(sizesText(answer) ?? `What was read of ${name} has no state and no timers.`)
   else
     await print(
-      foundText(answer) ?? `${key ?? `base64:${keyBase64}`} has nothing in what was read of ${name}.`,
+      foundText(answer) ?? `${key ?? `base64 ${keyBase64}`} has nothing in what was read of ${name}.`,
     )
   for (const remark of remarksOf(answer)) note(dim(remark))
   if (keyPartition !== undefined) note(dim(`records of this key go to partition ${keyPartition}`))

@@ -82,7 +82,7 @@ function listText({ length, items }: NonNullable<StoredUnderKey['list']>): strin
 /** On one line: a value of several is quoted. */
 function valueText({ value, valueBase64 = '', bytes, isCut, format }: StoredValue): string {
   const text =
-    value === undefined ? `base64:${valueBase64}` : value.includes('\n') ? JSON.stringify(value) : value
+    value === undefined ? `base64 ${valueBase64}` : value.includes('\n') ? JSON.stringify(value) : value
   const cut = isCut ? ` … (${bytes} bytes)` : ''
   return `${text}${cut}${format === undefined ? '' : ` (in the format of v${format})`}`
 }
