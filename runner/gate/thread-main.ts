@@ -8,6 +8,7 @@ import { systemClock } from '../../infra/clock.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import type { Base } from '../checkpoint/bases.ts'
 import { takeRuntimeText } from '../isolate/index.ts'
+import { collectBeforeEnd } from '../process/collect-before-end.ts'
 import { roomIn } from '../process/memory.ts'
 import type { StateSource } from './begin.ts'
 import { type GateSide, judge, resting } from './gate.ts'
@@ -24,6 +25,7 @@ const evidence = await judge({
   tape: { read: (use) => use(framesOn(snapshot)) },
   state: stateOf(task),
 })
+await collectBeforeEnd()
 say({ kind: 'judged', evidence })
 
 function sideOf({ isolate, outputs }: ThreadSide): GateSide {

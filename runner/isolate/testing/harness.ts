@@ -8,7 +8,10 @@ import { buildSync, transformSync } from 'esbuild'
 import { type Manifest, type ManifestInput, manifestSchema } from '../../../sdk/manifest/manifest.ts'
 import type { LogLevel, OutputFrame } from '../../../sdk/runtime/index.ts'
 import { frameOf, parseFrame, type RawRecord, recordsOf, stampHeader } from '../../../sdk/wire/frame.ts'
+import { findCollector } from '../../process/garbage.ts'
 import { type BatchResult, type InputFrame, Instance, type InstanceOptions, type Outputs } from '../index.ts'
+
+process.once('exit', findCollector()) // else its end may abort: see process/collect-before-end.ts
 
 export interface Bundle {
   readonly bundle: string
