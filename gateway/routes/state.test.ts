@@ -118,6 +118,12 @@ test('what was not read is named with the reason; if that is all, the answer is 
     await refused('half', '?partition=1'),
     "503 ERR_STATE_UNREAD Cannot read the state of 'half': half-1: half-1 ends.",
   )
+  await begin('taken', ({ instance }) =>
+    instance === 'taken-1'
+      ? { ok: false, message: 'it ends' }
+      : has(instance, [...halves[0]!, ...halves[1]!]),
+  )
+  assert.deepEqual((await read('taken')).unread, [], 'another one has read all that it had')
   await begin('silent')
   assert.match(
     await refused('silent', '?key=k'),

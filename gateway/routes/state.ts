@@ -58,7 +58,7 @@ export function stateRoutes(app: App, { catalog, nc, namespace }: GatewayParts):
         return { seat, answer: await askRunner(nc, subjects.stateSubject(namespace, seat.taskId!), question) }
       }),
     )
-    const told = merged(live.name, asked, answers)
+    const told = merged(live.name, shape, asked, answers)
     return c.json({ ...told, ...(keyPartition !== undefined && { keyPartition }) }, 200)
   })
 }
@@ -112,7 +112,7 @@ async function askRunner(nc: NatsConnection, subject: string, question: Uint8Arr
     ({ data }) => decodeStateAnswer(data),
     () => ({
       ok: false,
-      message: `its runner does not answer within ${answerMs / 1000} s: it starts or ends, a callback takes long, or it is of an earlier build`,
+      message: `its runner does not answer: it starts or ends, a callback takes longer than ${answerMs / 1000} s, or it is of an earlier build`,
     }),
   )
 }
@@ -123,7 +123,12 @@ interface Answered {
 }
 
 /** ST1 */
-function merged(name: string, asked: Set<number>, answers: readonly Answered[]): FunctionState {
+function merged(
+  name: string,
+  { hasOwn }: Shape,
+  asked: Set<number>,
+  answers: readonly Answered[],
+): FunctionState {
   const instances: FunctionState['instances'] = []
   const unread: FunctionState['unread'] = []
   const rest = new Set(asked)
@@ -134,10 +139,13 @@ function merged(name: string, asked: Set<number>, answers: readonly Answered[]):
     for (const { partition, isOwn } of partitions) if (!isOwn) rest.delete(partition)
     instances.push({ instance: seat.id, version, readAtMs, partitions })
   }
+  const failed: string[] = []
   for (const { seat, answer } of answers) {
     if (answer.ok) continue
+    const why = `${seat.id}: ${answer.message}`
+    failed.push(why)
     const partitions = (seat.shares ?? []).filter((share) => rest.delete(share))
-    unread.push({ partitions, why: `${seat.id}: ${answer.message}` })
+    if (partitions.length > 0 || hasOwn) unread.push({ partitions, why })
   }
   if (rest.size > 0) {
     const why = 'no instance has them now: they move, or their instance starts or is not wanted'
@@ -145,8 +153,8 @@ function merged(name: string, asked: Set<number>, answers: readonly Answered[]):
   }
   if (instances.length > 0) return { function: name, instances, unread }
   const why =
-    answers.length > 0
-      ? unread.map((one) => one.why).join('; ')
+    failed.length > 0
+      ? failed.join('; ')
       : `no instance with what is asked for is at work; what is stored stays, and \`concord fn inspect ${name}\` shows why`
   throw refuse('ERR_STATE_UNREAD', `Cannot read the state of '${name}': ${why}.`)
 }

@@ -79,6 +79,18 @@ test('fn state without a key shows how much there is by partition, or that there
     await said(),
     /^PARTITION {4}INSTANCE +ENTRIES +BYTES +TIMERS\n5 +score-0 +12 +90 +1\n5 \(its own\)/,
   )
+  const of = (index: number) => ({ partition: index, entries: 1, ...sizes })
+  const told = { version: 3, readAtMs }
+  const instances = [
+    { instance: 'score-0', ...told, partitions: [of(0), of(2)] },
+    { instance: 'score-1', ...told, partitions: [of(1)] },
+  ]
+  json = { function: 'score', instances, unread: [] }
+  assert.deepEqual((await said()).match(/^\d+ +score-\d/gm), [
+    '0          score-0',
+    '1          score-1',
+    '2          score-0',
+  ])
   json = { function: 'score', instances: [], unread: [] }
   assert.equal(await said(), 'What was read of score has no state and no timers.\n')
   assert.equal(await said('card-1'), 'card-1 has nothing in what was read of score.\n')

@@ -9,31 +9,32 @@ type Row = readonly [kind: string, value: string, expiresMs?: number | undefined
 type Told = FunctionState['instances'][number]
 
 /** How much there is, by partition; undefined: nothing. */
-export function sizesText({ instances }: FunctionState): string | undefined {
-  const rows = instances.flatMap(({ instance, partitions }) =>
-    partitions
-      .filter(({ entries, timers }) => entries + timers > 0)
-      .map((one) => [partitionText(one), instance, one.entries, one.bytes, one.timers]),
-  )
+export function sizesText(state: FunctionState): string | undefined {
+  const rows = byPartition(state)
+    .filter(({ entries, timers }) => entries + timers > 0)
+    .map((one) => [partitionText(one), one.instance, one.entries, one.bytes, one.timers])
   return rows.length === 0
     ? undefined
     : table([['PARTITION', 'INSTANCE', 'ENTRIES', 'BYTES', 'TIMERS'], ...rows])
 }
 
 /** What a key has; undefined: nothing. */
-export function foundText({ instances }: FunctionState): string | undefined {
-  const rows = instances.flatMap(({ instance, readAtMs, partitions }) =>
-    partitions.flatMap((one) =>
-      rowsOf(one.found ?? {}).map(([kind, value, expiresMs]) => [
-        ...[partitionText(one), instance, kind],
-        expiresMs === undefined ? '-' : `in ${Math.ceil((expiresMs - readAtMs) / 1000)} s`,
-        value,
-      ]),
-    ),
+export function foundText(state: FunctionState): string | undefined {
+  const rows = byPartition(state).flatMap((one) =>
+    rowsOf(one.found ?? {}).map(([kind, value, expiresMs]) => [
+      ...[partitionText(one), one.instance, kind],
+      expiresMs === undefined ? '-' : `in ${Math.ceil((expiresMs - one.readAtMs) / 1000)} s`,
+      value,
+    ]),
   )
   return rows.length === 0
     ? undefined
     : table([['PARTITION', 'INSTANCE', 'KIND', 'EXPIRES', 'VALUE'], ...rows])
+}
+
+function byPartition({ instances }: FunctionState): (PartitionState & Omit<Told, 'partitions'>)[] {
+  const all = instances.flatMap(({ partitions, ...told }) => partitions.map((one) => ({ ...one, ...told })))
+  return all.sort((a, b) => a.partition - b.partition)
 }
 
 /** How old the answer is, and what it does not cover. */
