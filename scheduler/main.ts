@@ -116,7 +116,7 @@ async function runnerTask(values: Config, natsTls: NatsTls | undefined): Promise
 }
 
 function mesosEngine(values: Config, frameworkId: string | undefined, log: Log): MesosEngine {
-  const { url, principal, secret, role, onRemoved, failoverTimeoutSeconds } = values.mesos
+  const { url, principal, secret, role, user, onRemoved, failoverTimeoutSeconds } = values.mesos
   return new MesosEngine({
     url,
     role,
@@ -125,6 +125,7 @@ function mesosEngine(values: Config, frameworkId: string | undefined, log: Log):
     clock,
     random: Math.random,
     log,
+    ...(user === undefined ? {} : { user }),
     ...(principal === undefined ? {} : { principal }),
     ...(secret === undefined ? {} : { secret }),
     ...(frameworkId === undefined ? {} : { frameworkId }),

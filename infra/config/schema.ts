@@ -63,6 +63,11 @@ const configSchema = z.object({
     role: text
       .default('concord')
       .describe('Mesos role for which the scheduler takes offers; several, separated by commas'),
+    user: text
+      .optional()
+      .describe(
+        'user as whom the agents run the tasks, and whom each must have; unset: that of the scheduler',
+      ),
     onRemoved: z
       .enum(['fail', 'registerAnew'])
       .default('fail')

@@ -104,7 +104,7 @@ test('MesosEngine translates what a real master sent into engine events', async 
 })
 
 test("MesosEngine sends calls in order, with the stream id, and launches in the master's format", async (t) => {
-  const s = await scene(t, { principal: 'concord', secret: 'x:y' })
+  const s = await scene(t, { principal: 'concord', secret: 'x:y', user: 'stream' })
   answerSubscribe(s, open('f-1'))
   start(s)
   await until('connected', () => s.events.length === 1)
@@ -139,6 +139,7 @@ test("MesosEngine sends calls in order, with the stream id, and launches in the 
   assert.equal(subscribeCall.headers['mesos-stream-id'], undefined)
   assert.equal(subscribeCall.body.subscribe.framework_info.principal, 'concord')
   assert.equal(subscribeCall.body.subscribe.framework_info.checkpoint, true)
+  assert.equal(subscribeCall.body.subscribe.framework_info.user, 'stream')
   assert.deepEqual(calls[0]?.body.accept.operations[0].launch.task_infos[0], {
     name: 'score-0',
     task_id: { value: 'task-1' },
@@ -149,6 +150,7 @@ test("MesosEngine sends calls in order, with the stream id, and launches in the 
     ],
     command: {
       shell: false,
+      user: 'stream',
       value: '/usr/bin/node',
       arguments: ['/usr/bin/node', 'main.ts'],
       environment: { variables: [{ name: 'CONCORD_TASK_ID', value: 'task-1' }] },

@@ -46,6 +46,8 @@ export interface MesosOptions {
   readonly secret?: string
   /** Several separated by commas. */
   readonly role: string
+  /** As whom the agents run our tasks; default: as whom this process runs. */
+  readonly user?: string
   /** After the master removed the framework and killed its tasks: fail, or register under a new id. */
   readonly onRemoved?: 'fail' | 'registerAnew'
   /** How long the cluster keeps our tasks without a scheduler. */
@@ -61,6 +63,7 @@ export class MesosEngine implements Engine {
   readonly #options: MesosOptions
   #masters: Masters | undefined
   readonly #roles: readonly string[]
+  readonly #user: string
   readonly #headers: Readonly<Record<string, string>>
   readonly #offered: OfferedResources
   #listener!: EngineListener
@@ -77,6 +80,7 @@ export class MesosEngine implements Engine {
   constructor(options: MesosOptions) {
     this.#options = options
     this.#roles = listOf(options.role)
+    this.#user = options.user ?? userInfo().username
     this.#offered = new OfferedResources(this.#roles[0] ?? '*')
     this.#frameworkId = options.frameworkId
     const login = `${options.principal ?? ''}:${options.secret ?? ''}`
@@ -279,7 +283,7 @@ export class MesosEngine implements Engine {
 
   launch(offerIds: readonly string[], orders: readonly LaunchOrder[]): void {
     const resources = this.#offered.cut(offerIds, orders)
-    void this.#call(acceptCall(offerIds, orders, resources)).then((refusal) => {
+    void this.#call(acceptCall(offerIds, orders, resources, this.#user)).then((refusal) => {
       if (refusal === undefined) return
       // A refused call leaves its offers outstanding, and brings no updates about its tasks.
       this.decline(offerIds)
@@ -336,9 +340,8 @@ export class MesosEngine implements Engine {
 
   #frameworkInfo() {
     const { failoverTimeoutSeconds, principal } = this.#options
-    const user = userInfo().username
     return {
-      user,
+      user: this.#user,
       name: 'concord',
       roles: this.#roles,
       failoverTimeoutSeconds,

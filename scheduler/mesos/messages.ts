@@ -164,18 +164,22 @@ export function subscribeCall(info: FrameworkInfo, frameworkId: string | undefin
   }
 }
 
-/** @param resources For each order, as in the offers (offered-resources.ts). */
+/**
+ * @param resources For each order, as in the offers (offered-resources.ts).
+ * @param user As whom they run. A master ignores a new user of a framework that it knows, so each task has it.
+ */
 export function acceptCall(
   offerIds: readonly string[],
   orders: readonly LaunchOrder[],
   resources: readonly (readonly WireResource[])[],
+  user: string,
 ) {
-  const launch = { task_infos: orders.map((order, i) => taskInfo(order, resources[i] ?? [])) }
+  const launch = { task_infos: orders.map((order, i) => taskInfo(order, resources[i] ?? [], user)) }
   const operations = [{ type: 'LAUNCH', launch }]
   return { type: 'ACCEPT', accept: { offer_ids: values(offerIds), operations, filters: refuse } }
 }
 
-function taskInfo(order: LaunchOrder, resources: readonly WireResource[]) {
+function taskInfo(order: LaunchOrder, resources: readonly WireResource[], user: string) {
   const { value: program, arguments: args, environment, archiveUrl } = order.command
   const uris = archiveUrl === undefined ? {} : { uris: [{ value: archiveUrl, extract: true, cache: true }] }
   const ports = portsIn(resources)
@@ -189,6 +193,7 @@ function taskInfo(order: LaunchOrder, resources: readonly WireResource[]) {
     // `arguments` starts with argv[0].
     command: {
       shell: false,
+      user,
       value: program,
       arguments: [program, ...args],
       environment: { variables },

@@ -168,6 +168,20 @@ test('a launch on an offer that is no more comes back as dropped, one on too lit
   assert.equal((await o.update(greedy.taskId)).condition, 'refused')
 })
 
+test('a task of a user whom its agent does not have comes back as not started, also after the user was changed', async (t) => {
+  const first = Observer.start(t, rig, lasting)
+  const frameworkId = await first.connected()
+  await first.engine.close()
+  const o = Observer.start(t, rig, { ...lasting, frameworkId, user: 'no-such-user' })
+  await o.connected()
+  const { taskId } = await o.run('exit 0')
+  const end = await o.next('its end', (event) =>
+    event.kind === 'task' && event.update.taskId === taskId ? event.update : undefined,
+  )
+  assert.equal(end.condition, 'notStarted')
+  assert.match(end.message, /Failed to chown directory to 'no-such-user'/)
+})
+
 test('offers of two agents are not taken in one launch', async (t) => {
   const o = Observer.start(t, rig)
   await o.connected()
