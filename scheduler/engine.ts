@@ -82,6 +82,8 @@ export interface TaskUpdate extends TaskRef {
   readonly exitCode?: number
   /** Set if the cluster ended it for using too much. */
   readonly exceeded?: 'memory' | 'disk'
+  /** Set if the cluster ended it because its agent is being drained, for maintenance. */
+  readonly agentDrains?: true
   readonly message: string
   /** Present if the cluster waits for an acknowledgement; only the driver understands it. */
   readonly receipt?: string

@@ -25,36 +25,48 @@ import { saveStatus } from './status.ts'
 /** What the end of a seat means for its slot. */
 type Verdict = 'wanted' | 'failed' | 'nobodysFault' | 'neverRan'
 
+/** What has ended a task. */
+type Cause =
+  /** It came to nothing: no code of a function can have run (FA1 of failed-agents.ts). */
+  | 'launch'
+  /** Its machine is lost or being drained, or an earlier leader had asked for the end. */
+  | 'others'
+  | 'runner'
+
 const reasonOfCode = new Map<number, string>(
   (Object.keys(exitCodes) as ExitReason[]).map((reason) => [exitCodes[reason], reason]),
 )
 /** Reasons for which a packed runner ends that say nothing against its instances. */
-const blameless: ReadonlySet<string> = new Set<ExitReason>([
-  'drained',
-  'superseded',
-  'unassigned',
-  'disconnected',
-])
+const blameless: ReadonlySet<string> = new Set<ExitReason>(['superseded', 'unassigned', 'disconnected'])
 
 /** Ends a task and all its seats. */
 export function endTask(draft: Draft, task: Task, update: TaskUpdate): void {
   const exit = exitOf(task, update, draft.nowMs)
-  const culprit = task.culprit ?? task.beat?.exit?.instance
-  const isLost = update.condition === 'lost'
-  const neverRan = hasNeverRun(task, update, exit)
+  const cause = causeOf(task, update, exit)
   const all = draft.seated(task)
-  const wasWanted = all.some(({ slot }) => !isStopped(task, slot))
-  if (neverRan && wasWanted && (update.condition === 'exited' || update.condition === 'notStarted'))
+  if (cause === 'launch' && isOfAgent(update) && !all.every(({ slot }) => isStopped(task, slot)))
     noteFailedLaunch(draft, task)
   for (const seated of all) {
-    const { slot, seat } = seated
-    const verdict = isLost ? verdictOfLoss(slot) : verdictOf(task, slot, seat, exit, culprit)
-    endSeat(draft, task, seated, exit, neverRan && !isStopped(task, slot) ? 'neverRan' : verdict)
-    if (isLost) fence(seated)
+    endSeat(draft, task, seated, exit, verdictOf(cause, task, seated, exit))
+    if (update.condition === 'lost') fence(seated)
   }
   draft.removeTask(task)
   conclude(draft, all)
   draft.act({ kind: 'removeTask', taskId: task.document.taskId })
+}
+
+function causeOf(task: Task, { condition, agentDrains }: TaskUpdate, { reason }: LastExit): Cause {
+  if (agentDrains === true || (reason === 'drained' && task.fault === undefined)) return 'others'
+  if (condition === 'lost') return task.runningSinceMs === undefined ? 'launch' : 'others'
+  if (condition === 'dropped' || condition === 'notStarted') return 'launch'
+  // A runner that breaks its limits before its first heartbeat was given too little: it would do so elsewhere too.
+  const isUnfit = reason === 'memory' || reason === 'disk'
+  return condition === 'exited' && isUnheard(task) && !isUnfit ? 'launch' : 'runner'
+}
+
+/** Whether the agent has failed in the launch. A stale offer, or its loss, is no fault of it. */
+function isOfAgent({ condition }: TaskUpdate): boolean {
+  return condition === 'exited' || condition === 'notStarted'
 }
 
 /** The instance was asked to end, and not for a fault of its runner. */
@@ -62,28 +74,15 @@ function isStopped(task: Task, slot: Slot): boolean {
   return slot.phase === 'draining' && task.fault === undefined
 }
 
-/**
- * Whether no code of a function can have run (FA1 of failed-agents.ts). A runner that breaks its limits before its
- * first heartbeat was given too little: it would be elsewhere too.
- */
-function hasNeverRun(task: Task, { condition }: TaskUpdate, { reason }: LastExit): boolean {
-  if (condition === 'exited') return isUnheard(task) && reason !== 'memory' && reason !== 'disk'
-  if (condition === 'lost') return task.runningSinceMs === undefined
-  return condition === 'dropped' || condition === 'notStarted'
-}
-
-function verdictOf(task: Task, slot: Slot, seat: Seat, exit: LastExit, culprit: string | undefined): Verdict {
+function verdictOf(cause: Cause, task: Task, { slot, seat }: Seated, exit: LastExit): Verdict {
+  if (cause === 'launch') return isStopped(task, slot) ? 'wanted' : 'neverRan'
+  if (cause === 'others') return slot.phase === 'draining' ? 'wanted' : 'nobodysFault'
+  const culprit = task.culprit ?? task.beat?.exit?.instance
   const mine = culprit === seat.document.instance
-  if (slot.phase === 'draining' && (task.fault === undefined || (culprit !== undefined && !mine)))
-    return 'wanted'
+  if (isStopped(task, slot) || (slot.phase === 'draining' && culprit !== undefined && !mine)) return 'wanted'
   if (task.document.group === undefined || mine) return 'failed'
   if (culprit !== undefined) return 'nobodysFault'
   return task.fault === undefined && blameless.has(exit.reason) ? 'nobodysFault' : 'failed'
-}
-
-/** A lost machine is not the fault of the instances on it. */
-function verdictOfLoss(slot: Slot): Verdict {
-  return slot.phase === 'draining' ? 'wanted' : 'nobodysFault'
 }
 
 /**

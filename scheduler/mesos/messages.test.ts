@@ -28,6 +28,16 @@ test('updateOf tells a task that its agent failed to start from one that never r
   assert.equal(conditionOf({ ...dropped, reason: 'REASON_INVALID_OFFERS' }), 'dropped')
 })
 
+test('updateOf says that a task ended because its agent is drained', () => {
+  const status = { task_id: { value: 't' }, state: 'TASK_KILLED', reason: 'REASON_AGENT_DRAINING' }
+  const message = 'Command terminated with signal Terminated'
+  const update = {
+    status: { ...status, message, agent_id: { value: 'S0' }, uuid: 'VFNdGmSxSxG6JTr8ci0rzQ==' },
+  }
+  const read = updateOf(readEvent(Buffer.from(JSON.stringify({ type: 'UPDATE', update }))))
+  assert.deepEqual([read?.condition, read?.exitCode, read?.agentDrains], ['exited', 143, true])
+})
+
 test('updateOf says which limit a task exceeded', () => {
   const updates = eventsOf('limits.events.jsonl').flatMap((event) => updateOf(event) ?? [])
   assert.ok(updates.some((update) => update.exceeded === 'disk' && update.condition === 'exited'))

@@ -94,6 +94,7 @@ export function updateOf(event: MesosEvent): TaskUpdate | undefined {
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(given.reason === 'REASON_CONTAINER_LIMITATION_MEMORY' ? { exceeded: 'memory' as const } : {}),
     ...(given.reason === 'REASON_CONTAINER_LIMITATION_DISK' ? { exceeded: 'disk' as const } : {}),
+    ...(given.reason === 'REASON_AGENT_DRAINING' ? { agentDrains: true as const } : {}),
     ...(given.uuid === undefined ? {} : { receipt: given.uuid }),
   }
 }

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { World } from './testing/world.ts'
+
+const keyed = { istreams: { in: { grouping: 'groupBy' as const } }, resources: { cpus: 0.5 } }
+
+test('endTask blames nobody for an agent that is drained, nor for an end that an earlier leader had asked for', () => {
+  for (const end of [{ exitCode: 0 }, { exitCode: 137, agentDrains: true as const }])
+    for (const packing of [{}, { instancesPerRunner: 3 }]) {
+      const world = new World()
+      world.deploy('f', { ...keyed, ...packing, instances: 3, restarts: 0 })
+      world.settle(8)
+      world.restart() // the new leader knows of no drain
+      world.settle(2)
+      for (const taskId of [...world.runners.keys()]) {
+        world.runners.delete(taskId)
+        world.updates.push({ taskId, condition: 'exited', message: 'told', receipt: 'r', ...end })
+      }
+      world.settle(8)
+      assert.deepEqual(
+        world.statuses.get('f')?.instances.map(({ state, restarts }) => [state, restarts]),
+        Array(3).fill(['running', 0]),
+      )
+      assert.equal(world.state.failedAgents.size, 0)
+    }
+})
