@@ -125,6 +125,11 @@ export class Observer {
     script: string,
     more: Partial<LaunchOrder> = {},
   ): Promise<TaskRef & { readonly hostname: string }> {
+    // Those that were passed by while something else was waited for are not offered again by themselves.
+    const passed = this.events
+      .slice(0, this.#seen)
+      .flatMap((event) => (event.kind === 'offers' ? event.offers : []))
+    if (passed.length > 0) this.engine.decline(passed.map((offer) => offer.id))
     this.engine.wantOffers(true)
     for (;;) {
       const offers = await this.offers()
