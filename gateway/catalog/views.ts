@@ -153,7 +153,7 @@ export function tasksAtWork(functions: Iterable<LiveFunction>): string[] {
  * An instance's state. One that was running by the status, but was not heard since this gateway began, may be gone
  * with its machine, so it is shown as starting.
  */
-function stateNow({ state, taskId }: InstanceStatus, heartbeats: Heartbeats): InstanceStatus['state'] {
+export function stateNow({ state, taskId }: InstanceStatus, heartbeats: Heartbeats): InstanceStatus['state'] {
   return state === 'running' && !heartbeats.confirms(taskId) ? 'starting' : state
 }
 

@@ -5,6 +5,7 @@ import { whySchema } from '../../sdk/api/index.ts'
 import { manifestSchema } from '../../sdk/manifest/manifest.ts'
 import type { LiveFunction } from './catalog.ts'
 import type { Heartbeats } from './heartbeats.ts'
+import { heldBackBy } from './held-back.ts'
 import { functionWhy } from './why.ts'
 
 const heartbeats = {
@@ -79,6 +80,36 @@ test('functionWhy says that the count was set by hand, unless the function scale
   assert.deepEqual(whySchema.parse(said), said)
   const manifest = manifestSchema.parse({ ...one.version.manifest, scale: { min: 1, max: 4 } })
   assert.equal(functionWhy({ ...fewer, version: { ...one.version, manifest } }, heartbeats).byHand, undefined)
+})
+
+test('functionWhy and fn inspect name who holds back a stream because it does not run', () => {
+  const at = (name: string, manifest: object, ...instances: Partial<InstanceStatus>[]): LiveFunction => {
+    const one = live(undefined, ...instances)
+    const document = { ...one.document, instances: 1 }
+    const version = { ...one.version, manifest: manifestSchema.parse({ name, ...manifest }) }
+    return { ...one, name, document, version }
+  }
+  const absent = { state: 'backingOff' as const, shares: [0, 1] }
+  const reads = { istreams: { s1: { grouping: 'groupBy' } } }
+  const good = at('good', reads, { taskId: 'heard' })
+  const functions = [
+    good,
+    at('writer', { ostreams: ['s1'] }, { taskId: 'heard' }),
+    at('bad', reads, absent),
+    at('idle', { istreams: { s2: { grouping: 'groupBy' } } }),
+    at('queues', { istreams: { s1: { grouping: 'groupBy', backPressure: 'enqueue' } } }, absent),
+  ]
+  const view = { functions: new Map(functions.map((one) => [one.name, one])), streams: new Map() }
+  const row = (consumer: string, sent: number, acked: number) => ({
+    ...{ stream: 's1', consumer, sent, acked, dropped: {}, unaccounted: 0 },
+  })
+  const outputs = [row('good', 2, 1), row('bad', 2, 0), row('queues', 2, 0)]
+  const by = [{ stream: 's1', function: 'bad', records: 2, instancesRunning: 0, instancesWanted: 1 }]
+  for (const name of ['good', 'writer'])
+    assert.deepEqual(heldBackBy(view.functions.get(name)!, view, heartbeats, outputs), by, name)
+  assert.deepEqual(heldBackBy(view.functions.get('bad')!, view, heartbeats, outputs), [])
+  assert.deepEqual(heldBackBy(good, view, heartbeats, [row('bad', 2, 2)]), [], 'nothing waits for it')
+  assert.deepEqual(whySchema.parse(functionWhy(good, heartbeats, by)).heldBackBy, by)
 })
 
 test('functionWhy says which instances a canary waits for', () => {

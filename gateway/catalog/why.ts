@@ -3,13 +3,17 @@
  * @module
  */
 import type { InstanceStatus } from '../../infra/store/index.ts'
-import type { Why } from '../../sdk/api/index.ts'
+import type { HeldBack, Why } from '../../sdk/api/index.ts'
 import { placementSchema } from '../../sdk/manifest/manifest.ts'
 import type { LiveFunction } from './catalog.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import { functionSummary, isCanary, isRolling } from './views.ts'
 
-export function functionWhy(live: LiveFunction, heartbeats: Heartbeats): Why {
+export function functionWhy(
+  live: LiveFunction,
+  heartbeats: Heartbeats,
+  heldBackBy: readonly HeldBack[] = [],
+): Why {
   const { name, version, instancesWanted, instancesRunning } = functionSummary(live, heartbeats)
   const placement = live.version.manifest.placement ?? placementSchema.parse({})
   const instances = (live.status?.instances ?? []).map((status) => ({
@@ -20,7 +24,11 @@ export function functionWhy(live: LiveFunction, heartbeats: Heartbeats): Why {
     why: [...silence(status, heartbeats), ...sentences(status), ...waitedForBy(live, status)],
   }))
   const byHand = setByHand(live)
-  return { name, version, instancesWanted, instancesRunning, ...(byHand && { byHand }), placement, instances }
+  return {
+    ...{ name, version, instancesWanted, instancesRunning, ...(byHand && { byHand }) },
+    ...(heldBackBy.length > 0 && { heldBackBy: [...heldBackBy] }),
+    ...{ placement, instances },
+  }
 }
 
 /** The change that a flag of `fn deploy`, `fn scale` or `kill` has made to the manifest's count. */

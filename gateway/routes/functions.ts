@@ -20,6 +20,7 @@ import { deleteFunction, killInstance, refuseInFlight } from '../by-hand/functio
 import { moveAsWished } from '../by-hand/moves.ts'
 import { scaleAsWished } from '../by-hand/scale.ts'
 import { functionIn } from '../catalog/catalog.ts'
+import { heldBackBy } from '../catalog/held-back.ts'
 import { ledgerOf } from '../catalog/ledger.ts'
 import { shadowNow } from '../catalog/shadow-view.ts'
 import { functionDetail, functionSummary, scalingView, tasksAtWork, topology } from '../catalog/views.ts'
@@ -186,9 +187,11 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const deadLetters = await parts.deadLetters.counts(name)
     const shadow = shadowNow(live, heartbeats, clock.nowMs())
     const settling = sent.open.filter((id) => id !== gatewayId && heartbeats.isSilent(id))
+    const heldBack = heldBackBy(live, catalog.current, heartbeats, outputs)
     const detail = {
       ...functionDetail(live, heartbeats, outputs, deadLetters),
       ...(settling.length > 0 && { settling }),
+      ...(heldBack.length > 0 && { heldBackBy: heldBack }),
     }
     return c.json(shadow === undefined ? detail : { ...detail, shadow }, 200)
   })
@@ -196,7 +199,9 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     await heard()
     const { name } = c.req.valid('param')
     const live = functionIn(catalog.current, name)
-    return c.json(functionWhy(live, heartbeats), 200)
+    const { outputs } = await accountsOf(live)
+    const heldBack = heldBackBy(live, catalog.current, heartbeats, outputs)
+    return c.json(functionWhy(live, heartbeats, heldBack), 200)
   })
   app.openapi(remove, async (c) => {
     const { name } = c.req.valid('param')

@@ -47,6 +47,17 @@ const metricSchema = z.discriminatedUnion('kind', [
   }),
 ])
 
+/** A function that reads a stream in mode `block` and does not run, so that its records wait, and in the end its producers. */
+const heldBackSchema = z.object({
+  stream: z.string(),
+  function: nameSchema,
+  instancesRunning: z.int(),
+  instancesWanted: z.int(),
+  /** How many of its records wait. */
+  records: z.int(),
+})
+export type HeldBack = z.output<typeof heldBackSchema>
+
 /** Why the instances of a function are on their agents, or do not run. */
 export const whySchema = z.object({
   name: nameSchema,
@@ -55,6 +66,8 @@ export const whySchema = z.object({
   instancesRunning: z.int(),
   /** Why it has more or fewer instances than its manifest says; absent: it does not, or has a scaling policy. */
   byHand: z.string().optional(),
+  /** Who holds back its inputs and outputs, or soon will; absent: nobody. */
+  heldBackBy: z.array(heldBackSchema).optional(),
   placement: placementSchema,
   instances: z.array(
     z.object({
@@ -119,6 +132,8 @@ export const functionDetailSchema = functionSummarySchema.extend({
    * seconds.
    */
   settling: z.array(z.string()).optional(),
+  /** Who holds back its inputs and outputs, or soon will; absent: nobody. */
+  heldBackBy: z.array(heldBackSchema).optional(),
   /** Summed over the living instances, since the start of each. */
   metrics: z.array(metricSchema).default([]),
   /** The latest of these starts; absent: nothing was counted. */

@@ -41,6 +41,7 @@ export {
   type FunctionSummary,
   functionDetailSchema,
   functionSummarySchema,
+  type HeldBack,
   type Ledger,
   type LogLine,
   logLineSchema,

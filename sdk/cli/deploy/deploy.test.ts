@@ -54,6 +54,29 @@ test('fn deploy that is interrupted while it waits says that the version is depl
   assert.match(said, /^interrupted: shout v2 is deployed all the same; 'concord fn inspect shout' shows/m)
 })
 
+test('fn deploy that fails says who waits for the function in the end', async (t) => {
+  const lastExit = { code: 11, reason: 'initFailed', message: 'boom', atMs: 0 }
+  const failed = {
+    ...{ ...running, state: 'degraded', instancesRunning: 0 },
+    manifest: { instances: 1, istreams: { s1: { grouping: 'groupBy', backPressure: 'block' } } },
+    instances: [{ id: 'shout-0', version: 2, state: 'backingOff', lastExit }],
+  }
+  const functions = [
+    { name: 'shout', istreams: ['s1'] },
+    { name: 'good', istreams: ['s1'] },
+  ]
+  const { env } = await gatewayOf(t, ({ method, path }) => {
+    if (path === '/v1/topology') return { status: 200, json: { functions, streams: [] } }
+    return { status: 200, json: method === 'POST' ? deployed.json : failed }
+  })
+  const ran = await concord(['fn', 'deploy', sourceFile(t)], { env })
+  assert.equal(ran.code, 6, ran.stderr)
+  assert.match(
+    ran.stderr,
+    /records of s1 wait for shout from now on, and once 8 MiB do, good gets none either: deploy a version that runs, or 'concord fn rm shout'/,
+  )
+})
+
 test('fn deploy shows the progress of a trial, and says that a version without records is untried', async (t) => {
   const trial = { records: 1000, errors: 0, ms: 600_000 }
   const detail = (state: string, more: object) => ({

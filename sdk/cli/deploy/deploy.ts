@@ -30,7 +30,7 @@ import { gateText } from '../text/gate-text.ts'
 import { olderText } from '../text/older-text.ts'
 import { placeText } from '../text/place-text.ts'
 import { throughGate } from './gate.ts'
-import { tellOfChanges } from './remarks.ts'
+import { tellOfChanges, tellOfWaiting } from './remarks.ts'
 import { Waves } from './rolling.ts'
 
 export interface DeployOptions {
@@ -77,8 +77,9 @@ export async function deployProject(
   const output = untilOutput ? firstOutput(client, answer, timeoutMs, listening) : undefined
   output?.catch(() => {}) // if the function does not run, that is the error to report
   const waves = new Waves((wave, text) => steps.done(wave, text))
-  const stopListening = (error: unknown): never => {
+  const stopListening = async (error: unknown): Promise<never> => {
     listening.abort()
+    await tellOfWaiting(client, answer.name).catch(() => undefined) // the error is what matters
     throw error
   }
   const detail =

@@ -31,6 +31,23 @@ export function changeText({ what, was, is }: NonNullable<DeployAnswer['reset']>
   return `${what} is ${is === 'nothing' ? 'not set' : `${is} again`}: ${nobody} ${was}`
 }
 
+/** After a deploy that failed: says who waits in the end for a function that does not run, because they share a stream. */
+export async function tellOfWaiting(client: ConcordClient, name: string): Promise<void> {
+  const [{ manifest, instancesRunning }, { functions }] = await Promise.all([
+    client.inspect(name),
+    client.topology(),
+  ])
+  if (instancesRunning > 0) return
+  for (const [stream, { backPressure }] of Object.entries(manifest.istreams)) {
+    const others = functions.filter((one) => one.name !== name && one.istreams.includes(stream))
+    if (backPressure !== 'block' || others.length === 0) continue
+    const names = others.map((one) => one.name).join(', ')
+    note(
+      `        records of ${stream} wait for ${name} from now on, and once 8 MiB do, ${names} get${others.length === 1 ? 's' : ''} none either: deploy a version that runs, or 'concord fn rm ${name}'`,
+    )
+  }
+}
+
 /** @param idle How many of the instances get no records. */
 export function tellOfIdle(instances: number, idle = 0): void {
   if (idle === 0) return

@@ -7,6 +7,7 @@ import { instancesPerRunnerOf } from '../../manifest/limits.ts'
 import { quantileOf } from '../../wire/user-metrics.ts'
 import { bold, bytesText, dim, red, table } from '../terminal.ts'
 import { canaryText } from './canary-text.ts'
+import { heldBackText } from './held-back-text.ts'
 import { memoryTable, mibText } from './memory-text.ts'
 import { placeText } from './place-text.ts'
 import { rollingText } from './rolling-text.ts'
@@ -27,6 +28,7 @@ export function detailText(detail: FunctionDetail): string {
     checkpointsTable(detail.instances),
     instancesPerRunnerOf(detail.manifest) === undefined ? '' : runnersTable(detail.instances),
     detail.ledger.length === 0 ? '' : ledgerTable(detail.ledger, detail.settling),
+    heldBackText(detail.heldBackBy),
     deadLettersText(detail),
     metricsTable(detail),
     ...detail.instances.flatMap(troubleText),

@@ -4,9 +4,11 @@
  */
 import type { Why } from '../../api/index.ts'
 import { dim, table } from '../terminal.ts'
+import { heldBackText } from './held-back-text.ts'
 
 export function whyText(answer: Why): string {
-  const { name, version, instancesWanted, instancesRunning, byHand, placement, instances } = answer
+  const { name, version, instancesWanted, instancesRunning, byHand, heldBackBy, placement, instances } =
+    answer
   const wishes = [
     ...placement.constraints,
     ...(placement.priority > 0 ? [`priority ${placement.priority}`] : []),
@@ -20,5 +22,5 @@ export function whyText(answer: Why): string {
       : why.map((sentence, i) => (i === 0 ? [id, state, hostname, sentence] : ['', '', '', sentence])),
   )
   const list = rows.length === 0 ? '' : table([['INSTANCE', 'STATE', 'WHERE', 'WHY'], ...rows])
-  return [head, asks, list].filter((part) => part !== '').join('\n')
+  return [head, heldBackText(heldBackBy), asks, list].filter((part) => part !== '').join('\n')
 }
