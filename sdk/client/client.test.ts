@@ -57,6 +57,16 @@ test('ConcordClient repeats a read when a kept-alive connection closes under it,
   assert.equal(gateway.received.length, 5)
 })
 
+test('ConcordClient sends what it asks for as JSON, and says so', async (t) => {
+  const { client, gateway } = await clientOf(t, () => ({ status: 200, json: {} }))
+  await client.scale('f', 3)
+  await client.functions()
+  const [asks, reads] = gateway.received
+  assert.deepEqual([asks!.method, asks!.headers['content-type']], ['PUT', 'application/json'])
+  assert.equal(asks!.body.toString(), '{"instances":3}')
+  assert.deepEqual([reads!.headers['content-type'], reads!.body.length], [undefined, 0])
+})
+
 test('ConcordClient escapes names, so that no name reaches another route', async (t) => {
   const { client, gateway } = await clientOf(t, () => ({ status: 200, json: {} }))
   await client.inspect('../streams')

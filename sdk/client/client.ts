@@ -8,10 +8,9 @@
  */
 
 import type { AssetList, AssetPatch } from '../api/assets.ts'
-import type { DeployQuery, DeploySettings, RollbackRequest } from '../api/deploy.ts'
+import type { DeployQuery, RollbackRequest } from '../api/deploy.ts'
 import type {
   DeadLetter,
-  DeadLetterFilter,
   DeadLetterList,
   DeployAnswer,
   FunctionDetail,
@@ -41,93 +40,20 @@ import type { ClientErrorCode } from './errors.ts'
 import { type FollowLine, type FollowOptions, type FollowQuery, follow } from './follow.ts'
 import { errnoOf, type Request, requestJson, requestStream } from './http.ts'
 import { jsonLinesOf } from './lines.ts'
+import type {
+  Abortable,
+  Bundled,
+  ClientOptions,
+  DeadLetterOptions,
+  Deployment,
+  LogOptions,
+  RedriveOptions,
+  RemoveLettersOptions,
+  StateOptions,
+} from './options.ts'
 import { type Produced, type ProduceOptions, produceAll } from './produce.ts'
 import { base64, type ClientRecord } from './records.ts'
 import { Server } from './server.ts'
-
-export interface ClientOptions {
-  /** The gateway's URL, e.g. `http://127.0.0.1:8642`. Of several, the next one is tried if one cannot be reached. */
-  readonly url: string | readonly string[]
-  readonly token?: string | undefined
-  /** Time limit for one answer. Default 30 s. */
-  readonly timeoutMs?: number
-}
-
-export interface Bundled {
-  /** An ES module without imports. */
-  readonly bundle: string | Uint8Array
-  readonly sourceMap?: string | Uint8Array
-}
-
-export interface OneSource {
-  /** One source file, which the gateway bundles: it may import `concord` only. */
-  readonly source: string | Uint8Array
-  /** Its name in errors. */
-  readonly file: string
-}
-
-export type Deployment = (Bundled | OneSource) & DeploymentSettings
-
-export interface DeploymentSettings extends DeploySettings {
-  /**
-   * Everything that the code's metadata does not contain: resources, limits, env … (docs/reference/cli.md,
-   * concord.jsonc).
-   */
-  readonly manifest: Readonly<Record<string, unknown>>
-  /** By name: the sha256 of assets sent by `uploadAsset`. The function keeps its other assets. */
-  readonly assets?: Readonly<Record<string, string>>
-}
-
-export interface Abortable {
-  readonly signal?: AbortSignal | undefined
-}
-
-export interface LogOptions extends Abortable {
-  /** Continue with new lines. */
-  readonly follow?: boolean
-  /** How many earlier lines to return. Default 100. */
-  readonly tail?: number
-  /** Called when the gateway has answered: from now on there are lines, or none. */
-  readonly onOpen?: () => void
-}
-
-/** A filter of dead letters; all given conditions must hold. */
-export interface DeadLetterOptions extends DeadLetterFilter {
-  /** Default `waiting`: not redriven yet. */
-  readonly state?: 'waiting' | 'redriven' | 'all'
-  /** Letters in one answer, at most 1000. Default 100. */
-  readonly limit?: number
-  /** Continue after this letter: `next` of the previous answer. */
-  readonly after?: string
-}
-
-export interface RedriveOptions extends DeadLetterFilter {
-  /** Only these letters. */
-  readonly ids?: readonly string[]
-  /** Only report what would be done. */
-  readonly dryRun?: boolean
-  /** Include letters that an earlier redrive has claimed and perhaps not sent. */
-  readonly again?: boolean
-  /** Letters in one answer, at most and by default 10,000. */
-  readonly limit?: number
-  readonly after?: string
-}
-
-export interface StateOptions {
-  /** Default: none, for the size of the state. */
-  readonly key?: string | Uint8Array | undefined
-  /** Default: all. */
-  readonly partition?: number | undefined
-}
-
-export interface RemoveLettersOptions extends DeadLetterFilter {
-  readonly after?: string
-  readonly ids?: readonly string[]
-  /** Default `waiting`; with `ids`, `all`. */
-  readonly state?: 'waiting' | 'redriven' | 'all'
-  readonly dryRun?: boolean
-  readonly limit?: number
-}
 
 /** Enough for half a gigabyte on a slow line. */
 const uploadTimeoutMs = 3_600_000
@@ -219,9 +145,7 @@ export class ConcordClient {
   /** Rolls back, by default to the last earlier version that ran and was not rolled back from. */
   rollback(name: string, options: RollbackRequest = {}): Promise<DeployAnswer> {
     const what = `Cannot roll function '${name}' back`
-    const body = JSON.stringify(options)
-    const path = `${functionPath(name)}/rollback`
-    return this.#json({ what, method: 'POST', path, body, type: 'application/json' })
+    return this.#json({ what, method: 'POST', path: `${functionPath(name)}/rollback`, json: options })
   }
 
   /** The findings about a shadow, by default the current one, else the newest former one. */
@@ -245,14 +169,7 @@ export class ConcordClient {
   /** Promotes a shadow, by default the current one, else the newest former one. */
   promote(name: string, options: { readonly to?: number } = {}): Promise<DeployAnswer> {
     const what = `Cannot promote a version of function '${name}'`
-    const body = JSON.stringify(options)
-    return this.#json({
-      what,
-      method: 'POST',
-      path: `${functionPath(name)}/promote`,
-      body,
-      type: 'application/json',
-    })
+    return this.#json({ what, method: 'POST', path: `${functionPath(name)}/promote`, json: options })
   }
 
   /** The assets of a function's wanted version. */
@@ -264,9 +181,7 @@ export class ConcordClient {
   /** Makes a version with other assets: by name, the sha256 of an uploaded asset, or null to remove the name. */
   changeAssets(name: string, patch: AssetPatch): Promise<DeployAnswer> {
     const what = `Cannot change the assets of function '${name}'`
-    const path = `${functionPath(name)}/assets`
-    const body = JSON.stringify(patch)
-    return this.#json({ what, method: 'PATCH', path, body, type: 'application/json' })
+    return this.#json({ what, method: 'PATCH', path: `${functionPath(name)}/assets`, json: patch })
   }
 
   /** The asset with a hash, if it was uploaded; it is then kept for at least an hour. */
@@ -319,9 +234,7 @@ export class ConcordClient {
   /** Makes a version whose instances get other resources. */
   changeResources(name: string, patch: ResourcesPatch): Promise<DeployAnswer> {
     const what = `Cannot change the resources of function '${name}'`
-    const path = `${functionPath(name)}/resources`
-    const body = JSON.stringify(patch)
-    return this.#json({ what, method: 'PATCH', path, body, type: 'application/json' })
+    return this.#json({ what, method: 'PATCH', path: `${functionPath(name)}/resources`, json: patch })
   }
 
   /** The reasons for the function's number of instances. */
@@ -332,14 +245,12 @@ export class ConcordClient {
 
   #move(name: string, wish: object): Promise<MoveAnswer> {
     const what = `Cannot move partitions of function '${name}'`
-    const path = `${functionPath(name)}/partitions`
-    return this.#json({ what, method: 'PATCH', path, body: JSON.stringify(wish), type: 'application/json' })
+    return this.#json({ what, method: 'PATCH', path: `${functionPath(name)}/partitions`, json: wish })
   }
 
   #scale(name: string, wish: object): Promise<ScaleAnswer> {
     const what = `Cannot scale function '${name}'`
-    const path = `${functionPath(name)}/instances`
-    return this.#json({ what, method: 'PUT', path, body: JSON.stringify(wish), type: 'application/json' })
+    return this.#json({ what, method: 'PUT', path: `${functionPath(name)}/instances`, json: wish })
   }
 
   /** Yields log lines, oldest first. */
@@ -366,8 +277,7 @@ export class ConcordClient {
     config: { readonly partitions?: number; readonly raw?: boolean } = {},
   ): Promise<StreamPut> {
     const what = `Cannot create stream '${name}'`
-    const body = JSON.stringify(config)
-    return this.#json({ what, method: 'PUT', path: streamPath(name), body, type: 'application/json' })
+    return this.#json({ what, method: 'PUT', path: streamPath(name), json: config })
   }
 
   /** Removes a stream that no function or reader uses. */
@@ -408,22 +318,14 @@ export class ConcordClient {
 
   /** Sends the records of dead letters back to their input streams. An answer with `next` covers a part. */
   redrive(options: RedriveOptions = {}): Promise<RedriveAnswer> {
-    const body = JSON.stringify(options)
-    const path = '/v1/dead-letters/redrive'
-    return this.#json({
-      ...{ what: 'Cannot redrive dead letters', method: 'POST', path, body },
-      type: 'application/json',
-    })
+    const [what, path] = ['Cannot redrive dead letters', '/v1/dead-letters/redrive']
+    return this.#json({ what, method: 'POST', path, json: options })
   }
 
   /** Removes dead letters: say which. An answer with `next` covers a part. */
   removeDeadLetters(options: RemoveLettersOptions): Promise<RemoveLettersAnswer> {
-    const body = JSON.stringify(options)
-    const path = '/v1/dead-letters/remove'
-    return this.#json({
-      ...{ what: 'Cannot remove dead letters', method: 'POST', path, body },
-      type: 'application/json',
-    })
+    const [what, path] = ['Cannot remove dead letters', '/v1/dead-letters/remove']
+    return this.#json({ what, method: 'POST', path, json: options })
   }
 
   topology(): Promise<Topology> {

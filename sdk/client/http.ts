@@ -24,6 +24,9 @@ export interface Request {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly path: string
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
+  /** A body of JSON. */
+  readonly json?: unknown
+  /** Any other. */
   readonly body?: string | Uint8Array<ArrayBuffer> | FormData | Blob
   readonly type?: string
   readonly timeoutMs?: number
@@ -92,7 +95,7 @@ async function withinOne<T>(
     const response = await fetch(urlOf(url, request), {
       method: request.method ?? 'GET',
       headers: headersOf(server, request),
-      body: request.body ?? null,
+      body: request.json === undefined ? (request.body ?? null) : JSON.stringify(request.json),
       signal,
     })
     if (!response.ok) throw await refusal(request, response)
@@ -121,7 +124,8 @@ function urlOf(server: string, { path, query = {} }: Request): URL {
 function headersOf(server: Server, request: Request): Headers {
   const headers = new Headers({ accept: 'application/json, application/x-ndjson, application/problem+json' })
   if (server.token !== undefined) headers.set('authorization', `Bearer ${server.token}`)
-  if (request.type !== undefined) headers.set('content-type', request.type)
+  const type = request.json === undefined ? request.type : 'application/json'
+  if (type !== undefined) headers.set('content-type', type)
   return headers
 }
 
