@@ -2,7 +2,9 @@
  * Bugs: faults to plant into a worker, to show that the model would find them.
  * @module
  */
+import { Consumer } from '../../../infra/bus/index.ts'
 import { StateKeeper } from '../../../runner/checkpoint/state-keeper.ts'
+import { Acknowledger } from '../../../runner/instance/acknowledger.ts'
 import { Instance } from '../../../runner/isolate/index.ts'
 
 interface Fault {
@@ -21,6 +23,28 @@ export const bugs: readonly Fault[] = [
     plant: () => over(StateKeeper.prototype, 'begin', () => () => undefined),
   },
   {
+    what: 'what goes unasked is not stored before it is released',
+    plant: () => over(StateKeeper.prototype, 'storeSoon', () => async () => false),
+  },
+  {
+    what: 'what goes with a first state that the store did not take is not counted',
+    plant: () =>
+      over(Consumer.prototype, 'giveUp', (giveUp) => {
+        return function (this: Consumer, reason, isLost) {
+          if (reason !== 'unstored') giveUp.call(this, reason, isLost)
+        }
+      }),
+  },
+  {
+    what: 'a record is done with before its dead letter is stored',
+    plant: () =>
+      over(Acknowledger.prototype, 'await', (wait) => {
+        return function (this: Acknowledger, { frames }) {
+          wait.call(this, { frames, answers: Promise.resolve(frames.map(() => true)) })
+        }
+      }),
+  },
+  {
     what: 'the last record of a batch is done again',
     plant: () =>
       over(
@@ -36,7 +60,12 @@ export const bugs: readonly Fault[] = [
   },
 ]
 
-function over<T extends object, K extends keyof T>(of: T, name: K, change: (real: T[K]) => T[K]): () => void {
+/** Replaces a method. @returns Puts it back. */
+export function over<T extends object, K extends keyof T>(
+  of: T,
+  name: K,
+  change: (real: T[K]) => T[K],
+): () => void {
   const real = of[name]
   of[name] = change(real)
   return () => {

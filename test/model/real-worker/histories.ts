@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { over } from './bugs.ts'
 import { type Kind, Life } from './life.ts'
 import { partitions } from './runner.ts'
 import { timeoutMs } from './store.ts'
@@ -35,8 +36,11 @@ const step = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('swap' as const), errors: fc.nat(1) }) },
   {
-    weight: 1,
-    arbitrary: fc.record({ kind: fc.constant('assign' as const), own: fc.constantFrom([0], partitions) }),
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('assign' as const),
+      own: fc.constantFrom([0], [1], partitions),
+    }),
   },
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
@@ -52,9 +56,14 @@ export const histories: fc.Arbitrary<History> = fc.record({
   steps: fc.array(step, { minLength: 15, maxLength: 40 }),
 })
 
-/** @throws What was not sound, and what had happened. */
+/** All that waits does so by the clock of the history. @throws What was not sound, and what had happened. */
 export async function live({ seed, steps }: History): Promise<void> {
   const life = new Life(seed)
+  const mend = over(AbortSignal, 'timeout', () => (ms) => {
+    const late = new AbortController()
+    life.clock.after(ms, () => late.abort())
+    return late.signal
+  })
   try {
     await life.start()
     for (const each of steps) {
@@ -64,6 +73,8 @@ export async function live({ seed, steps }: History): Promise<void> {
     await life.rest()
   } catch (error) {
     assert.fail(`${(error as Error).stack}\n  ${life.log.join('\n  ')}`)
+  } finally {
+    mend()
   }
 }
 

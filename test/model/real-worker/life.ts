@@ -3,7 +3,9 @@
  *
  *   RW1. Each record sent is in the state or counted: as dropped, as lost with the state, or as unaccounted.
  *   RW2. No record is in the state twice.
- *   RW3. It ends only when told to, or when the store does not give it a share, and comes to rest when all that fails is well
+ *   RW3. Each record dropped as a dead letter has one.
+ *   RW4. Nothing is lost with the state of an instance that is never killed, with a store that never fails.
+ *   RW5. It ends only when told to, or when the store does not give it a share, and comes to rest when all that fails is well
  *        again. Unless it is killed it ends in order: nothing is unaccounted for.
  * @module
  */
@@ -16,6 +18,7 @@ import type { OutputLedger } from '../../../infra/control/messages/accounts.ts'
 import { record } from '../../../runner/isolate/testing/harness.ts'
 import { frameOf } from '../../../sdk/wire/frame.ts'
 import { Random } from '../../simulation/random.ts'
+import { MemoryLetters } from './letters.ts'
 import { input, partitions, SimRunner } from './runner.ts'
 import { MemoryStore } from './store.ts'
 
@@ -26,10 +29,12 @@ const roundsMax = 10_000
 export class Life {
   /** What has happened, line by line. */
   readonly log: string[] = []
-  readonly #clock = new ManualClock(1_000_000)
+  readonly clock = new ManualClock(1_000_000)
   readonly #net = new SimNet()
   readonly #random: Random
   readonly #store: MemoryStore
+  readonly #letters: MemoryLetters
+  readonly #onError: 'skip' | 'deadLetter'
   readonly #producer: Producer
   #runner: SimRunner | undefined
   #sent = 0
@@ -39,9 +44,11 @@ export class Life {
 
   constructor(seed: number) {
     this.#random = new Random(seed)
-    this.#store = new MemoryStore(this.#clock, this.#random)
+    this.#store = new MemoryStore(this.clock, this.#random)
+    this.#letters = new MemoryLetters(this.#store)
+    this.#onError = this.#random.chance(1 / 2) ? 'skip' : 'deadLetter'
     this.#producer = new Producer({
-      ...{ wire: this.#net.connect(), namespace: 'n', clock: this.#clock },
+      ...{ wire: this.#net.connect(), namespace: 'n', clock: this.clock },
       ...{ origin: originOf('n', 'p', 0), epoch: 1 },
     })
     this.#producer.setStream(input)
@@ -50,7 +57,8 @@ export class Life {
   async start(): Promise<void> {
     this.#store.isSilent = false // without its state it does not begin
     this.#runner = await SimRunner.start({
-      ...{ net: this.#net, clock: this.#clock, store: this.#store },
+      ...{ net: this.#net, clock: this.clock, store: this.#store },
+      ...{ letters: this.#letters, onError: this.#onError },
       ...{ epoch: ++this.#epoch, version: this.#version, say: (what) => this.log.push(what) },
     })
   }
@@ -69,7 +77,7 @@ export class Life {
   }
 
   async time(ms: number): Promise<void> {
-    this.#clock.advance(ms)
+    this.clock.advance(ms)
     await this.#pump(2)
   }
 
@@ -142,9 +150,13 @@ export class Life {
   #judge(contained: number, stateLost: number): void {
     const { dropped, unaccounted } = this.#row!
     const gone = Object.values(dropped).reduce((sum, count) => sum + count, 0)
-    const text = JSON.stringify({ sent: this.#sent, contained, stateLost, unaccounted, dropped })
+    const { skipped = 0, deadLettered = 0, deadLetterRefused = 0 } = dropped
+    const letters = this.#letters.stored
+    const text = JSON.stringify({ sent: this.#sent, contained, stateLost, unaccounted, dropped, letters })
     assert.ok(contained + stateLost + unaccounted + gone >= this.#sent, `lost and not counted: ${text}`)
-    assert.ok(contained <= this.#sent - (dropped['skipped'] ?? 0), `done twice: ${text}`)
+    assert.ok(contained <= this.#sent - skipped - deadLettered - deadLetterRefused, `done twice: ${text}`)
+    assert.ok(deadLettered <= letters, `dropped without a letter: ${text}`)
+    assert.ok(this.#isKilled || this.#store.hasFailed || stateLost === 0, `lost without a cause: ${text}`)
     assert.ok(this.#isKilled || unaccounted === 0, `left without a word: ${text}`)
   }
 

@@ -9,14 +9,14 @@ import type { StreamDescriptor } from '../../../infra/control/messages/streams.t
 import { Checkpointer } from '../../../runner/checkpoint/checkpointer.ts'
 import { slabsOf } from '../../../runner/checkpoint/reader.ts'
 import { StateKeeper } from '../../../runner/checkpoint/state-keeper.ts'
-import type { LetterBox } from '../../../runner/failures/letter-box.ts'
 import { Allowances } from '../../../runner/instance/allowances.ts'
 import { Worker } from '../../../runner/instance/worker.ts'
-import { StateStore } from '../../../runner/isolate/index.ts'
+import { type Isolate, StateStore } from '../../../runner/isolate/index.ts'
 import { fn, type Started, start } from '../../../runner/isolate/testing/harness.ts'
 import type { Verdict } from '../../../runner/succession/trial.ts'
 import { openArena } from '../../../sdk/runtime/arena/index.ts'
 import { MetricSums } from '../../../sdk/wire/user-metrics.ts'
+import type { MemoryLetters } from './letters.ts'
 import type { MemoryStore } from './store.ts'
 
 export const partitions = [0, 1]
@@ -31,6 +31,9 @@ export interface RunnerOptions {
   readonly net: SimNet
   readonly clock: Clock
   readonly store: MemoryStore
+  readonly letters: MemoryLetters
+  /** What becomes of a record that fails. */
+  readonly onError: 'skip' | 'deadLetter'
   readonly epoch: number
   readonly version: number
   /** Called with what happens. */
@@ -42,6 +45,7 @@ export class SimRunner {
   readonly #wire: SimClient
   readonly #options: RunnerOptions
   readonly #has: (share: number) => boolean
+  readonly #isolates: Isolate[] = []
   #assigned: Promise<void> = Promise.resolve()
   #assigning = 0
   #isKilled = false
@@ -49,7 +53,7 @@ export class SimRunner {
 
   /** Takes the state that the store has of each partition, and begins. */
   static async start(options: RunnerOptions): Promise<SimRunner> {
-    const { clock, version, epoch } = options
+    const { clock, version, epoch, onError } = options
     const runner = {
       isKilled: () => false,
       isDue: (): void => undefined,
@@ -77,13 +81,9 @@ export class SimRunner {
       state.adopt(partition, slabs)
       checkpointer.slots.own(partition)
     }
-    const started = await isolateOf(version, { state })
+    const started = await isolateOf(version, { state, onError })
     const wire = options.net.connect()
-    const letters = {
-      openBytes: 0,
-      answered: async () => undefined,
-      flush: () => undefined,
-    } as unknown as LetterBox
+    const letters = options.letters.connect(wire, () => runner.isKilled())
     const keeper = new StateKeeper(checkpointer, started.instance, restored, { clock, wire, letters })
     const assignment = {
       ...{ function: 'fn', version, manifest: started.manifest },
@@ -104,6 +104,7 @@ export class SimRunner {
     runner.isKilled = () => made.#isKilled
     runner.isDue = () => worker.checkpoint()
     runner.ends = (why) => made.#ends(why)
+    made.#isolates.push(started.instance)
     worker.start()
     return made
   }
@@ -144,7 +145,8 @@ export class SimRunner {
 
   /** @param errors How many the version may have. */
   async swap(version: number, errors: number, onVerdict: (verdict: Verdict) => void): Promise<void> {
-    const { instance: isolate } = await isolateOf(version, { onTrial: true })
+    const { instance: isolate } = await isolateOf(version, { onTrial: true, onError: this.#options.onError })
+    this.#isolates.push(isolate)
     const next = { isolate, assignment: { ...this.worker.running.assignment, version } }
     const rules = { records: 5, errors, ms: 3_000 }
     this.worker.succession.swap(next, rules, onVerdict).catch(() => isolate.kill())
@@ -163,6 +165,7 @@ export class SimRunner {
     this.#isKilled = true
     this.#wire.kill()
     this.worker.running.isolate.kill()
+    for (const isolate of this.#isolates) isolate.kill()
   }
 
   #ends(why: string): void {
@@ -173,7 +176,13 @@ export class SimRunner {
 /** A version counts the records of each partition, and fails where a record says so of all versions, or of it. */
 function isolateOf(
   version: number,
-  options: { readonly state?: StateStore; readonly onTrial?: true },
+  {
+    onError,
+    ...options
+  }: Pick<RunnerOptions, 'onError'> & {
+    readonly state?: StateStore
+    readonly onTrial?: true
+  },
 ): Promise<Started> {
   const body = `
     const text = record.text()
@@ -181,5 +190,5 @@ function isolateOf(
     ctx.setState('x' + text, text.padEnd(2000))
     if (text.includes('bad') || text.includes('v${version};')) throw new Error('no')
     if (text.includes('waits')) return new Promise((resolve) => setTimeout(resolve, 1))`
-  return start(fn(body), { manifest: { onError: 'skip', ostreams: [] }, version, ...options })
+  return start(fn(body), { manifest: { onError, ostreams: [] }, version, ...options })
 }

@@ -24,13 +24,34 @@ export class MemoryStore {
   readonly #manifests = new Map<string, StoredManifest>()
   readonly #parts = new Map<string, StoredPart>()
   #revision = 0
-  isFull = false
+  #isFull = false
   #isSilent = false
+  /** Whether it has ever been full or silent. */
+  hasFailed = false
   readonly #waiting = new Set<() => void>()
 
   constructor(clock: Clock, random: Random) {
     this.#clock = clock
     this.#random = random
+  }
+
+  get isFull(): boolean {
+    return this.#isFull
+  }
+
+  set isFull(isFull: boolean) {
+    this.#isFull = isFull
+    this.hasFailed ||= isFull
+  }
+
+  /** Whether what is asked for while it is silent is done all the same. */
+  get isLucky(): boolean {
+    return this.#random.chance(1 / 3) && !this.#isFull
+  }
+
+  /** Resolves when it is not silent. */
+  async spoken(): Promise<void> {
+    if (this.#isSilent) await new Promise<void>((resolve) => this.#waiting.add(resolve))
   }
 
   get isSilent(): boolean {
@@ -39,6 +60,7 @@ export class MemoryStore {
 
   set isSilent(isSilent: boolean) {
     this.#isSilent = isSilent
+    this.hasFailed ||= isSilent
     if (isSilent) return
     for (const goOn of this.#waiting) goOn()
     this.#waiting.clear()
@@ -74,7 +96,7 @@ export class MemoryStore {
 
   async #ask<T>(action: () => T, isKilled: () => boolean): Promise<T> {
     if (this.#isSilent) {
-      if (this.#random.chance(1 / 3) && !isKilled() && !this.isFull) action()
+      if (this.isLucky && !isKilled()) action()
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       this.#waiting.add(resolve)
       const cancel = this.#clock.after(timeoutMs, () =>
