@@ -16,6 +16,7 @@ import { type Log, makeLog } from '../infra/log.ts'
 import { makeRegistry, startMetricsServer } from '../infra/metrics.ts'
 import { openStore } from '../infra/store/index.ts'
 import { CodedError } from '../sdk/errors.ts'
+import { BusWatch } from './bus-watch.ts'
 import type { Resources } from './engine.ts'
 import type { SchedulerErrorCode } from './errors.ts'
 import { MesosEngine } from './mesos/index.ts'
@@ -54,6 +55,7 @@ async function main(): Promise<void> {
     onTrouble: (message) => log.warn(message),
   })
   ends.push(() => nc.close())
+  const bus = new BusWatch(nc)
   log.info('waits for its turn to lead')
   const where = new URL(metrics.url).origin
   process.stdout.write(`${JSON.stringify({ standby: true, url: where })}\n`)
@@ -73,6 +75,7 @@ async function main(): Promise<void> {
     namespace: values.namespace,
     leadership,
     nc,
+    bus,
     makeEngine: (frameworkId) => mesosEngine(values, frameworkId, log),
     quota: quotaOf(values),
     orderOf: (launch, killGraceMs) => runnerOrder(task, launch, killGraceMs),

@@ -21,6 +21,7 @@ import {
   type Store,
   type TaskDocument,
 } from '../infra/store/index.ts'
+import type { BusWatch } from './bus-watch.ts'
 import { type Event, initialState, type Launch, liveTasks, type State, step } from './core/index.ts'
 import type { Engine, LaunchOrder, Resources } from './engine.ts'
 import { SchedulerMetrics } from './metrics.ts'
@@ -36,6 +37,7 @@ export interface SchedulerOptions {
   /** All reads and writes go through its store, so there are none after it is lost. */
   readonly leadership: Leadership
   readonly nc: NatsConnection
+  readonly bus: BusWatch
   /** Makes the engine; its argument is our id in the cluster, if we have one. */
   readonly makeEngine: (frameworkId: string | undefined) => Engine
   readonly orderOf: (launch: Launch, killGraceMs: number) => LaunchOrder
@@ -94,6 +96,7 @@ export class Scheduler {
     await this.#takeRest(writer)
     await leadership.seal()
     this.#dispatch(restored)
+    this.#options.bus.listen((up) => this.#dispatch({ kind: 'bus', up }))
     this.#reader.watch((wanted) => {
       this.#scaler?.want(wanted)
       this.#dispatch({ kind: 'wanted', wanted })
@@ -198,14 +201,6 @@ export class Scheduler {
       listen(nc, subjects.heartbeatSubject(namespace, '*'), onBeat, { onRefused }),
       listen(nc, subjects.allowanceSubject(namespace, '*'), onNotice, { onRefused }),
     )
-    void this.#watchBus()
-  }
-
-  async #watchBus(): Promise<void> {
-    for await (const status of this.#options.nc.status()) {
-      if (status.type === 'disconnect') this.#dispatch({ kind: 'bus', up: false })
-      if (status.type === 'reconnect') this.#dispatch({ kind: 'bus', up: true })
-    }
   }
 
   #dispatch(event: Event): void {

@@ -1,7 +1,8 @@
 /**
  * Watching: what the last report of a runner changes, and what its silence leads to.
  *
- *   WG1. Nobody is given up for silence while the bus is away: nobody could be heard.
+ *   WG1. Nobody is given up for silence while the bus is away, also under a leader that begins then: nobody could be
+ *        heard.
  *   WG2. A runner with an instance at work is left to its watchdog, however long it is silent, unless the cluster has
  *        lost sight of it too.
  * @module
