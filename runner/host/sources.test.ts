@@ -31,7 +31,7 @@ async function setUp(t: TestContext) {
   const held = { used: 0 }
   const sources = new Sources({
     bus: { url, name: 'sources' },
-    memory: memoryOf(1, () => held.used),
+    memory: memoryOf(4, () => held.used),
     warn: (_fn, message) => warnings.push(message),
   })
   const put = async (bytes: Buffer): Promise<AssetRef> => {
@@ -105,13 +105,22 @@ test('Sources does not give an asset that an instance has overwritten to another
 
 test('Sources fetches nothing that would make the process exceed its memory bound (SO2)', async (t) => {
   const { sources, held, put, of } = await setUp(t)
-  const fn = of(3, { model: await put(randomBytes(300_000)) })
-  held.used = 600_000
+  const fn = of(3, { model: await put(randomBytes(1_500_000)) })
+  held.used = 2_400_000
   await assert.rejects(sources.get(fn), {
     code: 'ERR_MEMORY',
     message:
-      /Cannot hold asset 'model' of 'scored' v3, 1 MiB: the runner uses 1 MiB .* of its bound of 1.* --mem \d+/,
+      /Cannot hold asset 'model' of 'scored' v3, 2 MiB: the runner uses 2 MiB .* of its bound of 4.* --mem \d+/,
   })
-  held.used = 500_000
+  held.used = 1_500_000
   assert.equal((await sources.get(fn)).assets.size, 1, 'the next start tries again')
+})
+
+test('Sources holds a small asset in a busy process too, up to its bound (SO2)', async (t) => {
+  const { sources, held, put, of } = await setUp(t)
+  const fn = of(4, { model: await put(randomBytes(50)) })
+  held.used = 4 * 2 ** 20 - 49
+  await assert.rejects(sources.get(fn), { message: /v4, 50 bytes: the runner uses 4 MiB/ })
+  held.used = 4 * 2 ** 20 - 50
+  assert.equal((await sources.get(fn)).assets.size, 1)
 })

@@ -6,7 +6,8 @@
  *
  *   SO1. An asset is in memory once. Its hash is checked before it is given to another instance, since an instance
  *        could have written to it.
- *   SO2. Nothing is fetched that would take the process beyond its soft bound.
+ *   SO2. Nothing is fetched that would take the process beyond its soft bound; a small asset, beyond its bound: a busy process is often
+ *        above the soft one, and what a model of a few numbers adds does not matter.
  * Design: docs/design/0029-assets.md
  * @module
  */
@@ -17,6 +18,9 @@ import { CodedError } from '../../sdk/errors.ts'
 import { memorySoftShare } from '../../sdk/manifest/manifest.ts'
 import type { HeldAssets, IsolateErrorCode } from '../isolate/index.ts'
 import type { Memory } from '../process/memory.ts'
+
+/** An asset up to this size is small. */
+const smallBytesMax = 2 ** 20
 
 interface Code {
   readonly bundle: string
@@ -130,10 +134,11 @@ export class Sources {
     sha256: string,
     bytes: number,
   ): Promise<SharedArrayBuffer> {
-    const lack = this.#options.memory.roomFor(fn, memorySoftShare).lacks(bytes)
+    const share = bytes <= smallBytesMax ? 1 : memorySoftShare
+    const lack = this.#options.memory.roomFor(fn, share).lacks(bytes)
     if (lack === undefined) return await this.#connected(async (nc) => (await openAssets(nc)).fetch(sha256))
-    const mib = Math.ceil(bytes / 2 ** 20)
-    const what = `Cannot hold asset '${name}' of '${fn.function}' v${fn.version}, ${mib} MiB`
+    const size = bytes < 2 ** 20 ? `${bytes} bytes` : `${Math.ceil(bytes / 2 ** 20)} MiB`
+    const what = `Cannot hold asset '${name}' of '${fn.function}' v${fn.version}, ${size}`
     throw new CodedError<IsolateErrorCode>('ERR_MEMORY', `${what}: ${lack}`)
   }
 
