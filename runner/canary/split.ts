@@ -192,6 +192,14 @@ export class Split implements Isolate {
     this.#step.witness?.keep(partitions)
   }
 
+  get shadowBytesAhead(): number {
+    return this.holder.shadowBytesAhead
+  }
+
+  collect(): Promise<void> {
+    return this.holder.collect()
+  }
+
   provideShadow(): Promise<SharedArrayBuffer> {
     return this.holder.provideShadow()
   }

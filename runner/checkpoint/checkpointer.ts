@@ -104,6 +104,10 @@ export class Checkpointer {
     return (this.#due || this.#near) && !this.#isShipping && !this.#ended
   }
 
+  get isShipping(): boolean {
+    return this.#isShipping
+  }
+
   /** True if only the preparation is due; asked once. */
   takeNear(): boolean {
     const isNear = this.#near && !this.#due

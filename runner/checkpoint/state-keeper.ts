@@ -95,6 +95,11 @@ export class StateKeeper {
     return arenas && ((stream, partition) => arenas.has(this.#slots.arenaOf(stream, partition)))
   }
 
+  /** Memory that the checkpoint under way may take yet. */
+  get bytesAhead(): number {
+    return this.#checkpointer.isShipping ? this.#isolate.shadowBytesAhead : 0
+  }
+
   /** Makes a cut, or prepares it; between two batches, when due. A stop makes the last one instead. */
   async cut(consumer: Consumer): Promise<void> {
     if (this.#leaving.signal.aborted) return // the last one follows

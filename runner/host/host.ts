@@ -39,6 +39,7 @@ import {
 } from '../process/ending.ts'
 import type { RunnerEnvironment } from '../process/environment.ts'
 import { Memory } from '../process/memory.ts'
+import { ampleShare, Relief } from '../process/relief.ts'
 import { Control } from './control.ts'
 import { Gone } from './gone.ts'
 import { Instances } from './instances.ts'
@@ -68,6 +69,7 @@ export class Host {
   readonly #gone: Gone
   readonly #incarnation = randomBytes(8).toString('hex')
   readonly #memory: Memory
+  readonly #relief: Relief
   /** Those at work, by id. */
   readonly #workers = new Map<string, Worker>()
   readonly #instances: Instances
@@ -88,6 +90,10 @@ export class Host {
     const log = this.#log.bind(this)
     const assetBytes = (): number => sources.assetBytes
     this.#memory = new Memory({ memMib: environment.memMib, clock, workers: this.#workers, assetBytes })
+    this.#relief = new Relief({
+      ...{ clock, memory: this.#memory, workers: this.#workers },
+      onFull: () => this.#tellFull(),
+    })
     const sources = new Sources({
       bus: this.#busFor('bundles'),
       memory: this.#memory,
@@ -148,7 +154,7 @@ export class Host {
     const onTrouble = (message: string): void => this.warn(message)
     const changed = (): void => this.#control.changed()
     return {
-      ...{ wire, namespace, clock },
+      ...{ wire, namespace, clock, standing: this.#relief },
       letters: new LetterBox({
         ...{ clock, namespace, onTrouble },
         connect: () => connectBus(this.#busFor('dead letters')),
@@ -182,6 +188,11 @@ export class Host {
     const { function: name, taskId } = this.#options.environment
     const { version = 0 } = this.#instances.assignment?.functions[name] ?? {}
     this.#log({ function: name, version, instance: taskId }, 'warn', message)
+  }
+
+  #tellFull(): void {
+    const fn = this.#instances.assignment?.functions[this.#options.environment.function]
+    if (fn !== undefined) this.warn(this.#memory.fullText(fn, ampleShare))
   }
 
   get #isEnding(): boolean {

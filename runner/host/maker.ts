@@ -36,6 +36,7 @@ export type Shared = Pick<
   | 'wire'
   | 'namespace'
   | 'clock'
+  | 'standing'
   | 'letters'
   | 'spill'
   | 'allowances'

@@ -4,6 +4,7 @@
  *   RD1. Beyond a bound, no input is taken while outputs lack credit or dead letters are unconfirmed: memory is
  *        bounded, and a slow reader slows its writers.
  *   RD2. Work between two batches (a swap, a share, a cut, the end) comes before the next batch.
+ *   RD3. While the process is full, one batch begins a turn (process/relief.ts).
  * Design: docs/design/0005-runner.md
  * @module
  */
@@ -14,6 +15,7 @@ import type { Apart } from '../failures/apart.ts'
 import type { SetAside } from '../failures/aside.ts'
 import { type LetterBox, openBytesMax } from '../failures/letter-box.ts'
 import type { BatchResult, Isolate } from '../isolate/index.ts'
+import type { Standing } from '../process/relief.ts'
 import type { BetweenBatches } from '../succession/between-batches.ts'
 import type { Succession } from '../succession/succession.ts'
 import type { Usage } from '../usage/usage.ts'
@@ -36,6 +38,7 @@ export interface ReadinessOptions {
   readonly between: BetweenBatches
   readonly succession: Succession
   readonly keeper: StateKeeper | undefined
+  readonly standing: Standing
   readonly stopping: AbortSignal
   /** Whether a batch has been processed. */
   readonly hasBegun: () => boolean
@@ -45,6 +48,8 @@ export class Readiness {
   readonly #options: ReadinessOptions
   #wake: () => void = () => undefined
   #cancelTimer: (() => void) | undefined
+  /** In which the last batch began. */
+  #turn = Number.NaN
 
   constructor(options: ReadinessOptions) {
     this.#options = options
@@ -55,16 +60,21 @@ export class Readiness {
     this.#wake()
   }
 
+  /** Notes that a batch begins. */
+  begun(): void {
+    this.#turn = this.#options.standing.turn
+  }
+
   /** Waits until there is work and room for its results, or the instance stops. */
   async untilWork(): Promise<void> {
     const { taken, aside, apart, usage, time, stopping } = this.#options
     while (!stopping.aborted && !this.hasOtherWork) {
       const room = this.#hasRoom
       const input = taken.hasInput || this.#timerIsDue()
-      if (room && usage.cpu.isReady && (apart.isDue || (input && !aside.full))) return
+      if (room && this.#isTurn && usage.cpu.isReady && (apart.isDue || (input && !aside.full))) return
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
-      if (room) this.#planTimer()
+      if (room && this.#isTurn) this.#planTimer() // a turn wakes it
       time.waits(room ? (input ? 'time' : 'input') : 'credit')
       await promise
       time.went()
@@ -76,7 +86,15 @@ export class Readiness {
   mayGoOn({ fatal }: BatchResult): boolean {
     const { consumer, taken, aside, apart, usage, succession, stopping } = this.#options
     if (fatal !== undefined || stopping.aborted || this.hasOtherWork || succession.onTrial) return false
-    if (!this.#hasRoom || !usage.cpu.isReady || consumer.hasTried || aside.full || apart.isDue) return false
+    if (
+      !this.#hasRoom ||
+      !this.#isTurn ||
+      !usage.cpu.isReady ||
+      consumer.hasTried ||
+      aside.full ||
+      apart.isDue
+    )
+      return false
     return taken.hasInput || this.#timerIsDue()
   }
 
@@ -99,6 +117,12 @@ export class Readiness {
   get #hasRoom(): boolean {
     const { producer, letters } = this.#options
     return producer.heldBytes <= heldBytesMax && letters.openBytes <= openBytesMax
+  }
+
+  /** Whether a batch may begin in this turn (RD3). */
+  get #isTurn(): boolean {
+    const { isFull, turn } = this.#options.standing
+    return !isFull || turn !== this.#turn
   }
 
   get #isolate(): Isolate {

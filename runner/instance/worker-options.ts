@@ -14,6 +14,7 @@ import type { MovedState } from '../handover/message.ts'
 import type { MoveAnswer, MoveAsk } from '../handover/moves.ts'
 import type { Instance } from '../isolate/index.ts'
 import type { Ending } from '../process/ending.ts'
+import type { Standing } from '../process/relief.ts'
 import type { UsageOptions } from '../usage/usage.ts'
 import type { Allowances } from './allowances.ts'
 
@@ -30,6 +31,8 @@ export interface WorkerOptions extends UsageOptions {
   readonly onEnd: (ending: Ending) => void
   /** The function's own metrics. */
   readonly metrics: MetricSums
+  /** How the memory of the process stands. */
+  readonly standing: Standing
   /** Where dead letters go. */
   readonly letters: LetterBox
   /** The disk queue for outputs to consumers that use one. */

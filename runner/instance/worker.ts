@@ -14,7 +14,7 @@ import { callbackWaitMs, consumerName, type StateAnswer, type StateAsk } from '.
 import type { FunctionAssignment, InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
-import { tapeOf } from '../../sdk/manifest/manifest.ts'
+import { type TapeBounds, tapeOf } from '../../sdk/manifest/manifest.ts'
 import { policyOf } from '../../sdk/manifest/policy.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import type { MetricSums } from '../../sdk/wire/user-metrics.ts'
@@ -39,11 +39,14 @@ import { Succession } from '../succession/succession.ts'
 import { Usage } from '../usage/usage.ts'
 import { WorkTime } from '../usage/work-time.ts'
 import { Acknowledger } from './acknowledger.ts'
-import { BatchSize, bytesIn, trialBatchBytesMax } from './batch-size.ts'
+import { BatchSize, batchBytesMin, bytesIn, trialBatchBytesMax } from './batch-size.ts'
 import { Leaving } from './leaving.ts'
 import { Readiness } from './readiness.ts'
 import { TakenFrames } from './taken-frames.ts'
 import type { WorkerOptions } from './worker-options.ts'
+
+/** The part of the tape that stays while memory is short. */
+const shortTapeShare = 1 / 4
 
 export class Worker {
   readonly #options: WorkerOptions
@@ -93,7 +96,7 @@ export class Worker {
       onAllowance: (rows) => options.allowances.tell(this.#instance, rows),
     })
     this.sampler = new Sampler(clock)
-    this.tape = new Tape(clock, () => tapeOf(this.#assignment.manifest))
+    this.tape = new Tape(clock, () => this.#tapeBounds())
     this.#time = new WorkTime(clock)
     this.succession = new Succession(
       { isolate, assignment },
@@ -112,6 +115,7 @@ export class Worker {
       },
     )
     this.#consumer = this.#newConsumer(instance)
+    this.#consumer.narrow(options.standing.isShort)
     this.#taken = new TakenFrames(this.#consumer)
     this.#aside = new SetAside(this.#consumer, () => policyOf(this.#assignment.manifest.onError))
     this.#acknowledger = new Acknowledger({
@@ -141,6 +145,7 @@ export class Worker {
       ...{ clock, consumer: this.#consumer, producer: this.#producer, letters: options.letters },
       ...{ taken: this.#taken, aside: this.#aside, apart: this.#apart, usage: this.#usage, time: this.#time },
       ...{ between: this.#between, succession: this.succession, keeper: options.keeper },
+      standing: options.standing,
       stopping: this.#stopping.signal,
       hasBegun: () => this.#counts.batches > 0,
     })
@@ -210,6 +215,26 @@ export class Worker {
       const partitions = readState(this.#isolate, arenas, readAtMs, ask)
       return { ok: true, version: this.#assignment.version, readAtMs, partitions }
     })
+  }
+
+  /** Memory that it is about to use. */
+  get bytesAhead(): number {
+    return this.keeper?.bytesAhead ?? 0
+  }
+
+  /** Grants producers less while memory is short. */
+  narrow(isShort: boolean): void {
+    this.#consumer.narrow(isShort)
+  }
+
+  /** Collects the isolate's garbage between two batches: most of it is texts of batches, which V8 keeps long. */
+  relieve(): void {
+    this.#between.add(() => this.#isolate.collect()).catch(() => undefined) // it has ended
+  }
+
+  /** Looks again whether it may go on. */
+  wake(): void {
+    this.#ready.wake()
   }
 
   get instance(): InstanceAssignment {
@@ -293,7 +318,7 @@ export class Worker {
         await this.#between.run()
         if (this.#apart.ending !== undefined) return this.#fail(this.#apart.ending)
         await this.succession.advance()
-        if (this.#ready.isCutDue) await this.keeper!.cut(this.#consumer)
+        if (this.#ready.isCutDue) await this.#cut()
         await this.#ready.untilWork()
         if (this.#stopping.signal.aborted) return
         if (this.#ready.hasOtherWork) continue
@@ -337,18 +362,25 @@ export class Worker {
     }
   }
 
+  async #cut(): Promise<void> {
+    await this.keeper!.cut(this.#consumer)
+    this.#options.standing.look() // within some batches it may copy all of the state
+  }
+
   #process(batch: readonly AloneFrame[]): Promise<BatchResult> {
     const input = batch.map((frame) =>
       frame.finished === 0 ? frame : { ...frame, skip: frame.skip + frame.finished },
     )
     this.sampler.see(input)
+    this.#ready.begun()
     this.#time.called()
     return this.#isolate.run(input, this.#options.clock.nowMs(), this.#aside.lines)
   }
 
   #take(): readonly TakenFrame[] {
     const { onTrial } = this.succession
-    return this.#taken.take(onTrial ? trialBatchBytesMax : this.#batchSize.bytes, onTrial)
+    const bytesMax = this.#options.standing.isFull ? batchBytesMin : this.#batchSize.bytes
+    return this.#taken.take(onTrial ? trialBatchBytesMax : bytesMax, onTrial)
   }
 
   /** @param again The records were set aside before, and were counted then. */
@@ -398,6 +430,12 @@ export class Worker {
 
   #setStreams(streams: FunctionAssignment['streams']): void {
     for (const descriptor of Object.values(streams)) this.#producer.setStream(descriptor)
+  }
+
+  /** Of the tape; while memory is short, it keeps the newest part. */
+  #tapeBounds(): TapeBounds {
+    const bounds = tapeOf(this.#assignment.manifest)
+    return this.#options.standing.isShort ? { ...bounds, bytes: bounds.bytes * shortTapeShare } : bounds
   }
 
   #newConsumer(instance: InstanceAssignment): Consumer {

@@ -72,7 +72,6 @@ export class Instance {
       clock: this.#clock,
       stackMap,
       stateBytes: () => this.#held.bytes,
-      compact: options.compact === true,
     })
     this.#held = new HeldState(state, {
       ...{ name: this.#name, istreams },
@@ -100,7 +99,7 @@ export class Instance {
       await instance.#guest.boot(boot, options.seed, instance.#held.store.all())
       await instance.#guest.load(options.bundle, options.manifest.limits.initMs)
       await instance.#lifecycle('init', options.nowMs)
-      await instance.#guest.compact()
+      if (options.compact === true) await instance.#guest.collect('collecting what its start has left over')
       instance.#caller.onTrial = options.onTrial === true // errors of `init` are failures in any case
       return instance
     } catch (error) {
@@ -194,6 +193,16 @@ export class Instance {
    */
   provideShadow(): Promise<SharedArrayBuffer> {
     return this.#held.provideShadow()
+  }
+
+  /** See `HeldState`. */
+  get shadowBytesAhead(): number {
+    return this.#held.shadowBytesAhead
+  }
+
+  /** Between two batches: collects its garbage, when memory is short. */
+  async collect(): Promise<void> {
+    if (this.#guest.ended === undefined) await this.#guest.collect('collecting garbage')
   }
 
   /** Between two batches: takes over state and timers, if there are any, of a partition that it does not have. */

@@ -101,16 +101,23 @@ export class Memory implements ResidentMemory {
     return fits() || (this.giveBack() && fits())
   }
 
+  /** ME3, for a process that is full. @param share The part of the bound up to which it had better be filled. */
+  fullText(fn: Pick<FunctionAssignment, 'function' | 'manifest'>, share: number): string {
+    const lack = { ...this.told(fn, share), usedBytes: this.bytes(), bytes: 0 }
+    const [used, bound] = [lack.usedBytes, lack.bytesMax].map((bytes) => Math.round(bytes / 2 ** 20))
+    return `memory is short: the runner uses ${used} MiB (${lack.accounts}) of its bound of ${bound}, and is slowed down: ${adviceOf(lack)}`
+  }
+
   /** The same as data for another thread; see `roomIn`. */
   told(fn: Pick<FunctionAssignment, 'function' | 'manifest'>, share: number): ToldMemory {
     const accounts = accountsText(this.report().memory)
     return { share, bytesMax: this.bytesMax, accounts, sized: sizedOf(fn) }
   }
 
-  /** Gives back memory that was kept for reuse, and collects garbage. @returns False if it was done shortly before. */
-  giveBack(): boolean {
+  /** Gives back memory that was kept for reuse, and collects garbage. @returns False if it was done less than `everyMs` before. */
+  giveBack(everyMs = giveBackEveryMs): boolean {
     const nowMs = this.#options.clock.monotonicMs()
-    if (nowMs - this.#givenBackMs < giveBackEveryMs) return false
+    if (nowMs - this.#givenBackMs < everyMs) return false
     this.#givenBackMs = nowMs
     dropKeptMemory()
     this.#collectGarbage()
@@ -148,15 +155,20 @@ export function roomIn(told: ToldMemory): Room {
 }
 
 /** ME3. */
-export function lackText({ usedBytes, bytes, share, bytesMax, accounts, sized }: Lack): string {
+export function lackText(lack: Lack): string {
+  const { usedBytes, share, bytesMax, accounts } = lack
   const [used, may, bound] = [usedBytes, bytesMax * share, bytesMax].map((value) =>
     Math.round(value / 2 ** 20),
   )
-  const { name, memMib, seats } = sized
-  const lackMib = ((usedBytes + bytes) / share - bytesMax) / 2 ** 20
-  const enough = Math.ceil((memMib + lackMib / seats + stepMib / 2) / stepMib) * stepMib
   return (
     `the runner uses ${used} MiB (${accounts}) of its bound of ${bound}, of which it may fill ${may} with this: ` +
-    `give each instance ${enough} MiB, by \`concord fn scale ${name} --mem ${enough}\` or resources.memMib`
+    adviceOf(lack)
   )
+}
+
+/** What to set. */
+function adviceOf({ usedBytes, bytes, share, bytesMax, sized: { name, memMib, seats } }: Lack): string {
+  const lackMib = ((usedBytes + bytes) / share - bytesMax) / 2 ** 20
+  const enough = Math.ceil((memMib + lackMib / seats + stepMib / 2) / stepMib) * stepMib
+  return `give each instance ${enough} MiB, by \`concord fn scale ${name} --mem ${enough}\` or resources.memMib`
 }

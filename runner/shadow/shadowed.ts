@@ -102,6 +102,14 @@ export class Shadowed implements Isolate {
     this.#witness.keep(partitions)
   }
 
+  get shadowBytesAhead(): number {
+    return this.#old.shadowBytesAhead
+  }
+
+  collect(): Promise<void> {
+    return this.#old.collect()
+  }
+
   provideShadow(): Promise<SharedArrayBuffer> {
     return this.#old.provideShadow()
   }

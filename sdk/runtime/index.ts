@@ -20,6 +20,7 @@ export {
   type Slabs,
   type StoredEntry,
   shadowBytes,
+  shadowBytesUsed,
   slabBytesDefault,
   slabsUsed,
   slabUnitBytes,

@@ -15,6 +15,7 @@ import { Allowances } from '../../runner/instance/allowances.ts'
 import { Worker } from '../../runner/instance/worker.ts'
 import { fn, record, start } from '../../runner/isolate/testing/harness.ts'
 import type { Ending } from '../../runner/process/ending.ts'
+import { ample } from '../../runner/process/relief.ts'
 import type { Verdict } from '../../runner/succession/trial.ts'
 import type { ManifestInput } from '../../sdk/manifest/manifest.ts'
 import { frameOf } from '../../sdk/wire/frame.ts'
@@ -137,6 +138,7 @@ async function bench(
     allowances: new Allowances(wire, 'n', 't'),
     gone: () => [],
     onEnd: (ending) => endings.push(ending),
+    standing: ample,
     onHeapFull: () => undefined,
     warn,
     ask: () => Promise.reject(new Error('nobody is there')),

@@ -12,9 +12,13 @@ export function budgetFor(windowBytes = windowBytesDefault, channels: number): n
   return Math.max(windowBytes, channels * channelWindowMin)
 }
 
+/** The part of the budget that is granted while memory is short. */
+const narrowShare = 1 / 4
+
 /** The budget divided among the channels, but enough for some records each. */
-export function windowFor(windowBytes: number | undefined, channels: number): number {
-  return Math.min(channelWindowMax, Math.floor(budgetFor(windowBytes, channels) / Math.max(1, channels)))
+export function windowFor(windowBytes = windowBytesDefault, channels: number, isNarrow = false): number {
+  const budgetBytes = budgetFor(isNarrow ? windowBytes * narrowShare : windowBytes, channels)
+  return Math.min(channelWindowMax, Math.floor(budgetBytes / Math.max(1, channels)))
 }
 
 /** Kept of one awaited partition. */

@@ -36,6 +36,8 @@ export class ConsumerVoice {
   readonly #partitions: ReadonlyMap<string, InPartition>
   /** Number of channels that share the windows. */
   channels = 0
+  /** Whether memory is short: windows are smaller. */
+  isNarrow = false
 
   constructor(options: VoiceOptions, owner: string, partitions: ReadonlyMap<string, InPartition>) {
     this.#options = options
@@ -89,7 +91,7 @@ export class ConsumerVoice {
 
   /** The flags for a channel without a position. */
   #entry(owned: InPartition, channel: InChannel, flags: number, next?: NextOwner): CreditEntry {
-    const windowBytes = windowFor(this.#options.windowBytes, this.channels)
+    const windowBytes = windowFor(this.#options.windowBytes, this.channels, this.isNarrow)
     if (channel.expected !== undefined) return creditOf(owned, channel, flags, windowBytes, next)
     const credit = creditOf(owned, channel, creditFlags.fresh, windowBytes)
     const { epoch, since } = owned

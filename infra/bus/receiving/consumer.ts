@@ -183,6 +183,11 @@ export class Consumer {
     return owned?.contained.with(owned.channels.values(), at) ?? { lost: 0, positions: [] }
   }
 
+  /** Grants smaller windows from now on, since memory is short, or those of before. */
+  narrow(isNarrow: boolean): void {
+    this.#voice.isNarrow = isNarrow
+  }
+
   get queuedFrames(): number {
     return this.#queue.frames
   }

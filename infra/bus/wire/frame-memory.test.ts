@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { giveBackMemory, takeMemory } from './frame-memory.ts'
+import { giveBackMemory, limitKeptMemory, takeMemory } from './frame-memory.ts'
 
 test('takeMemory gives memory that nobody else holds, and reuses what was given back (F1)', () => {
   const take = fc.record({ kind: fc.constant('take' as const), bytes: fc.nat(100_000) })
@@ -42,6 +42,25 @@ test('giveBackMemory keeps a bounded amount (F3)', () => {
   const again = new Set(Array.from({ length: 1000 }, () => takeMemory(64 * 1024).buffer))
   const kept = blocks.filter(({ buffer }) => again.has(buffer)).length
   assert.ok(kept > 0 && kept * 64 * 1024 <= 24 * 1024 * 1024, `${kept} blocks`)
+})
+
+test('limitKeptMemory bounds the pool, and empties it if it holds more (F3)', (t) => {
+  t.after(() => limitKeptMemory())
+  const give = (): ArrayBufferLike[] => {
+    const blocks = Array.from({ length: 64 }, () => takeMemory(64 * 1024))
+    for (const block of blocks) giveBackMemory(block)
+    return blocks.map(({ buffer }) => buffer)
+  }
+  const keptOf = (buffers: readonly ArrayBufferLike[]): number => {
+    const again = new Set(Array.from({ length: 64 }, () => takeMemory(64 * 1024).buffer))
+    return buffers.filter((buffer) => again.has(buffer as ArrayBuffer)).length
+  }
+  const before = give()
+  limitKeptMemory(512 * 1024)
+  assert.equal(keptOf(before), 0)
+  assert.equal(keptOf(give()), 8)
+  limitKeptMemory()
+  assert.equal(keptOf(give()), 64)
 })
 
 test('giveBackMemory makes room for other sizes when one size has filled the pool (F3)', () => {

@@ -11,7 +11,7 @@
 
 const blockBytesMin = 256
 const blockBytesMax = 64 * 1024
-const keptBytesMax = 24 * 1024 * 1024
+const keptBytesMaxDefault = 24 * 1024 * 1024
 
 class Block extends ArrayBuffer {
   isFree = false
@@ -21,6 +21,7 @@ class Block extends ArrayBuffer {
 const free: readonly Block[][] = Array.from({ length: classOf(blockBytesMax) + 1 }, () => [])
 const keptOf = new Float64Array(free.length)
 let keptBytes = 0
+let keptBytesMax = keptBytesMaxDefault
 
 /** Memory for `bytes` bytes, with arbitrary contents. Very large blocks are ordinary memory. */
 export function takeMemory(bytes: number): Uint8Array<ArrayBuffer> {
@@ -47,6 +48,12 @@ export function giveBackMemory(bytes: Uint8Array): void {
   block.isFree = true
   keep(size, block.byteLength)
   free[size]!.push(block)
+}
+
+/** Bounds the pool, and empties it if it holds more; default: the bound as at first. */
+export function limitKeptMemory(bytesMax = keptBytesMaxDefault): void {
+  keptBytesMax = bytesMax
+  if (keptBytes > keptBytesMax) dropKeptMemory()
 }
 
 /** Empties the pool, when memory is short. */

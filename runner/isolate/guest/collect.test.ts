@@ -55,9 +55,9 @@ test('an isolate that is ended during its collection ends after it, without a ha
   for (const wait of [...waits, ...waits, ...waits]) {
     const guest = new Guest({
       ...{ name: 'f', heapMib: 8, stateMib: 1, regions: new Regions(1024), assets: new Map() },
-      ...{ clock: systemClock, stackMap: new StackMap(undefined), stateBytes: () => 0, compact: true },
+      ...{ clock: systemClock, stackMap: new StackMap(undefined), stateBytes: () => 0 },
     })
-    const compacted = guest.compact().then(
+    const compacted = guest.collect('collecting').then(
       () => 'collected',
       ({ message }: Error) => message,
     )
@@ -65,6 +65,6 @@ test('an isolate that is ended during its collection ends after it, without a ha
     guest.end(isolateError('ERR_MEMORY', 'its process is full'))
     assert.match(await compacted, /^(collected|its process is full)$/)
     assert.equal(await guest.endedWithin(10_000), true, 'its thread has ended')
-    await assert.rejects(guest.compact(), /its process is full/)
+    await assert.rejects(guest.collect('collecting'), /its process is full/)
   }
 })

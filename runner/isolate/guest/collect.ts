@@ -1,7 +1,7 @@
 /**
  * Collect: makes V8 collect all garbage of an isolate and release its pages.
  *
- * This uses V8's inspector. The alternative, `--expose-gc`, puts a global into every context made while the flag is
+ * After the start of a packed instance, and when memory is short. This uses V8's inspector. The alternative, `--expose-gc`, puts a global into every context made while the flag is
  * set, on any thread, and no code can remove it. The function's context is not visible to the inspector.
  *
  *   CO1. When this returns, nothing of the inspector session is left; until then the isolate must not be disposed of.

@@ -64,8 +64,6 @@ export interface GuestOptions extends MeaningOptions {
   readonly clock: Clock
   /** Bytes of state that the isolate has. */
   readonly stateBytes: () => number
-  /** Release the garbage of its start. */
-  readonly compact: boolean
 }
 
 /** State that an isolate takes over from another. */
@@ -104,7 +102,7 @@ export class Guest implements IsolateHolder {
         options.heapMib +
         2 * options.stateMib +
         Math.ceil((options.regions.bytes + contentBytes(options.assets)) / 2 ** 20),
-      inspector: options.compact, // of collect.ts
+      inspector: true, // of collect.ts
       onCatastrophicError: (message) => this.#lose(message),
     })
     countIsolate(this)
@@ -244,9 +242,8 @@ export class Guest implements IsolateHolder {
     await this.call('takeOver', [json, ...memory], { ...limits, here: true })
   }
 
-  /** Releases the garbage of the start, if the isolate is compact. @throws {CodedError} As `call` does. */
-  async compact(): Promise<void> {
-    if (!this.#options.compact) return
+  /** Collects its garbage, between two calls. @param doing For the text of an error. @throws {CodedError} As `call` does. */
+  async collect(doing: string): Promise<void> {
     const limitMs = bootMs
     const run = (): Promise<void> => {
       this.#collecting = collect(this.#isolate).finally(() => {
@@ -257,7 +254,7 @@ export class Guest implements IsolateHolder {
     try {
       await this.#calls.run(run(), { limitMs })
     } catch (error) {
-      throw this.#meaningOf(error, 'collecting what its start has left over', limitMs)
+      throw this.#meaningOf(error, doing, limitMs)
     }
   }
 

@@ -11,7 +11,7 @@
 
 import type { StateFormat } from '../../../sdk/function.ts'
 import type { Manifest } from '../../../sdk/manifest/manifest.ts'
-import { pageBytes, shadowBytes, slabUnitBytes } from '../../../sdk/runtime/index.ts'
+import { pageBytes, shadowBytes, shadowBytesUsed, slabUnitBytes } from '../../../sdk/runtime/index.ts'
 import { keeping } from '../../../sdk/versions/state-format.ts'
 import { firstArena } from '../../../sdk/wire/arenas.ts'
 import type { GuestCall } from '../calls/isolate-call.ts'
@@ -53,6 +53,8 @@ export class HeldState {
   readonly #loose = new Map<number, number>()
   #freed: Promise<boolean> | undefined
   #shadow = new SharedArrayBuffer(shadowBytes(0))
+  /** The part of the shadow that earlier checkpoints have used. */
+  #shadowTouchedBytes = 0
 
   /** @param store Lent to this isolate; its slabs are handed in by `boot`. */
   constructor(store: StateStore, options: HeldStateOptions) {
@@ -68,6 +70,11 @@ export class HeldState {
     return this.store.heldBytes + this.#shadow.byteLength
   }
 
+  /** Memory that the system has yet to provide for the shadow, should a checkpoint need all of it. */
+  get shadowBytesAhead(): number {
+    return this.#shadow.byteLength - this.#touchedBytes()
+  }
+
   /** In which format it is, and which ones stay readable. */
   get format(): StateFormat {
     return this.#format
@@ -79,10 +86,14 @@ export class HeldState {
    */
   async provideShadow(): Promise<SharedArrayBuffer> {
     await this.#takeBackEmpty()
-    const pages = this.store.heldBytes / pageBytes
+    this.#shadowTouchedBytes = this.#touchedBytes()
+    const { heldBytes, limitBytes } = this.store
+    const pages = heldBytes / pageBytes
     const { ended } = this.#options.guest
     if (shadowBytes(pages) > this.#shadow.byteLength && ended === undefined)
-      await this.#giveShadow(new SharedArrayBuffer(shadowBytes(pages * shadowSpare)))
+      await this.#giveShadow(
+        new SharedArrayBuffer(shadowBytes(Math.min(pages * shadowSpare, limitBytes / pageBytes))),
+      )
     return this.#shadow
   }
 
@@ -200,6 +211,7 @@ export class HeldState {
     this.#given.add(slabs)
     const shadow = this.#shadow === from.#shadow ? undefined : from.#shadow
     this.#shadow = from.#shadow
+    this.#shadowTouchedBytes = from.#shadowTouchedBytes
     const { give, guest } = this.#options
     if (guest.ended !== undefined) return
     await give((limits) => guest.takeOver({ keep, adopt: store.partitions(), slabs, shadow }, limits))
@@ -249,7 +261,12 @@ export class HeldState {
   async #giveShadow(shadow: SharedArrayBuffer): Promise<void> {
     const { give, guest } = this.#options
     this.#shadow = shadow
+    this.#shadowTouchedBytes = 0
     if (guest.ended === undefined) await give((limits) => guest.giveShadow(shadow, limits))
+  }
+
+  #touchedBytes(): number {
+    return Math.max(this.#shadowTouchedBytes, shadowBytesUsed(this.#shadow))
   }
 
   /** A call into the runtime that brings nothing. */

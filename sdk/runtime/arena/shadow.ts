@@ -20,6 +20,11 @@ export function shadowBytes(pages: number): number {
   return 4 * (headWords + Math.ceil(pages) * rowWords)
 }
 
+/** The bytes of a shadow that its rows take. */
+export function shadowBytesUsed(memory: ArrayBufferLike): number {
+  return shadowBytes(new ShadowReader(memory).count)
+}
+
 /** The writer's end. */
 export class Shadow {
   readonly #words: Int32Array

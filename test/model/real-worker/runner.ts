@@ -13,6 +13,7 @@ import { Allowances } from '../../../runner/instance/allowances.ts'
 import { Worker } from '../../../runner/instance/worker.ts'
 import { type Isolate, StateStore } from '../../../runner/isolate/index.ts'
 import { fn, type Started, start } from '../../../runner/isolate/testing/harness.ts'
+import { ample } from '../../../runner/process/relief.ts'
 import type { Verdict } from '../../../runner/succession/trial.ts'
 import { openArena } from '../../../sdk/runtime/arena/index.ts'
 import { MetricSums } from '../../../sdk/wire/user-metrics.ts'
@@ -93,6 +94,7 @@ export class SimRunner {
       ...{ wire, namespace: 'n', clock, assignment, instance, isolate: started.instance, letters, keeper },
       ...{ metrics: new MetricSums(), allowances: new Allowances(wire, 'n', 't'), gone: () => [] },
       onEnd: ({ reason, message }) => runner.ends(`${reason}: ${message}`),
+      standing: ample,
       onHeapFull: () => undefined,
       warn: options.say,
       ask: () => Promise.reject(new Error('nobody is there')),
