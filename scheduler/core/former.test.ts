@@ -74,3 +74,22 @@ test('step removes a function only after the accounts of its killed instances ar
   world.settle(5)
   assert.equal(world.statuses.has('f'), false)
 })
+
+test('step takes what a removed function was sent out of the accounts of its senders, so that a new one begins with nothing (FM3)', () => {
+  const { world, of } = running()
+  const { taskId } = of('f').document
+  beat(world, of('f'), { outputs: [row, { ...row, consumer: 'other' }, { ...row, consumer: 'g@1' }] })
+  world.exit(taskId, 0)
+  world.deliverUpdate()
+  const sentTo = () => world.statuses.get('f')!.ended.outputs.map(({ consumer }) => consumer)
+  world.settle(20)
+  assert.deepEqual(sentTo(), ['g', 'other', 'g@1'])
+  remove(world, 'g')
+  world.settle(20)
+  assert.equal(world.statuses.has('g'), false)
+  assert.deepEqual(sentTo(), ['other'])
+  world.deploy('g', { istreams: { out: { grouping: 'groupBy' } } })
+  for (let second = 0; second < 6; second++) world.tick(1_000)
+  world.settle(20)
+  assert.deepEqual(sentTo(), ['other'], 'also when the account is closed')
+})

@@ -6,13 +6,15 @@
  *        asked (gone.ts). This takes `closingMs` at most.
  *   FM2. The rows are written into the reader's status before the sender's status is removed, and name the sender. A
  *        row found in both counts once, in the store and for a leader that takes over.
+ *   FM3. What was sent to a removed function leaves the accounts of its senders before its own documents are removed. So
+ *        a new function of the same name begins with nothing.
  * Design: docs/design/0003-processes-and-store.md, "What removed functions have sent"
  * @module
  */
 import { addTotals, functionOfConsumer } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { FormerAccounts, StatusDocument } from '../../infra/store/index.ts'
-import { addAccounts } from './accounts.ts'
+import { addAccounts, lastRows } from './accounts.ts'
 import { whoIsGone } from './gone.ts'
 import type { Draft } from './state/draft.ts'
 import { type FunctionState, noAccounts, type Wanted } from './state/state.ts'
@@ -37,6 +39,24 @@ export function bequeath(draft: Draft, fn: FunctionState): void {
     const of = { ...stillThere(reader.former, functions), ...nameOf(draft, fn) }
     reader.former = { rows: withRows(reader.former, name, rows), of }
     saveStatus(draft, reader, true)
+  }
+}
+
+/** Takes a function that is being removed out of the accounts of those that have sent to it (FM3). */
+export function disown(draft: Draft, reader: string): void {
+  const isKept = ({ consumer }: Pick<OutputLedger, 'consumer'>): boolean =>
+    functionOfConsumer(consumer) !== reader
+  for (const [name, { ended, closing }] of draft.functions) {
+    const rows = [...ended.outputs, ...closing.flatMap((last) => lastRows(last))]
+    if (name === reader || rows.every(isKept)) continue
+    const fn = draft.fn(name)
+    fn.ended = { ...ended, outputs: ended.outputs.filter(isKept) }
+    for (const last of fn.closing) {
+      const { report, notice } = last
+      last.report = report && { ...report, outputs: report.outputs?.filter(isKept) }
+      last.notice = notice && { ...notice, rows: notice.rows.filter(isKept) }
+    }
+    saveStatus(draft, fn, true)
   }
 }
 

@@ -2,10 +2,10 @@
  * Removal: ends the plan of a function: writes its status, or, once it is deleted and no instance runs, removes it.
  *
  *   RV1. A function is forgotten only when the store shows that its documents are gone. Before they are removed, the
- *        account of what it had sent is added to its readers (former.ts).
+ *        account of what it had sent is added to its readers, and what it was sent leaves that of its senders (former.ts).
  * @module
  */
-import { bequeath, isAwaited } from './former.ts'
+import { bequeath, disown, isAwaited } from './former.ts'
 import { finish } from './instances/slots.ts'
 import type { Draft } from './state/draft.ts'
 import { isUnwanted } from './state/in-force.ts'
@@ -26,6 +26,7 @@ export function conclude(draft: Draft, fn: FunctionState): void {
     for (const [id, command] of draft.state.wanted.commands)
       if (command.function === fn.name) finish(draft, id)
     bequeath(draft, fn)
+    disown(draft, fn.name)
     draft.act({ kind: 'removeFunction', function: fn.name, versions: [...(wanted?.versions.keys() ?? [])] })
   }
 }
