@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { subjects, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
+import { jsonBytes } from '../../infra/json.ts'
 import type { Ingest } from './ingest.ts'
 import type { RawIngest } from './raw-ingest.ts'
 
@@ -90,6 +91,6 @@ export class Pulse {
       rawDropped: rawIngest.dropped,
       ...(ingestEpoch === undefined ? {} : { ingestEpoch }),
     }
-    wire.publish(subjects.heartbeatSubject(namespace, gatewayId), Buffer.from(JSON.stringify(beat)))
+    wire.publish(subjects.heartbeatSubject(namespace, gatewayId), jsonBytes(beat))
   }
 }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { infraError } from '../errors.ts'
+import { jsonBytes } from '../json.ts'
 
 const count = z.int().min(0)
 const uint32 = count.max(2 ** 32 - 1)
@@ -94,7 +95,7 @@ export type Checkpoint = z.output<typeof checkpointSchema>
 export type CheckpointManifest = z.output<typeof manifestSchema>
 
 export function encodeManifest(manifest: CheckpointManifest): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(manifest))
+  return jsonBytes(manifest)
 }
 
 /** @throws {CodedError} ERR_CHECKPOINT_CORRUPT, ERR_CHECKPOINT_FORMAT */

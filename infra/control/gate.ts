@@ -4,6 +4,7 @@
  * @module
  */
 import type { GateEvidence } from '../../sdk/versions/gate.ts'
+import { jsonBytes, parsedJson } from '../json.ts'
 import type { AssignedCode } from './messages/assignment.ts'
 
 /** A version that has not been assigned yet. */
@@ -23,27 +24,18 @@ export type GateAnswer =
   | { readonly ok: false; readonly message: string }
 
 export function encodeGate(message: GateAsk | GateAnswer): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(message))
+  return jsonBytes(message)
 }
 
 /** @returns Undefined if this build cannot read it. */
 export function decodeGateAsk(bytes: Uint8Array): GateAsk | undefined {
-  const ask = decoded(bytes) as Partial<GateAsk> | undefined
+  const ask = parsedJson(bytes) as Partial<GateAsk> | null | undefined
   const isWhole = ask?.schema === 1 && typeof ask.instance === 'string' && typeof ask.next === 'object'
   return isWhole ? (ask as GateAsk) : undefined
 }
 
 export function decodeGateAnswer(bytes: Uint8Array): GateAnswer {
-  const answer = decoded(bytes) as Partial<GateAnswer> | undefined
+  const answer = parsedJson(bytes) as Partial<GateAnswer> | null | undefined
   if (typeof answer?.ok === 'boolean') return answer as GateAnswer
   return { ok: false, message: 'its runner answers what this build cannot read' }
-}
-
-function decoded(bytes: Uint8Array): unknown {
-  try {
-    const found: unknown = JSON.parse(new TextDecoder().decode(bytes))
-    return typeof found === 'object' && found !== null ? found : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { z } from 'zod'
+import { jsonBytes, parsedJson } from '../json.ts'
 import type { GoneNotice, GoneProducer } from './messages/accounts.ts'
 
 const count = z.int().min(0)
@@ -19,13 +20,9 @@ const schema = z.object({
 
 export function encodeGone(gone: readonly GoneProducer[]): Uint8Array {
   const notice: GoneNotice = { schema: 1, gone }
-  return new TextEncoder().encode(JSON.stringify(notice))
+  return jsonBytes(notice)
 }
 
 export function decodeGone(bytes: Uint8Array): readonly GoneProducer[] | undefined {
-  try {
-    return schema.parse(JSON.parse(new TextDecoder().decode(bytes))).gone
-  } catch {
-    return undefined
-  }
+  return schema.safeParse(parsedJson(bytes)).data?.gone
 }

@@ -6,6 +6,7 @@
  * @module
  */
 import { z } from 'zod'
+import { parsedJson } from '../json.ts'
 import type { AllowanceNotice } from './messages/accounts.ts'
 import type { Heartbeat } from './messages/heartbeat.ts'
 
@@ -106,9 +107,5 @@ export function parseHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
 }
 
 function parse<T>(schema: z.ZodType<T>, bytes: Uint8Array): T | undefined {
-  try {
-    return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')))
-  } catch {
-    return undefined
-  }
+  return schema.safeParse(parsedJson(bytes)).data
 }

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { partitionStateSchema } from '../../sdk/api/state.ts'
-import { parsed } from './json.ts'
+import { jsonBytes, parsedJson } from '../json.ts'
 
 const askSchema = z.object({
   schema: z.literal(1),
@@ -33,15 +33,15 @@ export type StateAsk = z.output<typeof askSchema>
 export type StateAnswer = z.output<typeof answerSchema>
 
 export function encodeState(message: StateAsk | StateAnswer): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(message))
+  return jsonBytes(message)
 }
 
 /** @returns Undefined if this build cannot read it. */
 export function decodeStateAsk(bytes: Uint8Array): StateAsk | undefined {
-  return askSchema.safeParse(parsed(bytes)).data
+  return askSchema.safeParse(parsedJson(bytes)).data
 }
 
 export function decodeStateAnswer(bytes: Uint8Array): StateAnswer {
-  const answer = answerSchema.safeParse(parsed(bytes)).data
+  const answer = answerSchema.safeParse(parsedJson(bytes)).data
   return answer ?? { ok: false, message: 'its runner answers what this build cannot read' }
 }

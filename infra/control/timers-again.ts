@@ -5,7 +5,7 @@
  */
 import { z } from 'zod'
 import { arenasMax } from '../../sdk/wire/arenas.ts'
-import { parsed } from './json.ts'
+import { jsonBytes, parsedJson } from '../json.ts'
 
 const askSchema = z.object({
   schema: z.literal(1),
@@ -35,15 +35,15 @@ export type TimersAsk = z.output<typeof askSchema>
 export type TimersAnswer = z.output<typeof answerSchema>
 
 export function encodeTimers(message: TimersAsk | TimersAnswer): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(message))
+  return jsonBytes(message)
 }
 
 /** @returns Undefined if this build cannot read it. */
 export function decodeTimersAsk(bytes: Uint8Array): TimersAsk | undefined {
-  return askSchema.safeParse(parsed(bytes)).data
+  return askSchema.safeParse(parsedJson(bytes)).data
 }
 
 export function decodeTimersAnswer(bytes: Uint8Array): TimersAnswer {
-  const answer = answerSchema.safeParse(parsed(bytes)).data
+  const answer = answerSchema.safeParse(parsedJson(bytes)).data
   return answer ?? { ok: false, message: 'its runner answers what this build cannot read' }
 }

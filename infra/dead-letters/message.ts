@@ -10,6 +10,7 @@
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
+import { jsonBytes, parsedJson } from '../json.ts'
 import { columnsOf, headVersion, malformed, readHead } from './head.ts'
 import type { Letter, Letters } from './letter.ts'
 
@@ -57,7 +58,7 @@ export function encodeLetters(content: Letters): Uint8Array {
   const recordBytes = letters.reduce((sum, { record }) => sum + record.key.length + record.value.length, 0)
   let head = new Uint8Array(0)
   for (const cut of cuts) {
-    head = new TextEncoder().encode(JSON.stringify(columnsOf(content, cut)))
+    head = jsonBytes(columnsOf(content, cut))
     if (prefixBytes + head.length + recordBytes <= messageBytesMax) break
   }
   const bytes = new Uint8Array(prefixBytes + head.length + recordBytes)
@@ -84,7 +85,9 @@ export function decodeLetters(bytes: Uint8Array): Letters {
     )
   const headBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true)
   if (headBytes > bytes.length - prefixBytes) throw malformed(`its head claims ${headBytes} bytes`)
-  const head = readHead(bytes[1]!, parseJson(bytes.subarray(prefixBytes, prefixBytes + headBytes)))
+  const json = parsedJson(bytes.subarray(prefixBytes, prefixBytes + headBytes))
+  if (json === undefined) throw malformed('its head is no JSON')
+  const head = readHead(bytes[1]!, json)
   let at = prefixBytes + headBytes
   const take = (length: number): Uint8Array => {
     if (length > bytes.length - at) throw malformed('it is cut off')
@@ -97,12 +100,4 @@ export function decodeLetters(bytes: Uint8Array): Letters {
   }))
   if (at !== bytes.length) throw malformed(`${bytes.length - at} bytes follow its last letter`)
   return { ...head, letters }
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes))
-  } catch {
-    throw malformed('its head is no JSON')
-  }
 }

@@ -10,6 +10,7 @@
 import { z } from 'zod'
 import { CodedError } from '../../sdk/errors.ts'
 import { shadowDifferenceSchema } from '../../sdk/versions/shadow-schema.ts'
+import { jsonBytes, parsedJson } from '../json.ts'
 
 const messageSchema = z.object({
   schema: z.literal(1),
@@ -21,23 +22,17 @@ const messageSchema = z.object({
 export type Differences = Omit<z.output<typeof messageSchema>, 'schema'>
 
 export function encodeDifferences(differences: Differences): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ schema: 1, ...differences }))
+  return jsonBytes({ schema: 1, ...differences })
 }
 
 /** @throws {CodedError} ERR_DIFFERENCES_MALFORMED */
 export function decodeDifferences(bytes: Uint8Array): Differences {
-  const parsed = messageSchema.safeParse(parseJson(bytes))
+  const json = parsedJson(bytes)
+  if (json === undefined) throw malformed('it is no JSON')
+  const parsed = messageSchema.safeParse(json)
   if (!parsed.success) throw malformed(z.prettifyError(parsed.error))
   const { schema: _, ...differences } = parsed.data
   return differences
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes))
-  } catch {
-    throw malformed('it is no JSON')
-  }
 }
 
 function malformed(what: string): CodedError<'ERR_DIFFERENCES_MALFORMED'> {

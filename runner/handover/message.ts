@@ -7,6 +7,7 @@
  */
 import { z } from 'zod'
 import { openSchema } from '../../infra/checkpoints/index.ts'
+import { jsonBytes, parsedJson } from '../../infra/json.ts'
 import { pageBytes } from '../../sdk/runtime/index.ts'
 import type { ShareImage } from '../checkpoint/share-image.ts'
 import type { MoveAnswer, MoveAsk } from './moves.ts'
@@ -66,16 +67,12 @@ const answerSchema = z.discriminatedUnion('ok', [
 export type MovedState = ShareImage | undefined
 
 export function encodeAsk(ask: MoveAsk): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(ask))
+  return jsonBytes(ask)
 }
 
 /** @returns Undefined for what is none. */
 export function decodeAsk(bytes: Uint8Array): MoveAsk | undefined {
-  try {
-    return askSchema.parse(JSON.parse(new TextDecoder().decode(bytes)))
-  } catch {
-    return undefined
-  }
+  return askSchema.safeParse(parsedJson(bytes)).data
 }
 
 export function encodeAnswer(answer: MoveAnswer<MovedState>): Uint8Array {
@@ -105,7 +102,7 @@ export function decodeAnswer(message: Uint8Array): MoveAnswer<MovedState> {
 }
 
 function framed(json: unknown, bytes: Uint8Array): Uint8Array {
-  const text = new TextEncoder().encode(JSON.stringify(json))
+  const text = jsonBytes(json)
   const message = new Uint8Array(4 + text.length + bytes.length)
   new DataView(message.buffer).setUint32(0, text.length, true)
   message.set(text, 4)

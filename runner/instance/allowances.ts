@@ -9,6 +9,7 @@
 import { subjects, type Wire } from '../../infra/bus/index.ts'
 import type { AllowanceNotice, AllowanceRow } from '../../infra/control/messages/accounts.ts'
 import type { InstanceAssignment } from '../../infra/control/messages/assignment.ts'
+import { jsonBytes } from '../../infra/json.ts'
 
 export class Allowances {
   readonly #wire: Wire
@@ -27,7 +28,7 @@ export class Allowances {
       ...{ schema: 1, taskId: this.#taskId, instance: id, epoch },
       ...{ number: this.number(), rows },
     }
-    this.#wire.publish(this.#subject, Buffer.from(JSON.stringify(notice)))
+    this.#wire.publish(this.#subject, jsonBytes(notice))
   }
 
   /** The next number, of a notice or a report. */

@@ -2,6 +2,7 @@
  * Claim: an owner tells the producers, and other owners of the same consumer, which partitions it owns.
  * @module
  */
+import { jsonBytes } from '../../json.ts'
 
 export interface Claim {
   readonly schema: 1
@@ -33,7 +34,7 @@ export function claimsOf(
 }
 
 export function encodeClaim(claim: Claim): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(claim))
+  return jsonBytes(claim)
 }
 
 /** @returns Undefined if it is not a claim. */
