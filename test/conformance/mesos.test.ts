@@ -370,6 +370,24 @@ if (agent !== undefined) {
   })
 }
 
+const { drain } = rig
+if (drain !== undefined) {
+  test('an agent that is drained ends its tasks and says why, and is not offered until it is active again', async (t) => {
+    const o = Observer.start(t, rig)
+    await o.connected()
+    const { taskId, agentId = '' } = await o.running(staysUp)
+    await drain(agentId, 'DRAIN')
+    assert.equal((await o.update(taskId, 'exited')).agentDrains, true)
+    o.engine.wantOffers(true)
+    const others = await o.offers()
+    assert.ok(others.every((offer) => offer.agentId !== agentId))
+    await drain(agentId, 'REACTIVATE')
+    await o.next('an offer of it', (event) =>
+      event.kind === 'offers' ? event.offers.find((offer) => offer.agentId === agentId) : undefined,
+    )
+  })
+}
+
 if (restartMaster !== undefined) {
   test('a master that dies leaves the tasks alive, and its successor knows the framework by its id', async (t) => {
     const o = Observer.start(t, rig, lasting)
@@ -387,7 +405,7 @@ if (restartMaster !== undefined) {
   })
 }
 
-if (agent === undefined || restartMaster === undefined || rig.reserve === undefined)
+if (agent === undefined || restartMaster === undefined || rig.reserve === undefined || drain === undefined)
   console.error(
-    'conformance: no hand on the cluster: agent loss, master fail-over or reservations are not part of this run',
+    'conformance: no hand on the cluster: agent loss, master fail-over, reservations or draining are not part of this run',
   )

@@ -26,6 +26,8 @@ export interface Rig {
     cpus: number,
     kind: 'RESERVE' | 'UNRESERVE',
   ) => Promise<void>
+  /** As an operator does: ends all tasks of an agent and takes it out of use, or back into it. */
+  readonly drain?: (agentId: string, kind: 'DRAIN' | 'REACTIVATE') => Promise<void>
   /** Breaks the agent's connection, its tasks go on; and brings it back. */
   readonly agent?: { stop(hostname: string): Promise<void>; start(hostname: string): Promise<void> }
   /** Kills the master and starts it again on the same address. */
@@ -50,31 +52,42 @@ function realRig(url: string, env: NodeJS.ProcessEnv): Rig {
     ...(principal === undefined ? {} : { principal }),
     ...(secret === undefined ? {} : { secret }),
     ...(said('RESERVE') === undefined ? {} : { reserve: reserveBy(() => url.split(',')[0]!, login) }),
+    ...(said('DRAIN') === undefined ? {} : { drain: drainBy(() => url.split(',')[0]!, login) }),
     ...(agent === false ? {} : { agent }),
     ...(restart === undefined ? {} : { restartMaster: () => shell(restart)('') }),
     async close() {},
   }
 }
 
-/** By the operator API of the master. */
-function reserveBy(
-  url: () => string,
-  { principal, secret }: { readonly principal?: string; readonly secret?: string },
-): NonNullable<Rig['reserve']> {
+interface Login {
+  readonly principal?: string
+  readonly secret?: string
+}
+
+/** A call of the operator API of the master. */
+async function operate(url: string, { principal, secret }: Login, type: string, body: object): Promise<void> {
+  const response = await fetch(`${url}/api/v1`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      ...(secret === undefined ? {} : { authorization: `Basic ${btoa(`${principal}:${secret}`)}` }),
+    },
+    body: JSON.stringify({ type, [type.toLowerCase()]: body }),
+  })
+  assert.ok(response.ok, `${type}: ${response.status} ${await response.text()}`)
+}
+
+function reserveBy(url: () => string, login: Login): NonNullable<Rig['reserve']> {
   return async (agentId, role, cpus, kind) => {
+    const { principal } = login
     const reservations = [{ type: 'DYNAMIC', role, ...(principal === undefined ? {} : { principal }) }]
     const resources = [{ name: 'cpus', type: 'SCALAR', scalar: { value: cpus }, reservations }]
-    const type = `${kind}_RESOURCES`
-    const response = await fetch(`${url()}/api/v1`, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        ...(secret === undefined ? {} : { authorization: `Basic ${btoa(`${principal}:${secret}`)}` }),
-      },
-      body: JSON.stringify({ type, [type.toLowerCase()]: { agent_id: { value: agentId }, resources } }),
-    })
-    assert.equal(response.status, 202, `${type}: ${await response.text()}`)
+    await operate(url(), login, `${kind}_RESOURCES`, { agent_id: { value: agentId }, resources })
   }
+}
+
+function drainBy(url: () => string, login: Login): NonNullable<Rig['drain']> {
+  return (agentId, kind) => operate(url(), login, `${kind}_AGENT`, { agent_id: { value: agentId } })
 }
 
 function shell(command: string): (hostname: string) => Promise<void> {
@@ -102,6 +115,7 @@ async function minimesosRig(): Promise<Rig> {
     ...credentials,
     reservedCpus: 0.5,
     reserve: reserveBy(() => url, credentials),
+    drain: drainBy(() => url, credentials),
     attributes: [
       { zone: 'a', rack: '1' },
       { zone: 'b', rack: '1' },

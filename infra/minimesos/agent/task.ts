@@ -71,6 +71,10 @@ export interface TaskHost {
 
 export interface KillOrder {
   readonly graceMs?: number
+  /** The bound of the task's own grace. */
+  readonly graceMaxMs?: number
+  /** Who asked for it, if not the framework. */
+  readonly reason?: 'REASON_AGENT_DRAINING'
   /** The framework knows TASK_KILLING. */
   readonly reportKilling: boolean
 }
@@ -80,6 +84,8 @@ export class Task {
   readonly #folder: TaskFolder
   readonly #updates: UpdateQueue
   readonly #fetching = new AbortController()
+  /** Not known any more to an agent that adopts the task meanwhile. */
+  #killReason: Pick<Ending, 'reason'> = {}
   readonly #bornMs: number
   #record: TaskRecord
   #stage: 'staging' | 'running' | 'ended'
@@ -221,10 +227,13 @@ export class Task {
     }
     const before = this.#folder.killDeadlineMs
     const policyMs = (this.#record.info.kill_policy?.grace_period?.nanoseconds ?? defaultGraceMs * 1e6) / 1e6
-    const deadlineMs = this.#host.clock.nowMs() + (order.graceMs ?? policyMs)
+    const graceMs = Math.min(order.graceMs ?? policyMs, order.graceMaxMs ?? Number.POSITIVE_INFINITY)
+    const deadlineMs = this.#host.clock.nowMs() + graceMs
     this.#folder.killDeadlineMs = Math.min(before ?? deadlineMs, deadlineMs)
     if (before === undefined) {
-      if (order.reportKilling) this.#report({ state: 'TASK_KILLING', source: 'SOURCE_EXECUTOR' })
+      this.#killReason = order.reason === undefined ? {} : { reason: order.reason }
+      if (order.reportKilling)
+        this.#report({ state: 'TASK_KILLING', source: 'SOURCE_EXECUTOR', ...this.#killReason })
       this.#signal('SIGTERM')
     }
     this.#awaitKill()
@@ -341,7 +350,9 @@ export class Task {
       this.#end(memoryExceeded(this.#memLimitMib, this.#cgroup.peakMib, this.#cgroup.statistics))
     } else {
       this.#end(
-        exit === undefined ? shimLost(killed) : commandEnded(exit, killed, lastLine(this.#record.sandbox)),
+        exit === undefined
+          ? shimLost(killed)
+          : { ...commandEnded(exit, killed, lastLine(this.#record.sandbox)), ...this.#killReason },
       )
     }
   }

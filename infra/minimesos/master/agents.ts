@@ -5,6 +5,7 @@
  * …; or gone, for good, because an operator said so.
  *
  *   G1. Nothing of an agent that is not connected is offered, and no messages pass in either direction.
+ *       Nothing of one that is being drained is offered either, until it is active again.
  *   G2. Until an agent is back, its last known tasks count.
  * @module
  */
@@ -16,6 +17,7 @@ export type Reach = 'connected' | 'silent' | 'unreachable' | 'gone'
 interface Entry {
   agent: Agent
   reach: Reach
+  isDrained: boolean
   cancelTimeout: () => void
 }
 
@@ -34,7 +36,8 @@ export class Agents {
   connect(agent: Agent): Reach | undefined {
     const before = this.#byId.get(agent.id)
     before?.cancelTimeout()
-    this.#byId.set(agent.id, { agent, reach: 'connected', cancelTimeout: () => {} })
+    const isDrained = before?.isDrained === true
+    this.#byId.set(agent.id, { agent, reach: 'connected', isDrained, cancelTimeout: () => {} })
     return before?.reach
   }
 
@@ -53,6 +56,12 @@ export class Agents {
     const entry = this.#byId.get(agent.id)
     entry?.cancelTimeout()
     if (entry !== undefined) entry.reach = 'gone'
+  }
+
+  /** @param isDrained False: it is active again. */
+  drain(agent: Agent, isDrained: boolean): void {
+    const entry = this.#byId.get(agent.id)
+    if (entry !== undefined) entry.isDrained = isDrained
   }
 
   close(): void {
@@ -75,6 +84,11 @@ export class Agents {
 
   get connected(): readonly Agent[] {
     return this.all.filter((agent) => this.isConnected(agent))
+  }
+
+  /** Those of which something may be offered (G1). */
+  get offering(): readonly Agent[] {
+    return this.connected.filter((agent) => this.#byId.get(agent.id)?.isDrained === false)
   }
 
   /** Agents that are connected, or silent for so short a time that the master still counts on them. */

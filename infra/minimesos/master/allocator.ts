@@ -38,7 +38,7 @@ interface Filter {
 }
 
 export interface AllocatorOptions {
-  /** The connected ones. */
+  /** Those of which something may be offered. */
   readonly agents: () => readonly Agent[]
   readonly frameworks: () => Iterable<Framework>
   readonly offerIdPrefix: string

@@ -84,7 +84,7 @@ export class Master {
     this.#registry = new Registry(options.stateDir)
     this.#agents = new Agents(options.clock, options.agentTimeoutMs ?? agentTimeoutDefaultMs)
     this.#allocator = new Allocator({
-      agents: () => this.#agents.connected,
+      agents: () => this.#agents.offering,
       frameworks: () => this.#frameworks.values(),
       offerIdPrefix: this.#id,
       clock: options.clock,
@@ -150,6 +150,30 @@ export class Master {
     this.#fail(agent)
     for (const framework of this.#frameworks.values()) agent.discard(framework.id)
     return true
+  }
+
+  /** Ends the tasks of an agent and offers nothing of it, on an operator's word. @param graceMs At most. */
+  drain(agentId: string, graceMs?: number): Answer {
+    const agent = this.#agents.find(agentId)
+    if (agent === undefined) return refused(404, `Agent '${agentId}' is not known`)
+    this.#agents.drain(agent, true)
+    this.#rescindOf(agent, this.#allocator.leaveAgent(agent))
+    for (const { info, id } of this.#frameworks.values())
+      for (const task of agent.tasks(id))
+        task.kill({
+          reason: 'REASON_AGENT_DRAINING',
+          ...(graceMs === undefined ? {} : { graceMaxMs: graceMs }),
+          reportKilling: has(info, 'TASK_KILLING_STATE'),
+        })
+    return { status: 200 }
+  }
+
+  reactivate(agentId: string): Answer {
+    const agent = this.#agents.find(agentId)
+    if (agent === undefined) return refused(404, `Agent '${agentId}' is not known`)
+    this.#agents.drain(agent, false)
+    this.#allocator.allocateSoon()
+    return { status: 200 }
   }
 
   /** Reserves or unreserves resources for an operator; offers that contain them are taken back. */

@@ -109,6 +109,13 @@ function operate(master: Master, body: string): Answer {
           ? { status: 200 }
           : { status: 404, text: `Agent '${value}' is not known` }
       }
+      case 'DRAIN_AGENT': {
+        const { agent_id, max_grace_period: grace } = call.drain_agent!
+        const graceMs = grace && (grace.seconds ?? 0) * 1e3 + (grace.nanos ?? 0) / 1e6
+        return master.drain(agent_id.value, graceMs)
+      }
+      case 'REACTIVATE_AGENT':
+        return master.reactivate(call.reactivate_agent!.agent_id.value)
       case 'RESERVE_RESOURCES': {
         const { agent_id, resources } = call.reserve_resources!
         return master.reserve(agent_id.value, { kind: 'RESERVE', resources })

@@ -169,8 +169,19 @@ export const callType = message({
 /** The calls of the operator API that change what frameworks are offered. */
 const operatorReservation = message({ agent_id: required(id), resources: repeated(resource) })
 export const operatorCallType = message({
-  type: oneOf('MARK_AGENT_GONE', 'RESERVE_RESOURCES', 'UNRESERVE_RESOURCES'),
+  type: oneOf(
+    'MARK_AGENT_GONE',
+    'DRAIN_AGENT',
+    'REACTIVATE_AGENT',
+    'RESERVE_RESOURCES',
+    'UNRESERVE_RESOURCES',
+  ),
   mark_agent_gone: message({ agent_id: required(id) }),
+  drain_agent: message({
+    agent_id: required(id),
+    max_grace_period: message({ seconds: number, nanos: number }),
+  }),
+  reactivate_agent: message({ agent_id: required(id) }),
   reserve_resources: operatorReservation,
   unreserve_resources: operatorReservation,
 })
