@@ -21,7 +21,7 @@ import { type Draft, newSlot, newTask, type Seated } from './state/draft.ts'
 import { isEqual } from './state/equality.ts'
 import { noteStarted } from './state/failed-agents.ts'
 import type { Event } from './state/protocol.ts'
-import { isOf, isUnheard, reportIn, reportOf } from './state/reports.ts'
+import { isOf, isUnheard, reportIn, reportOf, worksAsTold } from './state/reports.ts'
 import { type Closing, instanceId, type Slot, type Task, type Wanted } from './state/state.ts'
 import { timings } from './state/timings.ts'
 import { saveStatus } from './status.ts'
@@ -175,7 +175,7 @@ function observeHeartbeat(draft: Draft, beat: Heartbeat): boolean {
   task.beatAtMs = draft.nowMs
   task.runningSinceMs ??= draft.nowMs
   delete task.unsureSinceMs
-  for (const seated of draft.seated(task)) if (observeSeat(draft, task, seated, beat)) news = true
+  for (const seated of draft.seated(task)) if (observeSeat(draft, task, seated)) news = true
   // The assignment may have been lost: send it again at each heartbeat that shows an older generation.
   if (!news && task.assigned !== undefined && beat.generation < task.assigned.generation)
     sendAssignment(draft, task)
@@ -188,7 +188,7 @@ function observeHeartbeat(draft: Draft, beat: Heartbeat): boolean {
 }
 
 /** Applies a heartbeat to one seat. @returns Whether it changed anything. */
-function observeSeat(draft: Draft, task: Task, seated: Seated, beat: Heartbeat): boolean {
+function observeSeat(draft: Draft, task: Task, seated: Seated): boolean {
   const { fn, slot, seat } = seated
   const before = slot.phase
   if (slot.phase === 'launching') start(draft, slot)
@@ -200,14 +200,13 @@ function observeSeat(draft: Draft, task: Task, seated: Seated, beat: Heartbeat):
     endFailed(draft, task, seated, report.exit)
     return true
   }
-  const inForce = beat.generation > 0 && beat.generation === task.assigned?.generation
-  const works = report?.state === 'running' && report.epoch === seat.document.epoch
-  if (slot.phase === 'starting' && inForce && works) {
+  const works = worksAsTold(task) && report?.state === 'running' && report.epoch === seat.document.epoch
+  if (slot.phase === 'starting' && works) {
     draft.enter(slot, 'running')
     logReturn(draft, task, seated)
   }
-  const news = inForce && works && observeVersion(draft, slot, seat, report)
-  if (slot.phase === before) return news || (took && inForce && works)
+  const news = works && observeVersion(draft, slot, seat, report)
+  if (slot.phase === before) return news || (took && works)
   saveStatus(draft, fn, false)
   return true
 }

@@ -8,8 +8,9 @@
  * @module
  */
 import { endReleased, endTask } from './endings.ts'
-import { inForce, takeOver } from './partitions/ownership.ts'
+import { takeOver } from './partitions/ownership.ts'
 import { type Draft, ownerOf } from './state/draft.ts'
+import { worksAsTold } from './state/reports.ts'
 import type { Task } from './state/state.ts'
 import { blame, kill } from './state/stopping.ts'
 import { timings } from './state/timings.ts'
@@ -20,7 +21,7 @@ import { timings } from './state/timings.ts'
  */
 export function watch(draft: Draft, task: Task): void {
   const { taskId, agentId } = task.document
-  if (inForce(task)) {
+  if (worksAsTold(task)) {
     task.isKnown = true
     task.leaving = task.leaving.filter((left) => task.assigned?.instances.some(({ id }) => id === left))
   }
@@ -67,7 +68,7 @@ function release(draft: Draft, task: Task): void {
     if (slot.phase !== 'draining') continue
     const { instance, firstEpoch } = seat.document
     const isTold = task.assigned?.instances.some(({ id, epoch }) => id === instance && epoch >= firstEpoch)
-    if (inForce(task) && isTold === false) endReleased(draft, task, seated)
+    if (worksAsTold(task) && isTold === false) endReleased(draft, task, seated)
     else if (draft.state.busUp && draft.isDue(ownerOf(task), slot.sinceMs + timings.releaseMs)) {
       task.culprit = instance
       return blame(draft, task, `${instance} did not let go within ${timings.releaseMs / 1000} s`)

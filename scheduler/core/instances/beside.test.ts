@@ -260,6 +260,25 @@ test('no share returns to an instance of an earlier version when a third version
   assert.deepEqual(wentBack(world), [])
 })
 
+test('what an agent had free before it was last seen long ago is no room for the new ones (BE4)', () => {
+  const world = new World(1)
+  world.agents.set('agent-0', { cpus: 3, memMib: 4096, diskMib: 4096 })
+  world.agents.set('agent-9', { cpus: 4, memMib: 4096, diskMib: 4096 })
+  world.connect()
+  world.deploy('fn', of(2, { instances: 1 }))
+  world.settle(10)
+  assert.deepEqual(
+    [...world.tasks.values()].map(({ agentId }) => agentId),
+    ['agent-0'],
+  )
+  world.agents.delete('agent-9')
+  world.settle(300)
+  world.deploy('fn', of(3.5, { instances: 1 }))
+  world.settle(60)
+  assert.deepEqual(endedWithShares(world), [])
+  assert.deepEqual(shown(world), ['fn-0 v1 16'])
+})
+
 test('a deploy that also adds instances moves nothing until all new ones work (BE1)', () => {
   const world = begun(of(1), of(2, { instances: 3 }), { agents: 1 })
   hear(world, 15, true)

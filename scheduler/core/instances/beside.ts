@@ -20,7 +20,7 @@ import { movesBeside } from '../../../sdk/versions/swap.ts'
 import type { Resources } from '../../engine.ts'
 import { awaitedOf, isAtWork } from '../partitions/ownership.ts'
 import { Census } from '../placement/census.ts'
-import { wantOf } from '../placement/launching.ts'
+import { agentsSeen, wantOf } from '../placement/launching.ts'
 import { forbidden } from '../placement/placement.ts'
 import { fits, minus, noResources, plus } from '../placement/resources.ts'
 import type { Draft } from '../state/draft.ts'
@@ -137,7 +137,7 @@ function haveRoomThen(
 ): boolean {
   const going = new Set(old.map(({ index }) => index))
   const capacities = new Map<string, { place: Place; free: Resources }>()
-  for (const seen of draft.state.agents.values())
+  for (const seen of agentsSeen(draft).values())
     capacities.set(seen.agentId, { place: seen, free: seen.free })
   for (const task of draft.tasks.values()) {
     if (!task.seats.every((seat) => seat.function === name && going.has(seat.index))) continue

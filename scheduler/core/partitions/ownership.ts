@@ -18,7 +18,7 @@ import type { Manifest } from '../../../sdk/manifest/manifest.ts'
 import { goodOf } from '../state/candidate.ts'
 import type { Draft } from '../state/draft.ts'
 import { isEqual } from '../state/equality.ts'
-import { reportOf } from '../state/reports.ts'
+import { reportOf, worksAsTold } from '../state/reports.ts'
 import { keptVersion } from '../state/roles.ts'
 import type { FunctionState, Seat, Slot, Task } from '../state/state.ts'
 import { type Homes, homesOf, sharesOf } from './homes.ts'
@@ -133,7 +133,7 @@ export function freeShares(draft: Draft, fn: FunctionState, manifest: Manifest, 
  * (CC2), so that a crash in between leaves no share without an owner.
  */
 export function takeOver(draft: Draft, task: Task): void {
-  if (!inForce(task)) return
+  if (!worksAsTold(task)) return
   for (const { fn, seat } of draft.seated(task)) {
     const report = reportOf(task, seat)
     if (report?.epoch !== seat.document.epoch || report.state !== 'running') continue
@@ -151,11 +151,6 @@ export function takeOver(draft: Draft, task: Task): void {
     const shares = sorted([...seat.document.shares, ...taken.map(({ share }) => share)])
     draft.updateSeat(seat, { shares, awaited: awaitedOf(seat).filter(isOpen) })
   }
-}
-
-/** Whether the runner works by the newest assignment. */
-export function inForce(task: Readonly<Task>): boolean {
-  return task.assigned !== undefined && task.beat?.generation === task.assigned.generation
 }
 
 function isAsBefore(task: Task, seat: Seat, mine: readonly number[], partitions: Partitions): boolean {

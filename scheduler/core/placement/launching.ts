@@ -94,7 +94,7 @@ function waitingSlots(draft: Draft, names: readonly string[]): Waiting[] {
 }
 
 /** What is left of the quota; undefined without one. */
-function budgetOf(draft: Draft): Partial<Resources> | undefined {
+export function budgetOf(draft: Readonly<Draft>): Partial<Resources> | undefined {
   const { quota } = draft.state
   if (Object.keys(quota).length === 0) return undefined
   let left: Resources = { ...noResources, ...quota }
@@ -114,6 +114,12 @@ function remember(draft: Draft, { left }: PlacementAnswer): void {
       agents.set(agentId, { agentId, hostname, attributes, free, seenAtMs: draft.nowMs })
   }
   draft.state.agents = agents
+}
+
+/** Agents with what they had free, as far as that was seen lately enough to be trusted. */
+export function agentsSeen(draft: Readonly<Draft>): Map<string, AgentSeen> {
+  const since = draft.nowMs - timings.agentSeenMs
+  return new Map([...draft.state.agents].filter(([, { seenAtMs }]) => seenAtMs > since))
 }
 
 /** All runners with their agents. */

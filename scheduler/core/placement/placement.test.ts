@@ -85,7 +85,9 @@ test('place joins the offers of one agent, but not those of two pools, and says 
     { ...offer('o1', 'a', 0.2), pool: 'x' },
     { ...offer('o2', 'a', 0.3), pool: 'y' },
   ]
-  assert.equal(place([request('f-0', 0.5)], pools, []).placed.length, 0)
+  const apart = place([request('f-0', 0.5)], pools, [])
+  assert.equal(apart.placed.length, 0)
+  assert.equal(apart.left.get('a')?.cpus, 0.3, 'what a request can have of it')
 })
 
 test('place explains misses in cpus, memory and disk, and tells too large for any machine from in use', () => {

@@ -50,7 +50,7 @@ export interface PlacementAnswer {
   readonly placed: readonly Placement[]
   /** By request id: why it was not placed. */
   readonly unplaced: ReadonlyMap<string, string>
-  /** By agent id: the resources left. */
+  /** By agent id: the resources left, in its largest pool. */
   readonly left: ReadonlyMap<string, Resources>
 }
 
@@ -132,13 +132,18 @@ function capacitiesOf(offers: readonly Offer[], failed: ReadonlyMap<string, numb
   return capacities
 }
 
+/** What several pools of an agent have left cannot be used together. */
 function leftOf(capacities: readonly Capacity[]): Map<string, Resources> {
   const left = new Map<string, Resources>()
   for (const { place, free } of capacities) {
-    const before = left.get(place.agentId)
-    left.set(place.agentId, before === undefined ? free : plus(before, free))
+    const other = left.get(place.agentId)
+    if (other === undefined || isLarger(free, other)) left.set(place.agentId, free)
   }
   return left
+}
+
+function isLarger(a: Resources, b: Resources): boolean {
+  return a.cpus > b.cpus || (a.cpus === b.cpus && a.memMib > b.memMib)
 }
 
 function inOrder(requests: readonly Request[]): Request[] {
@@ -289,7 +294,8 @@ function isMet(constraint: Constraint, want: Want, place: Place, census: Census)
 const units = { cpus: 'cpus', memMib: 'MiB of memory', diskMib: 'MiB of disk', ports: 'ports' } as const
 const kinds = Object.keys(units) as (keyof Resources)[]
 
-function beyondBudget(asked: Resources, budget: Partial<Resources> | undefined): string | undefined {
+/** What of a request exceeds the budget, in words. */
+export function beyondBudget(asked: Resources, budget: Partial<Resources> | undefined): string | undefined {
   const beyond = kinds.flatMap((kind) => {
     const most = budget?.[kind]
     const by = most === undefined ? 0 : sum(asked[kind] ?? 0, -most)

@@ -3,6 +3,7 @@
  *
  *   MR1. It has waited `makeRoomMs` since offers were asked for: there may be room that was not offered yet.
  *   MR2. Nobody gives way on an agent where a runner is ending already: that may be room enough.
+ *   MR3. Nobody gives way for what the quota forbids, nor for more instances than wait.
  * Design: docs/design/0021-placement.md
  * @module
  */
@@ -11,14 +12,18 @@ import type { Task } from '../state/state.ts'
 import { drain, kill } from '../state/stopping.ts'
 import { timings } from '../state/timings.ts'
 import { Census } from './census.ts'
-import { type LaunchRequest, residentsOf } from './launching.ts'
+import { agentsSeen, budgetOf, type LaunchRequest, residentsOf } from './launching.ts'
+import { beyondBudget } from './placement.ts'
 import { noResources } from './resources.ts'
 import { type AgentTasks, chooseVictims } from './victims.ts'
 
 /** Drains less important runners for a request that has waited long enough. */
 export function preempt(draft: Draft, waiting: readonly LaunchRequest[]): void {
-  for (const request of [...waiting].sort((a, b) => b.priority - a.priority)) {
+  const budget = budgetOf(draft)
+  const stack = waiting.map(withoutSpareRoom).sort((a, b) => a.priority - b.priority)
+  for (let request = stack.pop(); request !== undefined; request = stack.pop()) {
     if (request.priority === 0) return
+    if (beyondBudget(request.resources, budget) !== undefined) continue // MR3
     const slots = request.members.map(({ slot }) => slot)
     if (slots.every(({ role }) => role?.kind === 'replacement')) continue // the instances that they are to replace still work
     const askedMs = Math.max(draft.state.revivedAtMs, ...slots.map((slot) => slot.sinceMs))
@@ -26,7 +31,10 @@ export function preempt(draft: Draft, waiting: readonly LaunchRequest[]): void {
     const owner = request.members[0]!.fn.name
     if (!draft.isDue(owner, Math.max(askedMs + timings.makeRoomMs, roomMs))) continue // MR1
     const chosen = chooseVictims(request, agentsWithTasks(draft), new Census(residentsOf(draft)))
-    if (chosen === undefined) continue
+    if (chosen === undefined) {
+      stack.push(...((request.smaller?.() ?? []) as LaunchRequest[])) // fewer instances may find an agent
+      continue
+    }
     const { hostname } = chosen.place
     for (const slot of slots) {
       slot.roomUntilMs = draft.nowMs + timings.roomComesMs
@@ -43,18 +51,24 @@ export function preempt(draft: Draft, waiting: readonly LaunchRequest[]): void {
   }
 }
 
+/** The same instances, in the smallest runner that holds them. */
+function withoutSpareRoom(request: LaunchRequest): LaunchRequest {
+  let least = request
+  while (least.room > least.members.length) least = least.smaller!()[0] as LaunchRequest
+  return least
+}
+
 /** The agents on which a runner could give way (MR2). */
 function agentsWithTasks(draft: Draft): AgentTasks[] {
   const byAgent = Map.groupBy(draft.tasks.values(), (task) => task.document.agentId)
-  const empty = [...draft.state.agents.values()]
-    .filter(({ agentId, seenAtMs }) => !byAgent.has(agentId) && draft.nowMs - seenAtMs < timings.agentSeenMs)
-    .map((seen) => ({ ...seen, tasks: [] }))
+  const seen = agentsSeen(draft)
+  const empty = [...seen.values()]
+    .filter(({ agentId }) => !byAgent.has(agentId))
+    .map((agent) => ({ ...agent, tasks: [] }))
   const lived = [...byAgent].flatMap(([agentId, here]) => {
     if (here.some((task) => isLeaving(draft, task))) return []
     const { hostname, attributes = {} } = here[0]!.document
-    const seen = draft.state.agents.get(agentId)
-    const free =
-      seen !== undefined && draft.nowMs - seen.seenAtMs < timings.agentSeenMs ? seen.free : noResources
+    const free = seen.get(agentId)?.free ?? noResources
     const tasks = here.map((task) => ({
       taskId: task.document.taskId,
       priority: Math.max(0, ...task.seats.map((seat) => priorityOf(draft, seat.function))),

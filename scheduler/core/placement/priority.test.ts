@@ -93,3 +93,32 @@ test("step keeps the reason for an instance's placement, across leaders", () => 
   world.settle(5)
   assert.equal(world.statuses.get('a')?.instances[0]?.placed, placed)
 })
+
+test("step drains nobody for what the namespace's quota forbids, however full the agents are (MR3)", () => {
+  const world = new World(1, { cpus: 3 })
+  world.connect()
+  world.deploy('low', { ...input, instances: 3, resources: { cpus: 1 } })
+  world.settle(5)
+  world.deploy('high', { ...input, instances: 1, resources: { cpus: 4 }, placement: { priority: 9 } })
+  world.settle(90)
+  assert.deepEqual(kills(world), [])
+  assert.match(
+    world.statuses.get('high')?.instances[0]?.why ?? '',
+    /^the quota of its namespace is short of 4/,
+  )
+})
+
+for (const instancesPerRunner of [4, 16])
+  test(`step makes room for the instances that wait, not for the ${instancesPerRunner} that their runner could hold`, () => {
+    const world = new World(1)
+    world.connect()
+    world.deploy('low', { ...input, instances: 4, resources: { cpus: 1 } })
+    world.settle(5)
+    world.deploy('high', {
+      ...{ ...input, instances: 1, instancesPerRunner, resources: { cpus: 0.5 } },
+      placement: { priority: 5 },
+    })
+    world.settle(40)
+    assert.deepEqual(states(world, 'high'), ['running'])
+    assert.deepEqual(kills(world), ['low'], 'one is enough')
+  })

@@ -14,6 +14,11 @@ export function reportOf(task: Readonly<Task>, { document }: Readonly<Seat>): In
   return task.beat === undefined ? undefined : reportIn(task.beat, document.instance, document)
 }
 
+/** Whether a runner says that it works by the newest assignment. */
+export function worksAsTold(task: Readonly<Task>): boolean {
+  return task.assigned !== undefined && task.beat?.generation === task.assigned.generation
+}
+
 /** Whether this leader has launched a task and never heard its runner, which then never got an assignment. */
 export function isUnheard(task: Readonly<Task>): boolean {
   return task.isKnown && task.beat === undefined
