@@ -34,7 +34,7 @@ import type { Earlier } from './earlier.ts'
 import { checkRollout, migratesAfter } from './formats.ts'
 import { type Candidate, type Gatekeeper, holdUp } from './gatekeeper.ts'
 import { makeManifest, refuseTooSmall } from './manifest.ts'
-import { lapsedMoves, resetOf } from './remarks.ts'
+import { lapsedMoves, resetOf, tightMemory } from './remarks.ts'
 import { type DeployRequest, drainOf, type GateWishes } from './request.ts'
 import { keptByHand, type ResourcesWish, resized } from './resources.ts'
 import { checkShadow, SuccessorChecks } from './successor-checks.ts'
@@ -141,7 +141,7 @@ export class Deployer {
       refuseTooSmall(manifest)
       await this.#successors.check(live, { ...before, version: undefined, manifest })
       const answer = await this.#follow(live, change, request, { atOnce: true })
-      return { ...answer, ...lapsedMoves(live, manifest) }
+      return { ...answer, ...lapsedMoves(live, manifest), ...tightMemory(manifest) }
     })
   }
 
@@ -267,6 +267,7 @@ export class Deployer {
       ...(byHand && { byHand }),
       ...resetOf(live, manifest, probed.metadata, uploadedManifest),
       ...(live && lapsedMoves(live, manifest)),
+      ...tightMemory(manifest),
       ...(migrates && isSuccessor && { migrates }),
       ...migratesAfter(stateFormat, migrates, isSameCode),
     }

@@ -89,3 +89,17 @@ test('Inspect names the killed gateways whose account is incomplete', async () =
   await platform.store.update(path, { schema: 1, state: 'over', atMs: Date.now() }, found.version)
   assert.equal((await inspect()).settling, undefined)
 })
+
+test('Deploy and a change of resources say if memory does not hold what the limits allow', async () => {
+  assert.equal((await deploy('roomy', {})).tight, undefined, 'the defaults add up')
+  const resources = { memMib: 200 }
+  assert.deepEqual((await deploy('roomy', { resources })).tight, { memMib: 200, enough: 256 })
+  const tight = async (manifest: object) => (await deploy('roomy', { resources, ...manifest })).tight
+  assert.equal(await tight({ checkpoint: false }), undefined, 'nothing copies its state')
+  assert.equal(await tight({ limits: { stateMib: 36 } }), undefined)
+  assert.deepEqual(await tight({ limits: { heapMib: 65, stateMib: 36 } }), { memMib: 200, enough: 201 })
+  const patch = (memMib: number) =>
+    json<DeployAnswer>('PATCH', '/v1/functions/roomy/resources', { body: JSON.stringify({ memMib }), ...set })
+  assert.equal((await patch(201)).tight, undefined)
+  assert.deepEqual((await patch(190)).tight, { memMib: 190, enough: 201 })
+})

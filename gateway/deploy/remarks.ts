@@ -7,7 +7,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { DeployAnswer } from '../../sdk/api/index.ts'
 import { isObject } from '../../sdk/manifest/changes.ts'
-import type { Manifest } from '../../sdk/manifest/manifest.ts'
+import { type Manifest, memMibGood } from '../../sdk/manifest/manifest.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { movedView } from '../catalog/views.ts'
 
@@ -19,6 +19,13 @@ export function lapsedMoves({ name, document, version }: LiveFunction, { resourc
   const { homes: moved } = document
   if (moved === undefined || isDeepStrictEqual(version.manifest.resources, resources)) return {}
   return { lapsed: movedView(name, moved) }
+}
+
+/** Memory that does not hold what the limits allow. */
+export function tightMemory(manifest: Manifest): Pick<DeployAnswer, 'tight'> {
+  const { memMib } = manifest.resources
+  const enough = memMibGood(manifest)
+  return enough === undefined || enough <= memMib ? {} : { tight: { memMib, enough } }
 }
 
 /**

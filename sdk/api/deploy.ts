@@ -36,6 +36,8 @@ export const deployAnswerSchema = z.object({
   byHand: z.array(z.object({ what: z.enum(sizes), is: z.number(), manifest: z.number() })).optional(),
   /** Settings left out that fall back to their default: as in `resources.memMib`, `512`, `256`. */
   reset: z.array(z.object({ what: z.string(), was: z.string(), is: z.string() })).optional(),
+  /** `resources.memMib` is less than state at its limit and the heap may need: the runner may be slowed down. */
+  tight: z.object({ memMib: z.int(), enough: z.int() }).optional(),
   /** Partitions moved by hand that will not stay there: the instances are replaced. */
   lapsed: z.array(movedPartitionSchema).optional(),
   /** So many of the wanted instances get no records, because there are fewer partitions. */

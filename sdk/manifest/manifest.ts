@@ -74,9 +74,11 @@ export const resourcesSchema = z.strictObject({
   ports: z.int().min(1).max(64).optional(),
 })
 
+const heapMibDefault = 64
+
 const limitsSchema = z.strictObject({
   /** The V8 heap of one instance. */
-  heapMib: z.int().min(8).max(65536).default(64),
+  heapMib: z.int().min(8).max(65536).default(heapMibDefault),
   /** Keyed state of one instance, outside the heap. A `setState` beyond it throws and changes nothing. */
   stateMib: z.int().min(1).max(65536).default(64),
   /**
@@ -308,6 +310,20 @@ export type ManifestInput = z.input<typeof manifestSchema>
 
 /** The share of a runner's memory beyond which an instance that grows is ended, and no asset is fetched. */
 export const memorySoftShare = 0.8
+
+/** What the runner itself takes at work, with a heap of up to the default that is not full. */
+const runnerAtWorkMib = 128
+
+/**
+ * The `resources.memMib` with which a runner is not slowed down even if its state is full, since a checkpoint may copy all of it;
+ * undefined for an instance that shares its runner.
+ */
+export function memMibGood(manifest: Manifest): number | undefined {
+  const { limits, checkpoint } = manifest
+  if (instancesPerRunnerOf(manifest) !== undefined) return undefined
+  const copies = checkpoint === false ? 1 : 2
+  return runnerAtWorkMib + Math.max(0, limits.heapMib - heapMibDefault) + copies * limits.stateMib
+}
 
 /** The memory of a runner that is left for assets, besides what the runner itself takes. */
 export function assetRoomMib(manifest: Manifest): number {

@@ -8,9 +8,13 @@ import type { DeployAnswer } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { note } from '../terminal.ts'
 
-/** Names the settings that the manifest no longer contains, and moved partitions that return to their usual place. */
-export function tellOfChanges({ name, reset = [], lapsed = [] }: DeployAnswer): void {
+/** Names the settings that the manifest no longer contains, memory that may be short, and moved partitions that return to their usual place. */
+export function tellOfChanges({ name, reset = [], lapsed = [], tight }: DeployAnswer): void {
   for (const change of reset) note(`        ${changeText(change)}`)
+  if (tight !== undefined)
+    note(
+      `        memory of ${tight.memMib} MiB may be short once its state is full: give it ${tight.enough} (resources.memMib), or lower limits.stateMib or limits.heapMib`,
+    )
   if (lapsed.length === 0) return
   const back = lapsed.map(({ partition, instance }) => `${partition} (was on ${instance})`).join(', ')
   note(
