@@ -59,10 +59,12 @@ export const histories: fc.Arbitrary<History> = fc.record({
 /** All that waits does so by the clock of the history. @throws What was not sound, and what had happened. */
 export async function live({ seed, steps }: History): Promise<void> {
   const life = new Life(seed)
+  const deadlines: AbortController[] = []
   const mend = over(AbortSignal, 'timeout', () => (ms) => {
-    const late = new AbortController()
-    life.clock.after(ms, () => late.abort())
-    return late.signal
+    const deadline = new AbortController()
+    deadlines.push(deadline)
+    life.clock.after(ms, () => deadline.abort())
+    return deadline.signal
   })
   try {
     await life.start()
@@ -75,6 +77,7 @@ export async function live({ seed, steps }: History): Promise<void> {
     assert.fail(`${(error as Error).stack}\n  ${life.log.join('\n  ')}`)
   } finally {
     mend()
+    for (const deadline of deadlines) deadline.abort() // Node keeps what listens to a signal that may still abort
   }
 }
 
