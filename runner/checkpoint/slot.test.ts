@@ -102,6 +102,17 @@ test('Checkpointer: a share moves as its stored checkpoint and the pages changed
   assert.deepEqual(warnings, [])
 })
 
+test('Checkpointer: what came with a share is in the next checkpoint of its taker', async (t) => {
+  const { owner, save, restored, image, take, sourceOf } = await setUpOwners(t)
+  const giver = owner(1)
+  await restored(giver, 1)
+  assert.equal(await save(giver, 'one'), true)
+  const taker = owner(2)
+  const { slabs } = await take(taker, 2, image(giver, 'two'))
+  assert.equal(await taker.cut({ ...sourceOf(''), arenas: [[3, slabsOf(slabs)]] }), true)
+  assert.equal(await restored(owner(3), 3), 'two')
+})
+
 test('Checkpointer: a share can move from an owner that knows a later epoch than its taker', async (t) => {
   const { owner, save, restored, warnings, image, own, take } = await setUpOwners(t)
   const giver = owner(5)

@@ -45,6 +45,49 @@ function working(
   }
 }
 
+test('ShareMover puts a share to rest, waits until its outputs are accepted, and then tells where its next owner continues (SM2)', async () => {
+  const log: string[] = []
+  const image = { epoch: 1, slabs: [], inputs: {}, pages: [], bytes: new Uint8Array() }
+  const keepPartitions = (list: readonly number[]): void => void log.push(`the isolate keeps ${list}`)
+  const mover = new ShareMover(
+    working({
+      consumer: {
+        own: nothing,
+        suspend: (_: string, list: readonly number[]) => log.push(`${list} is suspended`),
+        release: (_: string, list: readonly number[], next?: { owner: string }) => {
+          log.push(`${list} is released to ${next?.owner}`)
+          return { since: 0, channels: [] }
+        },
+      } as never as Consumer,
+      producer: {
+        fence: (_: string, epoch: number) => log.push(`epoch ${epoch} is fenced off`),
+        accepted: async () => log.push('outputs are accepted'),
+      } as never as Producer,
+      isolate: () => ({ keepPartitions }) as never as Isolate,
+      keeper: {
+        ...{ prepare: async () => true, image: () => image, rest: nothing },
+        close: (share: number) => log.push(`the image of ${share} is made`),
+        letGo: (share: number) => log.push(`${share} is let go`),
+      } as never as StateKeeper,
+      drop: (partitions) => log.push(`what is taken of ${partitions.get('in')} is dropped`),
+      endAside: async () => void log.push('nothing is set aside'),
+      lettersSafe: async () => log.push('letters are safe') > 0,
+    }),
+    assigned,
+    { ...givingOne, fences: [{ index: 3, epoch: 7 }] },
+  )
+  mover.start()
+  assert.deepEqual(log.splice(0), ['epoch 7 is fenced off'])
+  const ask = { schema: 1, instance: 'f-0', share: 1, epoch: 2, ready: true, owner: 'next' } as const
+  await mover.answer(ask)
+  assert.equal((await mover.answer(ask)).ok, true)
+  assert.deepEqual(log, [
+    ...['1 is suspended', 'what is taken of 1 is dropped', 'nothing is set aside', 'the isolate keeps 0'],
+    ...['the image of 1 is made', 'outputs are accepted', 'letters are safe'],
+    ...['1 is released to next', '1 is let go'],
+  ])
+})
+
 test('ShareMover: nothing is stored about the timers of a moving share, whatever timers are called meanwhile (TT3 of tried-timers.ts)', async () => {
   const told: number[] = []
   const slots = [0, 1].map((partition): TimerSlot => {

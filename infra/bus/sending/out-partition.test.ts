@@ -32,6 +32,22 @@ function served(said: CreditEntry = aside): OutPartition {
   return out
 }
 
+test('OutPartition sends no more than the window beyond what is acknowledged, but always one frame', () => {
+  const out = new OutPartition('s', 0, () => undefined)
+  out.setConsumers([{ name: 'f', blocking: true }])
+  const large = { key: new Uint8Array(1), value: new Uint8Array(40_000), timeMs: 0 } // no two are joined
+  for (let i = 0; i < 4; i++) out.add(frameOf([large]), 1)
+  const sent = (credit: Partial<CreditEntry>): number => {
+    out.credit('f', 'a', 1, { ...entry, windowBytes: 90_000, ...credit })
+    let frames = 0
+    while (out.send(0)) frames += 1
+    return frames
+  }
+  assert.equal(sent({ flags: creditFlags.fresh, through: 0, accepted: 0 }), 2)
+  assert.equal(sent({ through: 1, accepted: 2 }), 1)
+  assert.equal(sent({ through: 3, accepted: 3, windowBytes: 10 }), 1, 'one, however large')
+})
+
 test('OutPartition counts records that a vanished owner had set aside as unaccounted', () => {
   const out = served()
   out.credit('f', 'b', 2, { ...entry, flags: creditFlags.fresh })

@@ -109,6 +109,17 @@ test('on trial, a record or timer whose callback throws has no effect and is lef
   assert.equal(failed.fatal?.code, 'ERR_FUNCTION_FAILED')
 })
 
+test('an isolate that was ended in the first record of a batch leaves what the batch before has committed', async (t) => {
+  const one = (await start(counting(1), { manifest: limits })).instance
+  const two = (await start(counting(2), { version: 2, replaces: 1 })).instance
+  t.after(() => two.destroy())
+  await one.run([{ ...keyed(['a', '']), partition: 0 }], nowMs) // its only record is the first of its batch too
+  const result = await one.run([frame([record('loop', 'b')], 3)], nowMs)
+  assert.deepEqual([result.fatal?.code, result.records], ['ERR_DEADLINE', 0])
+  await two.takeOver(one)
+  assert.deepEqual(texts(await two.run([{ ...keyed(['a', '']), partition: 0 }], nowMs)), ['v2 a2'])
+})
+
 test('a checkpoint under way is completed by the isolate that takes over', async (t) => {
   const one = (await start(counting(1))).instance
   const two = (await start(counting(2), { version: 2, replaces: 1 })).instance

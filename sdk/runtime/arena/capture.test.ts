@@ -264,31 +264,89 @@ test('Capture includes an index that has grown since the last one', () => {
   verify(taker.kept.restore(), contentsOf(arena))
 })
 
-test('Capture discards a copy of a page that the writer changed meanwhile', () => {
+/** What the host does in one capture, a page at a time, while its writer works. */
+class Drain {
+  readonly #capture: Capture
+  readonly #kept: Kept
+  readonly #pages = new Uint32Array(1)
+  #isDone = false
+
+  constructor(capture: Capture, kept: Kept) {
+    this.#capture = capture
+    this.#kept = kept
+  }
+
+  /** Reads all that is left: some pages twice, with the same content (P2). */
+  all(bytes = new Uint8Array(pageBytes)): void {
+    if (this.#isDone) return
+    const found = new Map<number, Uint8Array>()
+    while (this.#capture.read(0, this.#pages, bytes) > 0) {
+      const page = this.#pages[0]!
+      assert.deepEqual(bytes.slice(), found.get(page) ?? bytes.slice())
+      found.set(page, bytes.slice())
+    }
+    for (const [page, copy] of found) this.#kept.pages.set(page, copy)
+    this.#capture.end(0)
+    this.#isDone = true
+  }
+}
+
+/** Many times: a value is set, a cut is made, and `beside` sets the next value and captures in some order. */
+function cuts(
+  beside: (drain: Drain, set: () => void, host: (step: () => void) => void, round: number) => void,
+): void {
   const slabs = ownSlabs()
   const shadow = shared(shadowBytes(256))
-  const arena = openArena(slabs, { keeper: new Shadow(shadow).of(0) })
+  const idle = (): void => undefined
+  let step = idle
+  const arena = openArena(slabs, { keeper: stepped(shadow, () => step()) })
+  applyTo(
+    arena,
+    Array.from({ length: 40 }, (_, i) => ({ key: `filler ${i}`, value: new Uint8Array(900) })),
+  )
+  arena.commit()
   const set = (value: string): void => {
     arena.set('key', value)
     arena.commit()
   }
-  set('old')
   const capture = new Capture(shadow)
-  capture.cut([[0, slabs]])
   const kept = new Kept()
-  kept.sizes = [slabs.get(0).byteLength]
-  /** The writer comes in when a page has been copied, and before it is marked. */
-  class Overtaken extends Uint8Array {
-    override set(source: ArrayLike<number>, at?: number): void {
-      set('new')
-      super.set(source, at)
+  for (let round = 0; round < 60; round++) {
+    set(`old ${round}`)
+    capture.cut([[0, slabs]])
+    kept.sizes = Array.from({ length: slabs.count }, (_, index) => slabs.get(index).byteLength)
+    const drain = new Drain(capture, kept)
+    const host = (next: () => void): void => {
+      step = next
     }
+    beside(drain, () => set(`new ${round}`), host, round)
+    step = idle
+    drain.all()
+    assert.equal(openArena(kept.restore()).getText('key'), `old ${round}`, `round ${round}`)
+    assert.equal(arena.getText('key'), `new ${round}`)
   }
-  const bytes = new Overtaken(pageBytes)
-  const pages = new Uint32Array(1)
-  while (capture.read(0, pages, bytes) > 0) kept.pages.set(pages[0]!, bytes.slice())
-  assert.equal(openArena(kept.restore()).getText('key'), 'old')
-  assert.equal(arena.getText('key'), 'new')
+}
+
+test('Capture misses no page that its writer is keeping at that moment', () => {
+  cuts((drain, set, host) => {
+    host(() => drain.all())
+    set()
+  })
+})
+
+test('Capture discards its copy of a page that the writer changed meanwhile, and gets the one that was kept', () => {
+  cuts((drain, set, _, round) => {
+    let copies = 0
+    /** The writer comes in when a page has been copied, and before it is marked. */
+    class Overtaken extends Uint8Array {
+      override set(source: ArrayLike<number>, at?: number): void {
+        if (copies++ === round % 8) set()
+        super.set(source, at)
+      }
+    }
+    drain.all(new Overtaken(pageBytes))
+    if (copies <= round % 8) set()
+  })
 })
 
 test('Capture reports a shadow that was too small, and abandoning it loses nothing', () => {
