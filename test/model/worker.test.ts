@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { originOf, Producer } from '../../infra/bus/index.ts'
+import { Consumer, originOf, Producer } from '../../infra/bus/index.ts'
+import { decodeCredit } from '../../infra/bus/messages/credit.ts'
 import { SimNet } from '../../infra/bus/wire/sim-net.ts'
 import type { CheckpointStore } from '../../infra/checkpoints/index.ts'
 import { type Clock, ManualClock, systemClock } from '../../infra/clock.ts'
@@ -18,7 +19,7 @@ import type { Ending } from '../../runner/process/ending.ts'
 import { ample } from '../../runner/process/relief.ts'
 import type { Verdict } from '../../runner/succession/trial.ts'
 import type { ManifestInput } from '../../sdk/manifest/manifest.ts'
-import { frameOf } from '../../sdk/wire/frame.ts'
+import { frameOf, parseFrame } from '../../sdk/wire/frame.ts'
 import { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import { Random } from '../simulation/random.ts'
 import { MemoryStore } from './real-worker/store.ts'
@@ -31,6 +32,7 @@ const input: StreamDescriptor = {
 }
 
 interface Bench {
+  readonly net: SimNet
   readonly worker: Worker
   readonly producer: Producer
   readonly endings: Ending[]
@@ -41,6 +43,18 @@ interface Bench {
   readonly send: (text: string, partition?: number) => void
   /** Lets the net move until something is so. */
   readonly until: (is: () => boolean) => Promise<void>
+  /** What the worker says to the others, in order. */
+  readonly said: Said[]
+}
+
+/** A frame, or none, to an owner downstream; a claim of what it has; how many records of its own producer it has touched. */
+type Said = { readonly out: number } | 'claim' | { readonly touched: number }
+
+function saidIn(subject: string, bytes: Uint8Array): Said[] {
+  if (subject.includes('.s.out.')) return [{ out: parseFrame(bytes).count }]
+  if (subject.includes('.c.claim')) return ['claim']
+  if (!subject.includes('.c.credit.')) return []
+  return decodeCredit(bytes).entries.map(({ touched, accepted }) => ({ touched: touched ?? accepted }))
 }
 
 /** A store that knows the claim of each slot, and does not answer until it fails. */
@@ -103,6 +117,12 @@ async function bench(
   const endings: Ending[] = []
   const failed: string[] = []
   const wire = net.connect()
+  const said: Said[] = []
+  const publish = wire.publish.bind(wire)
+  wire.publish = (subject, bytes) => {
+    said.push(...saidIn(subject, bytes))
+    publish(subject, bytes)
+  }
   const letters = { openBytes: 0, answered: async () => undefined } as unknown as LetterBox
   const warn = (): void => undefined
   const checkpointer =
@@ -160,7 +180,7 @@ async function bench(
       await turn()
     }
   }
-  return { worker, producer, endings, failed, assignment, instance, send, until }
+  return { net, worker, producer, endings, failed, assignment, instance, send, until, said }
 }
 
 test('Worker ends in order when what is set aside fails for good while partitions go', {
@@ -429,4 +449,48 @@ test('Worker drops a record at which a version on trial throws, and the one befo
   await until(() => isStopped)
   assert.deepEqual(endings, [])
   void producer.close()
+})
+
+test('Worker fences off who had its slot before it claims, and puts nothing out of a record before it has said that it touched it (K2 of worker.ts)', {
+  timeout: 300_000,
+}, async () => {
+  const clock = new ManualClock(1_000_000)
+  const body = `ctx.produceRecord('out', '', 'x', { partition: 0 })`
+  const { worker, producer, endings, send, until, said } = await bench(body, 'fail', { clock })
+  const fence = { out: 0 }
+  assert.deepEqual(said.slice(0, 5), [fence, fence, fence, fence, 'claim'])
+  const outputs = (): number =>
+    said.reduce((sum, what) => sum + (what !== 'claim' && 'out' in what ? what.out : 0), 0)
+  for (let records = 1; records <= 4; records++) {
+    send('a')
+    await until(() => outputs() === records)
+    clock.advance(5_000) // behind the first it announces no record before it runs
+  }
+  let touched = 0
+  let out = 0
+  for (const what of said.filter((each) => each !== 'claim')) {
+    if ('touched' in what) touched = Math.max(touched, what.touched)
+    else out += what.out
+    assert.ok(out <= touched, `${out} records are put out, ${touched} touched: ${JSON.stringify(said)}`)
+  }
+  let isStopped = false
+  void worker.stop().then(() => {
+    isStopped = true
+  })
+  await until(() => isStopped)
+  assert.deepEqual(endings, [])
+  void producer.close()
+})
+
+test('Worker ends as superseded when a later epoch claims what it has', { timeout: 300_000 }, async () => {
+  const { net, worker, endings, until } = await bench('', 'skip')
+  const next = new Consumer({
+    ...{ wire: net.connect(), namespace: 'n', clock: systemClock, name: 'fn', nameOf: () => 'fn', epoch: 2 },
+    onFrames: () => undefined,
+  })
+  next.own('in', [0], 2)
+  let looked = 0
+  await until(() => endings.length > 0 || ++looked === 2_000)
+  assert.equal(endings[0]?.reason, 'superseded')
+  void worker.stop()
 })
