@@ -77,6 +77,8 @@ export const gatewayErrors = {
   ERR_BACK_PRESSURE_FIXED: 'function',
   /** The function has no scaling policy that could choose the number of instances. */
   ERR_NO_POLICY: 'caller',
+  /** The inputs have fewer partitions than this, and one instance owns each: the others would get no record. */
+  ERR_TOO_MANY_INSTANCES: 'caller',
   /** The function's groupBy inputs have different numbers of partitions. */
   ERR_PARTITIONS_DIFFER: 'caller',
   /** The deploy would close a cycle of functions whose inputs all block. */

@@ -13,7 +13,7 @@ import { refuse, unknownFunction } from '../errors.ts'
 
 const scaledKept = 20
 
-/** @throws {CodedError} ERR_FUNCTION_UNKNOWN, ERR_NO_POLICY */
+/** @throws {CodedError} ERR_FUNCTION_UNKNOWN, ERR_NO_POLICY, ERR_TOO_MANY_INSTANCES */
 export async function scaleAsWished(
   store: Store,
   ns: string,
@@ -26,9 +26,9 @@ export async function scaleAsWished(
   const { manifest } = live.version
   if ('instances' in wish) {
     const hasPolicy = manifest.scale !== undefined
+    refuseIdle(view, manifest, wish.instances)
     await scaleFunction(store, ns, name, wish.instances, { hasPolicy, nowMs })
-    const idle = idleOf(view, manifest, wish.instances)
-    return { instances: wish.instances, pinned: hasPolicy, ...(idle > 0 && { idle }) }
+    return { instances: wish.instances, pinned: hasPolicy }
   }
   if (manifest.scale === undefined) {
     throw refuse(
@@ -39,12 +39,24 @@ export async function scaleAsWished(
   return { instances: await unpinFunction(store, ns, name), pinned: false }
 }
 
-/** How many of these instances get no records because there are fewer partitions. */
-export function idleOf({ streams }: CatalogView, { istreams }: Manifest, instances: number): number {
+/**
+ * Refuses instances that would own no partition, and get no record. Each gets all of a broadcast input.
+ * @throws {CodedError} ERR_TOO_MANY_INSTANCES
+ */
+export function refuseIdle(
+  { streams }: CatalogView,
+  { name, istreams }: Pick<Manifest, 'name' | 'istreams'>,
+  instances: number,
+): void {
   const inputs = Object.entries(istreams)
-  if (inputs.length === 0 || inputs.some(([, { grouping }]) => grouping === 'broadcast')) return 0
-  const partitions = inputs.map(([name]) => streams.get(name)?.document.partitions ?? partitionsDefault)
-  return Math.max(0, instances - Math.max(...partitions))
+  if (inputs.length === 0 || inputs.some(([, { grouping }]) => grouping === 'broadcast')) return
+  const counts = inputs.map(([input]) => streams.get(input)?.document.partitions ?? partitionsDefault)
+  const partitions = Math.max(...counts)
+  if (instances <= partitions) return
+  throw refuse(
+    'ERR_TOO_MANY_INSTANCES',
+    `Cannot give '${name}' ${instances} instances: its inputs have ${partitions} partition${partitions === 1 ? '' : 's'}, and one instance owns each, so ${instances - partitions} would get no record. Ask for ${partitions} at most, or for larger instances ('concord fn scale ${name} --cpus 2').`,
+  )
 }
 
 /**

@@ -21,7 +21,7 @@ import {
 import type { DeployAnswer } from '../../sdk/api/index.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import type { GateReport } from '../../sdk/versions/gate.ts'
-import { idleOf, instancesOf, scaledTo } from '../by-hand/scale.ts'
+import { instancesOf, refuseIdle, scaledTo } from '../by-hand/scale.ts'
 import { type Catalog, functionIn, type LiveFunction } from '../catalog/catalog.ts'
 import type { Heartbeats } from '../catalog/heartbeats.ts'
 import { refuse } from '../errors.ts'
@@ -245,6 +245,7 @@ export class Deployer {
     if (live?.document.deleted) throw deleting(name)
     const { manifest, manifestResources, byHand } = keptByHand(own, live?.version, request.ownSizes)
     if (byHand !== undefined) refuseTooSmall(manifest, own.resources.memMib)
+    refuseIdle(catalog.current, manifest, request.instances ?? manifest.instances)
     const assets = await assetsWith(this.#options.assets, name, live?.version.assets ?? {}, named)
     const bundleSha256 = createHash('sha256').update(probed.bundle).digest('hex')
     const stateFormat = live === undefined ? 1 : await this.#successors.formatOf(live)
@@ -296,7 +297,7 @@ export class Deployer {
     version: number,
     isNew: boolean,
     request: DeployRequest,
-  ): Promise<Pick<DeployAnswer, 'idle' | 'left'>> {
+  ): Promise<Pick<DeployAnswer, 'left'>> {
     const { name } = manifest
     const { catalog, earlier } = this.#options
     // Delete state and log lines of an earlier function with this name. Also delete old state if the live version
@@ -310,8 +311,7 @@ export class Deployer {
     const isSame = !isNew && live?.document.instances === instances
     const left = isSame ? {} : await this.#want(name, version, instances, isNew ? drainOf(request) : {})
     await catalog.refresh()
-    const idle = idleOf(catalog.current, manifest, instances)
-    return { ...(idle > 0 && { idle }), ...left }
+    return left
   }
 
   /** @throws {CodedError} ERR_FUNCTION_UNKNOWN, ERR_FUNCTION_DELETING */

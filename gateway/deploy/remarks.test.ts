@@ -56,12 +56,22 @@ test('Deploy names an error policy that neither the manifest nor the code says a
   assert.equal((await source(", onError: { retry: 2, then: 'skip' }")).reset, undefined)
 })
 
-test('Deploy and scale say how many instances get no records, as there are fewer partitions', async () => {
-  assert.equal((await deploy('many', { instances: 20 })).idle, 4)
-  const scale = (instances: number) =>
-    json<ScaleAnswer>('PUT', '/v1/functions/many/instances', { body: JSON.stringify({ instances }), ...set })
-  assert.deepEqual(await scale(100), { instances: 100, pinned: false, idle: 84 })
-  assert.deepEqual(await scale(16), { instances: 16, pinned: false })
+test('Deploy and scale refuse instances that would own no partition, unless an input is broadcast', async () => {
+  const refused = async (...[method, path, request]: Parameters<Platform['call']>) => {
+    const response = await platform.call(method, path, request)
+    const { code, detail } = (await response.json()) as { code: string; detail: string }
+    return [response.status, code, detail]
+  }
+  const scale = (name: string, instances: number) =>
+    [`/v1/functions/${name}/instances`, { body: JSON.stringify({ instances }), ...set }] as const
+  await deploy('many', { instances: 16 })
+  assert.deepEqual(await refused('PUT', ...scale('many', 17)), [
+    400,
+    'ERR_TOO_MANY_INSTANCES',
+    "Cannot give 'many' 17 instances: its inputs have 16 partitions, and one instance owns each, so 1 would get no record. Ask for 16 at most, or for larger instances ('concord fn scale many --cpus 2').",
+  ])
+  await assert.rejects(deploy('many', { instances: 20 }), /ERR_TOO_MANY_INSTANCES|20 instances/)
+  assert.deepEqual(await json<ScaleAnswer>('PUT', ...scale('many', 3)), { instances: 3, pinned: false })
 })
 
 test('A change of resources names the partitions moved by hand that will return, also in a deploy', async () => {

@@ -16,8 +16,6 @@ export const scaleSchema = z.union([
 export const scaleAnswerSchema = z.object({
   instances: z.int(),
   pinned: z.boolean(),
-  /** So many of them get no records, because there are fewer partitions. */
-  idle: z.int().optional(),
 })
 export type ScaleAnswer = z.output<typeof scaleAnswerSchema>
 

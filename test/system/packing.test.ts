@@ -123,15 +123,15 @@ export default defineFunction({
   assert.ok(after.instances.every(({ lastExit }) => lastExit?.reason === 'recordBroke'))
 })
 
-test('twenty instances share a runner, and are all seen', { timeout: 400_000 }, async (t) => {
+test('sixteen instances share a runner, and are all seen', { timeout: 400_000 }, async (t) => {
   const platform = started()
   const tiny = ['--mem', '8', '--cpus', '0.01']
-  await platform.deployIn(t, 'many', copies('many'), ['--instances', '20', '--per-runner', '20', ...tiny])
-  const detail = await platform.until('many', (d) => allRun(d, 20))
+  await platform.deployIn(t, 'many', copies('many'), ['--instances', '16', '--per-runner', '16', ...tiny])
+  const detail = await platform.until('many', (d) => allRun(d, 16))
   assert.equal(tasks(detail).size, 1)
   assert.deepEqual(
     detail.instances.map(({ index }) => index),
-    Array.from({ length: 20 }, (_, index) => index),
+    Array.from({ length: 16 }, (_, index) => index),
   )
 })
 

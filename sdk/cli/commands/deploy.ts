@@ -11,7 +11,7 @@ import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { percentOf, shareOf, watchCanary, withCanary } from '../deploy/canary.ts'
 import { type Deployed, deployProject, dryRun } from '../deploy/deploy.ts'
-import { tellOfIdle, whyItWaits } from '../deploy/remarks.ts'
+import { whyItWaits } from '../deploy/remarks.ts'
 import { withRolling } from '../deploy/rolling.ts'
 import { hasShadow, watchShadow, withShadow } from '../deploy/shadow.ts'
 import type { CliErrorCode } from '../errors.ts'
@@ -129,7 +129,6 @@ export async function deployAndReport(
   const later = waits === undefined ? 'is stored and will run' : `is stored, and waits: ${waits}`
   const state = untilOutput ? 'has sent its first record' : wait ? runs : later
   await print(`${green(`${name} v${version}`)} ${state} (${secondsText(deployed.totalMs)}).`)
-  if (deployed.idle !== undefined) tellOfIdle((await client.inspect(name)).instancesWanted, deployed.idle)
 }
 
 function settingsOf(options: DeployCommandOptions): DeploySettings {

@@ -117,19 +117,6 @@ test('fn scale --why shows policy, load and changes with their reasons', async (
   assert.deepEqual(lastJson(await concord(['fn', 'scale', 'score', '--why', '--json'], { env })), json)
 })
 
-test('fn scale says that instances beyond the partitions get no records', async (t) => {
-  const { env } = await gatewayOf(t, () => ({
-    status: 200,
-    json: { instances: 100, pinned: false, idle: 84 },
-  }))
-  const ran = await concord(['fn', 'scale', 'score', '100', '--no-wait'], { env })
-  assert.equal(ran.stdout, 'score will have 100 instances.\n')
-  assert.equal(
-    ran.stderr,
-    '84 of the 100 instances get no records: the inputs have 16 partitions, and one instance owns each\n',
-  )
-})
-
 test('fn scale --cpus --no-wait says that the change waits, why, and which moved partitions lapse', async (t) => {
   let looks = 0
   const { env } = await gatewayOf(t, ({ method }) => {

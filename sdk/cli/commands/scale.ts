@@ -9,7 +9,7 @@ import { CodedError } from '../../errors.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'
-import { tellOfChanges, tellOfIdle, whyItWaits } from '../deploy/remarks.ts'
+import { tellOfChanges, whyItWaits } from '../deploy/remarks.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { dim, green, note, print, printJson } from '../terminal.ts'
@@ -120,14 +120,11 @@ async function scaleTo(
   instances: number,
   { wait, timeout, json }: ScaleOptions,
 ): Promise<void> {
-  const { pinned, idle } = await client.scale(name, instances)
+  const { pinned } = await client.scale(name, instances)
   if (wait) await untilScaled(client, name, instances, timeout * 1000)
-  tellOfIdle(instances, idle)
   const state = wait ? 'has' : 'will have'
   const pin = pinned ? ` Its policy is paused until 'concord fn scale ${name} --auto'.` : ''
-  await (json
-    ? printJson({ name, instances, pinned, ...(idle !== undefined && { idle }) })
-    : print(`${name} ${state} ${count(instances)}.${pin}`))
+  await (json ? printJson({ name, instances, pinned }) : print(`${name} ${state} ${count(instances)}.${pin}`))
 }
 
 async function untilScaled(

@@ -52,15 +52,6 @@ export async function tellOfWaiting(client: ConcordClient, name: string): Promis
   }
 }
 
-/** @param idle How many of the instances get no records. */
-export function tellOfIdle(instances: number, idle = 0): void {
-  if (idle === 0) return
-  const partitions = instances - idle
-  note(
-    `${idle} of the ${instances} instances get no records: the inputs have ${partitions} partition${partitions === 1 ? '' : 's'}, and one instance owns each`,
-  )
-}
-
 const glanceMs = 1_500
 const lookEveryMs = 100
 
