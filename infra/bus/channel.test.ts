@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { frameOf } from '../../sdk/wire/frame.ts'
+import { frameOf, parseId64 } from '../../sdk/wire/frame.ts'
 import { ManualClock } from '../clock.ts'
 import { type Action, action, Bench, record, run, stream, withOwners } from './channel-contract.ts'
+import { encodeBeacon } from './messages/beacon.ts'
+import { decodeCredit, encodeCredit } from './messages/credit.ts'
 import { originOf } from './messages/origin.ts'
+import { budgetFor } from './messages/windows.ts'
 import { Consumer } from './receiving/consumer.ts'
 import { attemptsAt, nextOf, rememberAttempts } from './receiving/in-queue.ts'
 import { Producer } from './sending/producer.ts'
@@ -193,6 +196,64 @@ test('Consumer refuses frames with a lower epoch than the highest known of their
   const row = bench.owner.consumer.ledger()[0]!
   assert.equal(row.processed, 4)
   assert.ok((row.refused['fenced'] ?? 0) > 0)
+})
+
+test('Consumer refuses what its producers send beyond twice its budget, and gets it when there is room', async () => {
+  const bench = new Bench(1)
+  const { client, consumer } = bench.owner
+  const publish = client.publish.bind(client)
+  client.publish = (subject, bytes) => {
+    if (!subject.includes('.c.credit.')) return publish(subject, bytes)
+    const credit = decodeCredit(bytes)
+    const entries = credit.entries.map((entry) => ({ ...entry, windowBytes: 1e9 })) // as if the producer did not care
+    publish(subject, encodeCredit({ ...credit, entries }))
+  }
+  await bench.settle()
+  const most = 2 * budgetFor(4096, 1)
+  const frameBytes = 20_000
+  const value = new Uint8Array(frameBytes)
+  const frames = 12
+  assert.ok(frames * frameBytes > 2 * most)
+  const { producer } = bench.producers[0]!
+  for (let i = 0; i < frames; i++)
+    producer.send('s', 0, frameOf([{ key: value.subarray(0, 0), value, timeMs: 0 }]), 1)
+  await bench.deliver(1000, 1)
+  const { refused } = consumer.ledger()[0]!
+  assert.equal(consumer.queuedFrames, Math.floor(most / frameBytes) + 1)
+  assert.ok((refused['overrun'] ?? 0) > 0, JSON.stringify(refused))
+  for (let round = 0; round < 20; round++) {
+    for (const frame of consumer.take(Number.POSITIVE_INFINITY)) consumer.done(frame, 1)
+    consumer.acknowledge()
+    bench.clock.advance(300)
+    await bench.deliver(1000, round)
+  }
+  const [row] = producer.ledger()
+  assert.deepEqual([row!.sent, row!.acked, row!.unaccounted], [frames, frames, 0])
+})
+
+test('Consumer counts the records that a producer no longer has as gaps, and goes on behind them', async () => {
+  const bench = new Bench(1)
+  const stranger = bench.net.connect()
+  const stamp = {
+    producer: parseId64('7'.repeat(16)),
+    origin: parseId64('8'.repeat(16)),
+    epoch: 1,
+    partition: 0,
+  }
+  const entry = { consumer: 'f', epoch: 1, position: 4, from: 0, attempts: 0 }
+  for (const oldest of [4, 10]) {
+    stranger.publish(
+      'concord.n.s.s.0',
+      encodeBeacon({ ...stamp, sequence: 10 }, { oldest, entries: [entry] }),
+    )
+    await bench.deliver(1000, 1)
+    assert.equal(bench.owner.consumer.ledger()[0]!.gaps, oldest - 4)
+  }
+  const { positions } = bench.owner.consumer.positions('s', 0)
+  assert.deepEqual(
+    positions.map(({ through }) => through),
+    [10],
+  )
 })
 
 test('Consumer calls onSuperseded for a claim with a higher epoch, and answers a claim with a lower one', async () => {

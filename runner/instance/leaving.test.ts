@@ -8,7 +8,13 @@ import { Acknowledger } from './acknowledger.ts'
 import { Leaving, type LeavingOptions } from './leaving.ts'
 
 /** What it leaves; `log` has what was done about it. */
-function setUp({ last }: { readonly last?: () => Promise<void> } = {}) {
+function setUp({
+  last,
+  isSent = true,
+}: {
+  readonly last?: () => Promise<void>
+  readonly isSent?: boolean
+} = {}) {
   const log: string[] = []
   const done = async (): Promise<void> => undefined
   const consumer = {
@@ -19,9 +25,9 @@ function setUp({ last }: { readonly last?: () => Promise<void> } = {}) {
     leave: async () => log.push('left'),
   } as unknown as Consumer
   const producer = {
-    isSent: true,
+    isSent,
     isSafe: true,
-    sent: done,
+    sent: async () => void log.push('sent'),
     safe: done,
     settled: done,
     close: done,
@@ -49,17 +55,23 @@ test('Leaving counts a record once whose letter is answered too late, and before
   acknowledger.acknowledge()
   const left = leaving.leave()
   await turn()
-  assert.deepEqual(log, ['closed', 'aside', 'undelivered'])
+  assert.deepEqual(log, ['closed', 'aside', 'sent', 'undelivered'])
   letter.resolve([true])
   await turn()
   stored.resolve()
   await left
-  assert.deepEqual(log, ['closed', 'aside', 'undelivered', 'unstored', 'left', 'destroyed'])
+  assert.deepEqual(log, ['closed', 'aside', 'sent', 'undelivered', 'unstored', 'left', 'destroyed'])
 })
 
 test('Leaving leaves once, for whoever asks meanwhile or later (LV4)', async () => {
   const { leaving, log } = setUp()
   await Promise.all([leaving.leave(), leaving.leave()])
   await leaving.leave()
-  assert.deepEqual(log, ['closed', 'aside', 'left', 'destroyed'])
+  assert.deepEqual(log, ['closed', 'aside', 'sent', 'left', 'destroyed'])
+})
+
+test('Leaving counts what it could not send in time as undelivered, before its channels are left (LV1, LV2)', async () => {
+  const { leaving, log } = setUp({ isSent: false })
+  await leaving.leave()
+  assert.deepEqual(log, ['closed', 'aside', 'sent', 'undelivered', 'left', 'destroyed'])
 })

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { creditFlags } from '../messages/credit.ts'
 import { passedBytesFor, passedBytesMax } from '../messages/windows.ts'
-import { type InChannel, openAt, openChannel } from './in-channel.ts'
+import { creditOf, type InChannel, openAt, openChannel } from './in-channel.ts'
 import { Passed, type PassedFrame } from './passed.ts'
 
 /** What a channel got of frames of `bytes` each, told by first sequence and count. */
@@ -70,4 +71,13 @@ test('Passed hands on an unbroken run from the position, whatever was lost or ca
       assert.equal(handedOn(all, from).expected, expected)
     }),
   )
+})
+
+test('creditOf grants in the name of the next owner half of what is kept until that has claimed', () => {
+  const place = { stream: 's', partition: 0 }
+  const channel = openChannel({ producer: 'p', origin: 'o', epoch: 1 }, 0)
+  const granted = (windowBytes: number): number =>
+    creditOf(place, channel, creditFlags.leaving, windowBytes, { owner: 'b', epoch: 2 }).windowBytes
+  assert.deepEqual([granted(1e6), granted(1000)], [passedBytesMax / 2, 1000])
+  assert.equal(creditOf(place, channel, creditFlags.leaving, 1e6).windowBytes, 0, 'there is no next one')
 })

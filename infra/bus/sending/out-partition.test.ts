@@ -48,6 +48,18 @@ test('OutPartition sends no more than the window beyond what is acknowledged, bu
   assert.equal(sent({ through: 3, accepted: 3, windowBytes: 10 }), 1, 'one, however large')
 })
 
+test('OutPartition.closing counts as unaccounted what an owner has touched or set aside and not acknowledged, and nothing behind that', () => {
+  for (const [said, acked, unaccounted] of [
+    [{ ...entry, touched: 9 }, 8, 1],
+    [{ ...entry, touched: 8 }, 8, 0],
+    [{ ...aside, touched: 9 }, 6, 3],
+    [{ ...entry, flags: creditFlags.leaving, touched: 9 }, 8, 0],
+  ] as const) {
+    const [row] = served(said).closing()
+    assert.deepEqual([row!.sent, row!.acked, row!.unaccounted], [acked + unaccounted, acked, unaccounted])
+  }
+})
+
 test('OutPartition counts records that a vanished owner had set aside as unaccounted', () => {
   const out = served()
   out.credit('f', 'b', 2, { ...entry, flags: creditFlags.fresh })
