@@ -203,6 +203,7 @@ test('any value may be thrown', async (t) => {
     '{ message: "\\ud800\\u0000".repeat(1e5), stack: "\\u0001".repeat(1e6), name: "N".repeat(1e5) }',
     'new Proxy({}, { get() { throw 1 }, getPrototypeOf() { throw 2 }, ownKeys() { throw 3 } })',
     'new Proxy(function () {}, { get: (t, k) => k + "!" })',
+    '({ code: 5 })',
     'new AggregateError([1], "many")',
     '(function f() { f() })()',
   ]
@@ -227,6 +228,7 @@ test('any value may be thrown', async (t) => {
       'string was thrown: a string',
     ],
   )
+  assert.equal(result.failures.at(-3)!.error.message, 'object was thrown: {"code":5}')
   assert.match(result.failures.at(-1)!.error.message, /call stack/)
 })
 

@@ -69,6 +69,7 @@ test('fn state shows what a key has, how old that is, and what was not read', as
     ['?key=card%2F42', '?key=k', '?keyBase64=%2Fw%3D%3D&partition=5'],
   )
   assertFails(await concord(['fn', 'state', 'score', 'k', '--key-base64', '/w=='], { env }), 2, /not both/)
+  assertFails(await concord(['fn', 'state', 'score', '--key-base64', '#'], { env }), 2, /is not base64: '#'/)
 })
 
 test('fn state without a key shows how much there is by partition, or that there is nothing', async (t) => {

@@ -2,6 +2,7 @@
  * concord fn state NAME [KEY]: what a key has in the state of a running function, or how much state there is.
  * @module
  */
+import { isBase64 } from '../../api/index.ts'
 import { CodedError } from '../../errors.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
@@ -38,6 +39,8 @@ async function state(name: string, key: string | undefined, options: StateComman
   const { keyBase64, partition, json } = options
   if (key !== undefined && keyBase64 !== undefined)
     throw new CodedError<CliErrorCode>('ERR_USAGE', 'Give the key as text or by --key-base64, not both')
+  if (keyBase64 !== undefined && !isBase64(keyBase64))
+    throw new CodedError<CliErrorCode>('ERR_USAGE', `--key-base64 is not base64: '${keyBase64}'`)
   const bytes = keyBase64 === undefined ? key : Buffer.from(keyBase64, 'base64')
   const answer = await connect(options).state(name, { key: bytes, partition })
   if (json) return await printJson(answer)

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { toJson } from '../realm/primordials.ts'
 import { utf8Length } from '../realm/utf8.ts'
 import { reportBytesMax } from '../shared/layout.ts'
 import type { Timer } from '../shared/timer-at-hand.ts'
@@ -113,7 +114,9 @@ function field(thrown: unknown, name: string, most: number): string | undefined 
 
 function describe(thrown: unknown, most: number): string {
   try {
-    return `${thrown === null ? 'null' : typeof thrown} was thrown: ${String(thrown)}`.slice(0, most)
+    const text = String(thrown)
+    const said = text === '[object Object]' ? (toJson(thrown) ?? text) : text
+    return `${thrown === null ? 'null' : typeof thrown} was thrown: ${said}`.slice(0, most)
   } catch {
     return `${typeof thrown} was thrown`
   }
