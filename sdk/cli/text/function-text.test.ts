@@ -101,3 +101,18 @@ test('detailText says what figures lack: the last records of a killed gateway, a
   assert.match(text, /words +5 .*\nWhat gateway-1 sent last follows: it was killed/)
   assert.match(text, /hits +7\nCounted since the start of its instance, at 1970-01-01T00:00:00.000Z\./)
 })
+
+test('detailText marks what was sent as an upper bound where what is unaccounted is one', () => {
+  const resources = { cpus: 1, memMib: 256, diskMib: 0 }
+  const row = { sent: 26, processed: 7, dropped: {}, inFlight: 0, unaccounted: 19 }
+  const text = detailText({
+    manifest: { istreams: {}, ostreams: [], onError: 'fail', resources, limits: { heapMib: 64 } },
+    ...{ bundleSha256: '', deployedAtMs: 0, metrics: [], instances: [] },
+    ledger: [
+      { stream: 'a', ...row, unaccountedIsAtMost: true },
+      { stream: 'b', ...row },
+    ],
+  } as unknown as FunctionDetail)
+  assert.match(text, /^a +≤ 26 +7 +0 +0 +≤ 19$/m)
+  assert.match(text, /^b +26 +7 +0 +0 +19$/m)
+})

@@ -154,7 +154,7 @@ function ledgerTable(ledger: readonly Ledger[], settling: readonly string[] = []
   const isSpilled = ledger.some(({ spilled = 0 }) => spilled > 0)
   const rows = ledger.map(({ stateLost = 0, spilled = 0, spilledBytes = 0, ...row }) => [
     row.stream,
-    row.sent,
+    row.unaccountedIsAtMost ? `≤ ${row.sent}` : row.sent, // it contains them
     row.processed,
     Object.entries(row.dropped)
       .map(([reason, records]) => `${records} ${reason}`)
