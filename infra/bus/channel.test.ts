@@ -196,6 +196,12 @@ test('Consumer refuses frames with a lower epoch than the highest known of their
   const row = bench.owner.consumer.ledger()[0]!
   assert.equal(row.processed, 4)
   assert.ok((row.refused['fenced'] ?? 0) > 0)
+  const { positions } = bench.owner.consumer.positions('s', 0)
+  assert.deepEqual(
+    positions.map(({ epoch }) => epoch),
+    [2],
+    'the older channel has ended',
+  )
 })
 
 test('Consumer refuses what its producers send beyond twice its budget, and gets it when there is room', async () => {

@@ -5,12 +5,13 @@ import { bugs } from './real-worker/bugs.ts'
 import { histories, live } from './real-worker/histories.ts'
 
 const runs = Number(process.env['CONCORD_WORKER_HISTORIES'] ?? 40)
+/** Of the histories in which bugs are looked for. */
 const seed = 7
 
 test('a worker accounts for each record, whatever is swapped, stopped, killed, moved and not answered meanwhile (I7, LV3)', {
   timeout: 3_600_000,
 }, async () => {
-  await fc.assert(fc.asyncProperty(histories, live), { numRuns: runs, endOnFailure: true, seed })
+  await fc.assert(fc.asyncProperty(histories, live), { numRuns: runs, endOnFailure: true })
 })
 
 for (const { what, plant } of bugs)
