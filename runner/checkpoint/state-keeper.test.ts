@@ -56,6 +56,32 @@ test('StateKeeper: a stop without NATS ends in time while a cut is being shipped
   await new Promise(setImmediate)
 })
 
+test('StateKeeper stores at the end what an ended isolate has committed, and nothing if its thread may still write', async () => {
+  for (const hasThreadEnded of [true, false]) {
+    let source: CutSource | undefined
+    const checkpointer = {
+      last: async (make: () => Promise<CutSource | undefined>) => {
+        source = await make()
+      },
+      end: () => undefined,
+    } as unknown as Checkpointer
+    const isolate = {
+      isEnded: true,
+      ended: async () => hasThreadEnded,
+      provideShadow: async () => new SharedArrayBuffer(8),
+      state: { arenas: () => [], commitWord: 5 },
+    } as unknown as Isolate
+    const wire = { flush: async () => undefined, onReconnect: () => () => undefined } as unknown as Wire
+    const keeper = new StateKeeper(checkpointer, isolate, new Map(), {
+      ...{ clock: systemClock, wire },
+      letters: { answered: async () => undefined },
+    })
+    await keeper.last({} as Consumer, 60_000, 60_000)
+    assert.equal(source?.commitWord, hasThreadEnded ? 5 : undefined)
+    assert.equal(source !== undefined, hasThreadEnded)
+  }
+})
+
 test('StateKeeper: a stop while memory for a whole cut is being prepared leaves no rejection over', async () => {
   const never = new Promise<never>(() => undefined)
   const checkpointer = { flush: (make: () => Promise<unknown>) => make() } as unknown as Checkpointer
