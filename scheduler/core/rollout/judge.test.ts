@@ -188,6 +188,38 @@ test('judge rejects a bad version within the step, with the reason', () => {
   }
 })
 
+test('judge names each stream that gets too many or too few outputs, also if it is the only one', () => {
+  const side = (outputs: Readonly<Record<string, number>>): CanarySide => {
+    const all = Object.values(outputs).reduce((sum, one) => sum + one, 0)
+    const each = <T>(value: (bucket: number) => T) =>
+      Array.from({ length: bucketsPerSide }, (_, i) => value(i))
+    return {
+      ...{ records: 100 * bucketsPerSide, errors: 0, outputs: all * bucketsPerSide, ms: 10 },
+      buckets: each(() => [100, all, 0, 0]),
+      streams: Object.fromEntries(Object.entries(outputs).map(([name, count]) => [name, each(() => count)])),
+    }
+  }
+  const whyOf = (canary: CanarySide, control: CanarySide) =>
+    judge({
+      evidence: { ...noEvidence(), canary, control },
+      rules,
+      elapsedMs: 1,
+      isLook: true,
+      isWhole: true,
+    }).why
+  assert.match(
+    whyOf(side({ verdicts: 90 }), side({ verdicts: 2 })),
+    /^a record makes 45\.00 × as many outputs to 'verdicts' as with the version before, .* 1\.5 \(maxOutputs\) times as many$/,
+  )
+  const both = whyOf(side({ verdicts: 90, alerts: 1 }), side({ verdicts: 2, alerts: 10 }))
+  assert.match(
+    both,
+    /^a record makes 45\.00 × .* to 'verdicts' .*; and 0\.10 × as many outputs to 'alerts' .*\(minOutputs\)/,
+  )
+  const added = whyOf(side({ verdicts: 100, more: 900 }), side({ verdicts: 100 }))
+  assert.match(added, /^a record makes 10\.00 × as many outputs as with the version before/)
+})
+
 test('judge rejects a version whose outputs differ for more records than allowed, and no other', () => {
   const [none, fifth] = [canarySchema.parse({ maxDiff: 0 }), canarySchema.parse({ maxDiff: 0.2 })]
   const at = (compared: number, different: number, of: CanaryRules, elapsedMs = of.bakeMs) => {

@@ -68,7 +68,7 @@ export function judge(judged: Judged): Verdict {
   const waitsFor = missing(judged)
   const other =
     isLook || waitsFor === undefined
-      ? (otherOutputs(evidence, rules) ?? otherStream(evidence, rules) ?? otherMetric(evidence, rules))
+      ? (otherStreams(evidence, rules) ?? otherOutputs(evidence, rules) ?? otherMetric(evidence, rules))
       : undefined
   if (other !== undefined) return { kind: 'bad', why: other }
   if (waitsFor !== undefined) return { kind: 'wait', why: waitsFor }
@@ -170,25 +170,24 @@ function otherOutputs({ canary, control }: CanaryEvidence, rules: CanaryRules): 
 }
 
 /**
- * The stream that gets more or fewer outputs than allowed. Only streams that both versions write to count: a stream
+ * The streams that get more or fewer outputs than allowed. Only streams that both versions write to count: a stream
  * that was added or removed was meant to be.
  */
-function otherStream({ canary, control }: CanaryEvidence, rules: CanaryRules): string | undefined {
+function otherStreams({ canary, control }: CanaryEvidence, rules: CanaryRules): string | undefined {
   const { minOutputs, maxOutputs } = rules
   const names = Object.keys(control.streams).filter((name) => name in canary.streams)
-  if (names.length < 2) return undefined // a single stream is judged as the sum of all
-  for (const name of names) {
+  const wrong = names.flatMap((name) => {
     const of = (side: CanarySide) => {
       const outputs = side.streams[name]!.values()
       return ratesOf(side, ([records]) => [outputs.next().value ?? 0, records])
     }
     const found = outside(of(canary), of(control), minOutputs, maxOutputs, names.length)
-    if (found === undefined) continue
+    if (found === undefined) return []
     const sum = (side: CanarySide): number => side.streams[name]!.reduce((a, b) => a + b, 0)
     const times = ratioText(perRecord(sum(canary), canary), perRecord(sum(control), control))
-    return `a record makes ${times} as many outputs to '${name}' as with the version before, ${ruleText(found, rules)}`
-  }
-  return undefined
+    return [`${times} as many outputs to '${name}' as with the version before, ${ruleText(found, rules)}`]
+  })
+  return wrong.length === 0 ? undefined : `a record makes ${wrong.join('; and ')}`
 }
 
 function ruleText(found: 'less' | 'more', { minOutputs, maxOutputs }: CanaryRules): string {
