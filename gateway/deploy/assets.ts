@@ -1,9 +1,12 @@
 /**
- * The assets of a version: those of the wanted version with a call's changes, and the checks on them.
+ * The assets of a version: those of the wanted version with a call's changes, the checks on them, and which of them get
+ * other bytes.
  * Design: docs/design/0029-assets.md
  * @module
  */
 import type { Assets } from '../../infra/bundles/index.ts'
+import type { VersionDocument } from '../../infra/store/index.ts'
+import type { DeployAnswer, VersionSummary } from '../../sdk/api/index.ts'
 import { type AssetRef, type AssetRefs, assetBytesOf, assetsMax } from '../../sdk/manifest/assets.ts'
 import { assetRoomMib, type Manifest, memMibForAssets } from '../../sdk/manifest/manifest.ts'
 import { refuse } from '../errors.ts'
@@ -60,6 +63,29 @@ export function checkAssets(manifest: Manifest, assets: AssetRefs): void {
     'ERR_TOO_LARGE',
     `Cannot give '${name}' assets of ${mib} MiB: of ${memMib} MiB (resources.memMib) ${left} are left for them, beside the runner itself and a fifth that stays free. Give it at least ${enough} MiB: \`concord fn scale ${name} --mem ${enough}\` if it is there, or resources.memMib in its concord.jsonc.`,
   )
+}
+
+/**
+ * A remark: the assets that get other bytes, and the versions that brought the bytes before and the new ones. A file of
+ * the deploy wins over one that was pushed since, which its author may not expect.
+ * @param versions Those of the function, newest first; read only if an asset differs.
+ */
+export async function replacedAssets(
+  before: VersionDocument,
+  after: AssetRefs,
+  versions: () => Promise<readonly VersionSummary[]>,
+): Promise<Pick<DeployAnswer, 'replaced'>> {
+  const { assets: had = {} } = before
+  const differing = Object.keys(had).filter((asset) => had[asset]?.sha256 !== after[asset]?.sha256)
+  if (differing.length === 0) return {}
+  const all = await versions()
+  const firstWith = (refs: AssetRefs, asset: string) =>
+    all.findLast(({ assets }) => assets[asset]?.sha256 === refs[asset]?.sha256)
+  const replaced = differing.map((asset) => {
+    const { version, author, message } = firstWith(had, asset) ?? before
+    return { asset, had: { version, author, message }, again: firstWith(after, asset)?.version }
+  })
+  return { replaced }
 }
 
 export function unknownContent(sha256: string): Error {

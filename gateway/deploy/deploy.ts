@@ -19,6 +19,7 @@ import {
   withoutRollout,
 } from '../../infra/store/index.ts'
 import type { DeployAnswer } from '../../sdk/api/index.ts'
+import type { AssetRefs } from '../../sdk/manifest/assets.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import type { GateReport } from '../../sdk/versions/gate.ts'
 import { instancesOf, refuseIdle, scaledTo } from '../by-hand/scale.ts'
@@ -28,8 +29,8 @@ import { refuse } from '../errors.ts'
 import type { Probed, Prober, Upload } from '../probe/index.ts'
 import { leave } from '../versions/leaving.ts'
 import { versionToPromote } from '../versions/shadows.ts'
-import { checkTried, documentOf, versionBefore } from '../versions/versions.ts'
-import { type AssetChanges, assetsWith } from './assets.ts'
+import { checkTried, documentOf, listVersions, versionBefore } from '../versions/versions.ts'
+import { type AssetChanges, assetsWith, replacedAssets } from './assets.ts'
 import type { Earlier } from './earlier.ts'
 import { checkRollout, migratesAfter } from './formats.ts'
 import { type Candidate, type Gatekeeper, holdUp } from './gatekeeper.ts'
@@ -269,6 +270,7 @@ export class Deployer {
       ...resetOf(live, manifest, probed.metadata, uploadedManifest),
       ...(live && lapsedMoves(live, manifest)),
       ...tightMemory(manifest),
+      ...(live && (await this.#replacedIn(live, assets))),
       ...(migrates && isSuccessor && { migrates }),
       ...migratesAfter(stateFormat, migrates, isSameCode),
     }
@@ -289,6 +291,11 @@ export class Deployer {
         }
       },
     }
+  }
+
+  #replacedIn(live: LiveFunction, assets: AssetRefs): Promise<Pick<DeployAnswer, 'replaced'>> {
+    const { store, namespace } = this.#options
+    return replacedAssets(live.version, assets, () => listVersions(store, namespace, live))
   }
 
   async #wantDeployed(

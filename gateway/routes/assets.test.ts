@@ -37,12 +37,12 @@ async function send(bytes: Buffer<ArrayBuffer>): Promise<string> {
 
 const patch = (name: string, document: unknown) =>
   json<DeployAnswer & Problem>('PATCH', `/v1/functions/${name}/assets`, { body: JSON.stringify(document) })
-const deploy = (name: string, manifest: object = {}, assets?: object) => {
+const deploy = (name: string, manifest: object = {}, assets?: object, query = '') => {
   const body = new FormData()
   body.set('manifest', JSON.stringify(manifest))
   body.set('source', new Blob([sourceOf(name, ['words'], ['out'])]), 'f.ts')
   if (assets !== undefined) body.set('assets', JSON.stringify(assets))
-  return json<DeployAnswer & Problem>('POST', '/v1/functions', { body })
+  return json<DeployAnswer & Problem>('POST', `/v1/functions${query}`, { body })
 }
 const assetsOf = async (name: string) => (await json<AssetList>('GET', `/v1/functions/${name}/assets`)).body
 
@@ -94,6 +94,26 @@ test('a pushed asset makes a version with the same bundle, which diff, rollback 
   assert.deepEqual([gone.status, gone.body.version], [200, 5])
   const detail = (await json<FunctionDetail>('GET', '/v1/functions/score')).body
   assert.deepEqual(detail.assets, { 'model.bin': { sha256: hash, bytes: 300_000 } })
+})
+
+test('a deploy and its dry run name the assets that get other bytes, and the versions that brought them', async () => {
+  const [one, two] = [await send(Buffer.from('one')), await send(Buffer.from('two'))]
+  const first = await deploy('folder', {}, { 'model.json': one })
+  assert.equal(first.body.replaced, undefined, 'there was nothing before')
+  await patch('folder', { assets: { 'model.json': two }, author: 'ada', message: 'retrained' })
+  const args = (text: string) => ({ args: [text] })
+  assert.equal((await deploy('folder', args('a'))).body.replaced, undefined, 'it keeps them')
+  const had = { version: 2, author: 'ada', message: 'retrained' }
+  const back = [{ asset: 'model.json', had, again: 1 }]
+  assert.deepEqual((await deploy('folder', args('b'), { 'model.json': one }, '?dryRun')).body.replaced, back)
+  assert.deepEqual((await deploy('folder', args('b'), { 'model.json': one })).body.replaced, back)
+  assert.equal(
+    (await deploy('folder', args('c'), { 'model.json': one })).body.replaced,
+    undefined,
+    'the same',
+  )
+  const three = await deploy('folder', args('c'), { 'model.json': await send(Buffer.from('three')) })
+  assert.deepEqual(three.body.replaced, [{ asset: 'model.json', had: { version: 1 } }])
 })
 
 test('assets that a manifest names must exist before anything changes', async () => {

@@ -36,6 +36,19 @@ export const deployAnswerSchema = z.object({
   byHand: z.array(z.object({ what: z.enum(sizes), is: z.number(), manifest: z.number() })).optional(),
   /** Settings left out that fall back to their default: as in `resources.memMib`, `512`, `256`. */
   reset: z.array(z.object({ what: z.string(), was: z.string(), is: z.string() })).optional(),
+  /**
+   * Assets that get other bytes: the version that brought those they have, and the one that had the new ones before, if
+   * any.
+   */
+  replaced: z
+    .array(
+      z.object({
+        asset: z.string(),
+        had: z.object({ version: z.int(), author: z.string().optional(), message: z.string().optional() }),
+        again: z.int().optional(),
+      }),
+    )
+    .optional(),
   /** `resources.memMib` is less than state at its limit and the heap may need: the runner may be slowed down. */
   tight: z.object({ memMib: z.int(), enough: z.int() }).optional(),
   /** Partitions moved by hand that will not stay there: the instances are replaced. */

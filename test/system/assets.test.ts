@@ -109,6 +109,7 @@ test('an asset of 200 MB is in memory once for four instances; a project brings 
   const sent = await platform.cli(['fn', 'deploy', project])
   assert.equal(sent.code, 0, sent.stderr)
   assert.match(sent.stderr, /assets {2}1, .* sent/)
+  assert.match(sent.stderr, /asset model\.bin gets other bytes: those it has came with v1/)
   const large = await platform.until('big', running(2))
   assert.deepEqual(
     [...new Set(large.instances.map(({ pid }) => pid))],

@@ -173,6 +173,18 @@ test('fn deploy says which sizes set by hand stay, and what changes them', async
   assert.doesNotMatch(received[0]!.path, /ownSizes/)
 })
 
+test('fn deploy and its dry run name the assets that get other bytes, and the sizes that stay', async (t) => {
+  const replaced = [{ asset: 'model.json', had: { version: 9, author: 'ada' }, again: 1 }]
+  const byHand = [{ what: 'memMib', is: 512, manifest: 256 }]
+  const json = { ...deployed.json, replaced, byHand }
+  const { env } = await gatewayOf(t, () => ({ status: 200, json }))
+  for (const how of ['--no-wait', '--dry-run']) {
+    const { stderr } = await concord(['fn', 'deploy', sourceFile(t), how], { env })
+    assert.match(stderr, /^ +asset model\.json goes back to the bytes of v1: .* came with v9 \(by ada\); /m)
+    assert.match(stderr, /^ +512 MiB of memory stay, set by hand/m)
+  }
+})
+
 test('fn rollback names the versions that it skipped because they were not kept, and who rolled back and why', async (t) => {
   const { env, received } = await gatewayOf(t, ({ method, path }) => {
     if (method === 'POST') return { status: 200, json: { name: 'shout', version: 1, changed: true } }

@@ -130,6 +130,8 @@ export async function dryRun(
   const deployment = await prepare(installation, client, readProject, assets, steps)
   const answer = await client.deploy({ ...deployment, ...settings, dryRun: true })
   steps.done('judge', answer.name)
+  tellOfResources(answer)
+  tellOfChanges(answer)
   return answer
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { changeText } from './remarks.ts'
+import { changeText, replacedText } from './remarks.ts'
 
 test('changeText says what the manifest no longer sets, and of a rollout only that this version has none', () => {
   assert.equal(
@@ -18,5 +18,17 @@ test('changeText says what the manifest no longer sets, and of a rollout only th
   assert.equal(
     changeText({ what: 'rollout.canary', was: '{"steps":[10,50],"bakeMs":3000}', is: 'nothing' }),
     'without rollout.canary, which the version before had',
+  )
+})
+
+test('replacedText says who brought the bytes that an asset has, and whether the new ones are those of an earlier version', () => {
+  const had = { version: 9, message: 'asset push model.json\n\nmore', author: 'ada' }
+  assert.equal(
+    replacedText({ asset: 'model.json', had, again: 1 }),
+    'asset model.json goes back to the bytes of v1: those it has came with v9 (asset push model.json, by ada); a deploy without the file keeps them',
+  )
+  assert.equal(
+    replacedText({ asset: 'model.json', had: { version: 9 } }),
+    'asset model.json gets other bytes: those it has came with v9',
   )
 })

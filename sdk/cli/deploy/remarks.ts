@@ -7,10 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeployAnswer } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { note } from '../terminal.ts'
+import { cut } from '../width.ts'
 
-/** Names the settings that the manifest no longer contains, memory that may be short, and moved partitions that return to their usual place. */
-export function tellOfChanges({ name, reset = [], lapsed = [], tight }: DeployAnswer): void {
+const messageShown = 60
+
+/** Names the settings that the manifest no longer contains, assets that get other bytes, memory that may be short, and moved partitions that return to their usual place. */
+export function tellOfChanges({ name, reset = [], replaced = [], lapsed = [], tight }: DeployAnswer): void {
   for (const change of reset) note(`        ${changeText(change)}`)
+  for (const one of replaced) note(`        ${replacedText(one)}`)
   if (tight !== undefined)
     note(
       `        memory of ${tight.memMib} MiB may be short once its state is full: give it ${tight.enough} (resources.memMib), or lower limits.stateMib or limits.heapMib`,
@@ -33,6 +37,18 @@ export function changeText({ what, was, is }: NonNullable<DeployAnswer['reset']>
     ? 'neither the code nor the manifest says'
     : 'the manifest no longer says'
   return `${what} is ${is === 'nothing' ? 'not set' : `${is} again`}: ${nobody} ${was}`
+}
+
+/** A deploy with the bytes of an earlier version may mean the old file of a folder, where a newer one was pushed. */
+export function replacedText({ asset, had, again }: NonNullable<DeployAnswer['replaced']>[number]): string {
+  const { version, message, author } = had
+  const said = [message && cut(message.split('\n', 1)[0]!, messageShown), author && `by ${author}`]
+    .filter(Boolean)
+    .join(', ')
+  const came = `those it has came with v${version}${said && ` (${said})`}`
+  return again === undefined
+    ? `asset ${asset} gets other bytes: ${came}`
+    : `asset ${asset} goes back to the bytes of v${again}: ${came}; a deploy without the file keeps them`
 }
 
 /** After a deploy that failed: says who waits in the end for a function that does not run, because they share a stream. */
