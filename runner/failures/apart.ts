@@ -10,12 +10,12 @@ import { attemptsAt, type Consumer, type TakenFrame } from '../../infra/bus/inde
 import type { Clock } from '../../infra/clock.ts'
 import { asideEndMs } from '../../infra/control/index.ts'
 import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
+import type { Processing } from '../instance/processing.ts'
 import type { WorkerOptions } from '../instance/worker-options.ts'
 import type { BatchResult, Isolate } from '../isolate/index.ts'
 import type { Ending } from '../process/ending.ts'
-import { tellOpen } from '../succession/open-records.ts'
 import type { Tried } from '../succession/succession.ts'
-import { type AloneFrame, advance, aloneOf } from './alone.ts'
+import { type AloneFrame, aloneOf } from './alone.ts'
 import type { SetAside } from './aside.ts'
 import { type Failed, locate } from './failed.ts'
 import type { Reactions } from './reactions.ts'
@@ -30,8 +30,7 @@ export interface ApartOptions extends Pick<WorkerOptions, 'keeper' | 'warn'> {
   readonly reactions: Reactions
   readonly clock: Clock
   readonly stopping: AbortSignal
-  readonly process: (frames: readonly AloneFrame[]) => Promise<BatchResult>
-  readonly publish: (result: BatchResult, failed: readonly Failed[], again: boolean) => void
+  readonly processing: Processing
   /** The working isolate. */
   readonly isolate: () => Isolate
   readonly onTrial: () => boolean
@@ -47,12 +46,12 @@ export class Apart {
 
   constructor(options: ApartOptions) {
     this.#options = options
-    const { keeper, consumer, publish } = options
+    const { keeper, consumer, processing } = options
     this.timers = new TimersApart({
       ...options,
       tried: keeper?.tried,
       store: async () => (await keeper?.store(consumer)) ?? true,
-      publish: (result) => publish(result, locate([], result.failures), false),
+      publish: (result) => processing.publish(result, locate([], result.failures)),
     })
   }
 
@@ -126,24 +125,26 @@ export class Apart {
     frames: readonly AloneFrame[],
     onDone: (frame: AloneFrame, failed: Failed | undefined) => void,
   ): Promise<BatchResult> {
-    const { consumer, aside, clock, stopping, process, publish, isolate } = this.#options
+    const { consumer, aside, stopping, processing } = this.#options
     const again = frames.some((frame) => aside.has(frame))
     let left = frames
-    let running = process(left)
+    let running = processing.run(left)
     for (;;) {
       consumer.announce()
       const result = await running
-      const failed = locate(left, result.failures)
-      const failedOf = new Map(failed.map((each) => [each.frame, each]))
-      tellOpen(consumer, isolate().format, left, result)
-      for (const frame of left.slice(0, result.records)) onDone(frame, failedOf.get(frame))
-      left = advance(left, result.records)
-      aside.hold(failed, clock.monotonicMs())
-      publish(result, failed, again)
+      const { failed, rest } = processing.took(left, result, (frame, records, failures) => {
+        frame.finished += records
+        onDone(
+          frame,
+          failures.find((each) => each.frame === frame),
+        )
+      })
+      left = rest
+      processing.publish(result, failed, again)
       if (result.fatal !== undefined) return result
-      if (result.pending) running = isolate().resume()
+      if (result.pending) running = processing.resume()
       else if (stopping.aborted) return result
-      else if (left.length > 0) running = process(left)
+      else if (left.length > 0) running = processing.run(left)
       else return result
     }
   }

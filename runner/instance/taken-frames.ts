@@ -6,7 +6,6 @@
  */
 import type { Consumer, TakenFrame } from '../../infra/bus/index.ts'
 import type { PartitionsByStream } from '../checkpoint/partitions.ts'
-import { countWithin } from '../failures/alone.ts'
 
 export class TakenFrames {
   readonly #consumer: Consumer
@@ -50,4 +49,32 @@ export class TakenFrames {
   drop(partitions: PartitionsByStream): void {
     this.#frames = this.#frames.filter((f) => partitions.get(f.stream)?.includes(f.partition) !== true)
   }
+}
+
+/** Marks the first `records` of a batch as finished. @returns The unfinished frames, to be processed before anything newer. */
+export function finish<Frame extends TakenFrame>(
+  batch: readonly Frame[],
+  records: number,
+  done: (frame: Frame, records: number) => void,
+): Frame[] {
+  let left = records
+  const rest: Frame[] = []
+  for (const frame of batch) {
+    const open = frame.header.count - frame.skip - frame.finished
+    const now = Math.min(left, open)
+    left -= now
+    if (now > 0) done(frame, now)
+    if (now < open) rest.push(frame)
+  }
+  return rest
+}
+
+/** How many frames from the first one on fit `bytesMax` bytes; at least one, if there is any. */
+function countWithin(frames: readonly TakenFrame[], bytesMax: number): number {
+  let bytes = 0
+  const beyond = frames.findIndex((frame, index) => {
+    bytes += frame.bytes.length
+    return bytes > bytesMax && index > 0
+  })
+  return beyond < 0 ? frames.length : beyond
 }

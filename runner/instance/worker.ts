@@ -1,5 +1,5 @@
 /**
- * Worker: one instance at work. The way of a record, top to bottom: consumer → isolate → producer → acknowledged.
+ * Worker: one instance at work, batch by batch: consumer → isolate → producer → acknowledged (processing.ts).
  *
  * Owns the consumer, the isolate and the producer of one instance, and the taken frames. Invariants:
  *  K1. At most one batch is in the isolate (I1); outputs are sent in the order of the batches (I2).
@@ -19,10 +19,8 @@ import { policyOf } from '../../sdk/manifest/policy.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import type { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import { arenasOf } from '../checkpoint/partitions.ts'
-import { type AloneFrame, finish } from '../failures/alone.ts'
 import { Apart } from '../failures/apart.ts'
 import { SetAside } from '../failures/aside.ts'
-import { type Failed, locate } from '../failures/failed.ts'
 import { whoseOf } from '../failures/failure-log.ts'
 import { Reactions } from '../failures/reactions.ts'
 import { Tape } from '../gate/tape.ts'
@@ -33,7 +31,6 @@ import { type BatchResult, type Isolate, isRegrouped, readState } from '../isola
 import { type Ending, endingOf, startFailure, supersededBy } from '../process/ending.ts'
 import { BetweenBatches } from '../succession/between-batches.ts'
 import type { Running } from '../succession/change-over.ts'
-import { tellOpen } from '../succession/open-records.ts'
 import { Sampler } from '../succession/rehearsal.ts'
 import { Succession } from '../succession/succession.ts'
 import { Usage } from '../usage/usage.ts'
@@ -41,6 +38,7 @@ import { WorkTime } from '../usage/work-time.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { BatchSize, batchBytesMin, bytesIn, trialBatchBytesMax } from './batch-size.ts'
 import { Leaving } from './leaving.ts'
+import { Processing } from './processing.ts'
 import { Readiness } from './readiness.ts'
 import { TakenFrames } from './taken-frames.ts'
 import type { WorkerOptions } from './worker-options.ts'
@@ -76,9 +74,9 @@ export class Worker {
   readonly #mover: ShareMover
   readonly #ready: Readiness
   readonly #leaving: Leaving
+  readonly #processing: Processing
   /** Work that waits for the time between two batches. */
   readonly #between = new BetweenBatches(() => this.#interrupt())
-  readonly #counts = { recordsIn: 0, recordsOut: 0, retries: 0, timersFired: 0, batches: 0 }
 
   constructor(options: WorkerOptions) {
     this.#options = options
@@ -131,13 +129,19 @@ export class Worker {
       ...{ aside: this.#aside, stopping: this.#stopping.signal },
       assignment: () => this.#assignment,
     })
+    this.#processing = new Processing({
+      ...{ clock, consumer: this.#consumer, producer: this.#producer, aside: this.#aside },
+      ...{ reactions: this.#reactions, acknowledger: this.#acknowledger, keeper: options.keeper },
+      ...{ sampler: this.sampler, time: this.#time },
+      isolate: () => this.#isolate,
+      onRun: () => this.#ready.begun(),
+    })
     this.#usage = new Usage(options, () => this.#assignment.manifest.limits)
     this.#apart = new Apart({
       ...{ clock, consumer: this.#consumer, aside: this.#aside, reactions: this.#reactions },
       ...{ keeper: options.keeper, warn: options.warn, assignment: () => this.#assignment },
       stopping: this.#stopping.signal,
-      process: (frames) => this.#process(frames),
-      publish: (result, failed, again) => this.#publish(result, failed, again),
+      processing: this.#processing,
       ...{ isolate: () => this.#isolate, onTrial: () => this.succession.onTrial },
     })
     this.#mover = this.#newMover()
@@ -147,7 +151,7 @@ export class Worker {
       ...{ between: this.#between, succession: this.succession, keeper: options.keeper },
       standing: options.standing,
       stopping: this.#stopping.signal,
-      hasBegun: () => this.#counts.batches > 0,
+      hasBegun: () => this.#processing.counts.batches > 0,
     })
     this.#leaving = new Leaving({
       ...{ consumer: this.#consumer, producer: this.#producer, acknowledger: this.#acknowledger },
@@ -297,7 +301,7 @@ export class Worker {
     return {
       ...{ id: this.#instance.id, index: this.#instance.index, epoch: this.#instance.epoch },
       ...{ function: this.#assignment.function, version: this.#assignment.version },
-      ...{ ...this.#counts, ...this.#reactions.report(), state: this.#state },
+      ...{ ...this.#processing.counts, ...this.#reactions.report(), state: this.#state },
       ...{ setAside: this.#aside.size, throttledMs: this.#usage.cpu.throttledMs },
       ...{ metrics: this.metrics.reports(), metricsSinceMs: this.metrics.sinceMs, work: this.#time.report() },
       ...{ timers: stats.timers, stateEntries: stats.stateEntries, stateBytes: stats.stateBytes },
@@ -327,30 +331,26 @@ export class Worker {
         if (fatal !== undefined) return this.#fail(fatal)
         if (this.#aside.full) continue
         batch = this.#take()
-        running = this.#process(batch)
+        running = this.#processing.run(batch)
       }
       this.#acknowledger.begun(batch)
       const result = await running
       const callMs = this.#time.answered(result.records)
       this.#usage.look(this.#isolate, batch.at(-1), !this.succession.onTrial)
-      const failed = locate(batch, result.failures)
-      tellOpen(this.#consumer, this.#isolate.format, batch, result)
-      const rest = finish(batch, result.records, (frame, records) => this.#consumer.done(frame, records))
+      const { failed, rest } = this.#processing.took(batch, result)
       this.#batchSize.answered(bytesIn(batch) - bytesIn(rest), callMs)
-      this.#aside.hold(failed, this.#options.clock.monotonicMs())
       const finished = batch
       running = undefined
       if (result.pending && result.fatal === undefined) {
         batch = rest
-        this.#time.called()
-        running = this.#isolate.resume()
+        running = this.#processing.resume()
         if (this.#stopping.signal.aborted || this.#ready.hasOtherWork) this.#isolate.askToYield()
       } else {
         this.#taken.putBack(rest)
         batch = this.#ready.mayGoOn(result) ? this.#take() : undefined
-        if (batch !== undefined) running = this.#process(batch)
+        if (batch !== undefined) running = this.#processing.run(batch)
       }
-      this.#publish(result, failed)
+      this.#processing.publish(result, failed)
       this.tape.keepAll(finished, rest)
       if (this.succession.onTrial && !this.#stopping.signal.aborted) {
         const fatal = await this.succession.judge(result)
@@ -367,36 +367,10 @@ export class Worker {
     this.#options.standing.look() // within some batches it may copy all of the state
   }
 
-  #process(batch: readonly AloneFrame[]): Promise<BatchResult> {
-    const input = batch.map((frame) =>
-      frame.finished === 0 ? frame : { ...frame, skip: frame.skip + frame.finished },
-    )
-    this.sampler.see(input)
-    this.#ready.begun()
-    this.#time.called()
-    return this.#isolate.run(input, this.#options.clock.nowMs(), this.#aside.lines)
-  }
-
   #take(): readonly TakenFrame[] {
     const { onTrial } = this.succession
     const bytesMax = this.#options.standing.isFull ? batchBytesMin : this.#batchSize.bytes
     return this.#taken.take(onTrial ? trialBatchBytesMax : bytesMax, onTrial)
-  }
-
-  /** @param again The records were set aside before, and were counted then. */
-  #publish(result: BatchResult, failures: readonly Failed[], again = false): void {
-    const outputs = result.outputs()
-    if (outputs.length > 0 || failures.length > 0) this.#acknowledger.announce()
-    for (const { stream, partition, frame, count } of outputs)
-      this.#producer.send(stream, partition, frame, count)
-    this.#reactions.take(failures)
-    this.#counts.batches += 1
-    if (!again) this.#counts.recordsIn += result.records
-    this.#counts.retries += result.retries
-    this.#counts.recordsOut += result.recordsOut
-    this.#counts.timersFired += result.timersFired
-    this.keeper?.begin(this.#consumer, () => this.#acknowledger.acknowledge())
-    this.#acknowledger.acknowledge()
   }
 
   async #tryAlone(): Promise<Ending | undefined> {
