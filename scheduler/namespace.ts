@@ -4,7 +4,7 @@
  * Design: docs/design/0003-processes-and-store.md, "Whose store it is"
  * @module
  */
-import { type FrameworkDocument, paths, type Store, type TaskDocument } from '../infra/store/index.ts'
+import { type FrameworkDocument, paths, type Store } from '../infra/store/index.ts'
 import { CodedError } from '../sdk/errors.ts'
 import type { SchedulerErrorCode } from './errors.ts'
 
@@ -23,11 +23,7 @@ export async function checkNamespace(store: Store, namespace: string): Promise<v
 async function ownerOf(store: Store, namespace: string): Promise<string | undefined> {
   const framework = (await store.get<FrameworkDocument>(paths.framework))?.value
   if (framework === undefined || framework.namespace !== undefined) return framework?.namespace
-  // An older scheduler wrote it: only its tasks tell whose it is.
-  const owners = new Set<string>()
-  for (const taskId of await store.list(paths.tasks)) {
-    const task = await store.get<TaskDocument>(paths.task(taskId))
-    if (task !== undefined) owners.add(task.value.namespace)
-  }
+  // An older scheduler wrote it: the epochs that it gave tell whose it is. Unlike tasks, they stay when all have ended.
+  const owners = new Set((await store.list(paths.epochs)).map((name) => name.slice(0, name.indexOf('.'))))
   return owners.has(namespace) ? namespace : [...owners][0]
 }
