@@ -7,8 +7,9 @@
  *   R2. The first unreadable record ends the reading; the error gives the number of its line or record.
  * @module
  */
-import { isBase64, type RecordInput, recordInputSchema } from '../../sdk/api/index.ts'
+import { type RecordInput, recordInputSchema } from '../../sdk/api/index.ts'
 import { issuesText } from '../../sdk/manifest/expected.ts'
+import { isBase64 } from '../../sdk/wire/base64.ts'
 import { checkRecordSize, frameBytesMax, keyBytesMax, type RawRecord } from '../../sdk/wire/frame.ts'
 import { refuse } from '../errors.ts'
 

@@ -56,7 +56,6 @@ export { type ScaleAnswer, type Scaling, scaleAnswerSchema, scaleSchema, scaling
 export {
   type FollowEvent,
   followEventSchema,
-  isBase64,
   produceAnswerSchema,
   type RecordInput,
   type RecordOutput,

@@ -34,11 +34,6 @@ export const recordInputSchema = z.strictObject({
     .describe('instead of the one that the key gives'),
   timeMs: z.int().optional().describe('event time in ms since 1970; default: now'),
 })
-/** Whether text is base64; its end may lack the padding. */
-export function isBase64(text: string): boolean {
-  return /^[A-Za-z0-9+/]*={0,2}$/.test(text)
-}
-
 export type RecordInput = z.output<typeof recordInputSchema>
 
 /** Answer of `POST …/records`: all were accepted, in order. */

@@ -7,9 +7,10 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isBase64, type RecordInput } from '../api/index.ts'
+import type { RecordInput } from '../api/index.ts'
 import type { ClientRecord } from '../client/index.ts'
 import { CodedError } from '../errors.ts'
+import { isBase64 } from '../wire/base64.ts'
 import { frameBytesMax, keyBytesMax } from '../wire/frame.ts'
 import type { CliErrorCode } from './errors.ts'
 

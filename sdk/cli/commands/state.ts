@@ -2,8 +2,8 @@
  * concord fn state NAME [KEY]: what a key has in the state of a running function, or how much state there is.
  * @module
  */
-import { isBase64 } from '../../api/index.ts'
 import { CodedError } from '../../errors.ts'
+import { isBase64 } from '../../wire/base64.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
