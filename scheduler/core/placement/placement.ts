@@ -146,7 +146,8 @@ function isLarger(a: Resources, b: Resources): boolean {
   return a.cpus > b.cpus || (a.cpus === b.cpus && a.memMib > b.memMib)
 }
 
-function inOrder(requests: readonly Request[]): Request[] {
+/** The order in which requests get room. */
+export function inOrder<R extends Request>(requests: readonly R[]): R[] {
   return [...requests].sort(
     (a, b) =>
       b.priority - a.priority ||

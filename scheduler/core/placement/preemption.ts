@@ -4,6 +4,7 @@
  *   MR1. It has waited `makeRoomMs` since offers were asked for: there may be room that was not offered yet.
  *   MR2. Nobody gives way on an agent where a runner is ending already: that may be room enough.
  *   MR3. Nobody gives way for what the quota forbids, nor for more instances than wait.
+ *   MR4. Room is made in the order in which it is given (`inOrder` of placement.ts).
  * Design: docs/design/0021-placement.md
  * @module
  */
@@ -13,14 +14,14 @@ import { drain, kill } from '../state/stopping.ts'
 import { timings } from '../state/timings.ts'
 import { Census } from './census.ts'
 import { agentsSeen, budgetOf, type LaunchRequest, residentsOf } from './launching.ts'
-import { beyondBudget } from './placement.ts'
+import { beyondBudget, inOrder } from './placement.ts'
 import { noResources } from './resources.ts'
 import { type AgentTasks, chooseVictims } from './victims.ts'
 
 /** Drains less important runners for a request that has waited long enough. */
 export function preempt(draft: Draft, waiting: readonly LaunchRequest[]): void {
   const budget = budgetOf(draft)
-  const stack = waiting.map(withoutSpareRoom).sort((a, b) => a.priority - b.priority)
+  const stack = inOrder(waiting.map(withoutSpareRoom)).reverse()
   for (let request = stack.pop(); request !== undefined; request = stack.pop()) {
     if (request.priority === 0) return
     if (beyondBudget(request.resources, budget) !== undefined) continue // MR3
@@ -32,7 +33,7 @@ export function preempt(draft: Draft, waiting: readonly LaunchRequest[]): void {
     if (!draft.isDue(owner, Math.max(askedMs + timings.makeRoomMs, roomMs))) continue // MR1
     const chosen = chooseVictims(request, agentsWithTasks(draft), new Census(residentsOf(draft)))
     if (chosen === undefined) {
-      stack.push(...((request.smaller?.() ?? []) as LaunchRequest[])) // fewer instances may find an agent
+      stack.push(...((request.smaller?.() ?? []) as LaunchRequest[]).toReversed()) // fewer instances may find an agent
       continue
     }
     const { hostname } = chosen.place

@@ -60,6 +60,18 @@ test('step makes room once, and again only if the room did not appear', () => {
   )
 })
 
+test('step makes room first for the one of two equals that gets it first (MR4)', () => {
+  const world = new World(1)
+  world.connect()
+  world.deploy('low', { ...large(0), instances: 2 })
+  world.settle(5)
+  world.deploy('z', { ...large(9), instances: 1 })
+  world.deploy('a', { ...large(9), instances: 1 })
+  world.settle(20)
+  assert.deepEqual([states(world, 'a'), states(world, 'z')], [['running'], ['running']])
+  assert.deepEqual(kills(world), ['low', 'low'])
+})
+
 test('step has packed instances make room too', () => {
   const world = new World(1)
   world.connect()
