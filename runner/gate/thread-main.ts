@@ -24,8 +24,7 @@ const evidence = await judge({
   ...{ live: sideOf(live), next: sideOf(next) },
   tape: { read: (use) => use(framesOn(snapshot)) },
   state: stateOf(task),
-})
-await collectBeforeEnd()
+}).finally(collectBeforeEnd)
 say({ kind: 'judged', evidence })
 
 function sideOf({ isolate, outputs }: ThreadSide): GateSide {

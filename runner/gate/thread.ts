@@ -3,8 +3,8 @@
  *
  *   GH1. Tape and states lie in memory that both threads share; the new one only reads them.
  *   GH2. The thread gets all else as data. It asks back only for bases (bases.ts), which it cannot read itself.
- *   GH3. It ends with its judgement, or `graceMs` after the limit of that. Before it tells the judgement, it collects its garbage
- *        (process/collect-before-end.ts): its end could abort the runner else.
+ *   GH3. It ends with its judgement, or `graceMs` after the limit of that. Before it tells the judgement, or fails, it collects
+ *        its garbage (process/collect-before-end.ts): its end could abort the runner else.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */

@@ -3,8 +3,8 @@
  *
  * When V8 takes a heap down while marking is under way, it finishes that collection and tells isolated-vm of each object of its that it
  * finds. By then isolated-vm has left the thread, and its assertion (`environment != nullptr`) aborts the process, whether or not the
- * isolates were disposed of. After a whole collection no marking is under way, until much has been allocated anew. A runner itself ends
- * by SIGKILL, and needs none.
+ * isolates were disposed of. After a collection of the whole heap no marking is under way, until much has been allocated anew; one of
+ * its young part is no help. A runner itself ends by SIGKILL, and needs none.
  * @module
  */
 import { Session } from 'node:inspector/promises'

@@ -17,7 +17,8 @@ let collector: Collector | undefined
 export function findCollector(): Collector {
   if (collector !== undefined) return collector
   setFlagsFromString('--expose-gc')
-  collector = runInNewContext('gc') as Collector
+  const gc = runInNewContext('gc') as Collector
   setFlagsFromString('--no-expose-gc')
+  collector = () => gc() // with an argument, such as an exit's code, it would collect the young part of the heap only
   return collector
 }
