@@ -3,7 +3,7 @@
  *
  *   MR1. It has waited `makeRoomMs` since offers were asked for: there may be room that was not offered yet.
  *   MR2. Nobody gives way on an agent where a runner is ending already: that may be room enough.
- *   MR3. Nobody gives way for what the quota forbids, nor for more instances than wait.
+ *   MR3. Nobody gives way for what the quota forbids even then, nor for more instances than wait.
  *   MR4. Room is made in the order in which it is given (`inOrder` of placement.ts).
  * Design: docs/design/0021-placement.md
  * @module
@@ -24,16 +24,18 @@ export function preempt(draft: Draft, waiting: readonly LaunchRequest[]): void {
   const stack = inOrder(waiting.map(withoutSpareRoom)).reverse()
   for (let request = stack.pop(); request !== undefined; request = stack.pop()) {
     if (request.priority === 0) return
-    if (beyondBudget(request.resources, budget) !== undefined) continue // MR3
     const slots = request.members.map(({ slot }) => slot)
     if (slots.every(({ role }) => role?.kind === 'replacement')) continue // the instances that they are to replace still work
     const askedMs = Math.max(draft.state.revivedAtMs, ...slots.map((slot) => slot.sinceMs))
     const roomMs = Math.max(0, ...slots.map((slot) => slot.roomUntilMs ?? 0))
     const owner = request.members[0]!.fn.name
     if (!draft.isDue(owner, Math.max(askedMs + timings.makeRoomMs, roomMs))) continue // MR1
-    const chosen = chooseVictims(request, agentsWithTasks(draft), new Census(residentsOf(draft)))
+    const chosen = chooseVictims(request, agentsWithTasks(draft), new Census(residentsOf(draft)), budget)
     if (chosen === undefined) {
-      stack.push(...((request.smaller?.() ?? []) as LaunchRequest[]).toReversed()) // fewer instances may find an agent
+      const beyond = beyondBudget(request.resources, budget)
+      if (request.smaller !== undefined)
+        stack.push(...(request.smaller() as LaunchRequest[]).toReversed()) // fewer instances may find an agent
+      else if (beyond !== undefined) for (const slot of slots) slot.why = beyond
       continue
     }
     const { hostname } = chosen.place

@@ -86,11 +86,11 @@ test('step has packed instances make room too', () => {
 test("step keeps to the namespace's quota, and gives it as the reason", () => {
   const world = new World(3, { cpus: 3 })
   world.connect()
-  world.deploy('a', { ...large(0), instances: 1 })
+  world.deploy('a', { ...large(9), instances: 1 })
   world.settle(5)
   world.deploy('b', { ...large(9), instances: 1 })
   world.settle(20)
-  assert.deepEqual(kills(world), [], 'nobody makes room for what the quota forbids')
+  assert.deepEqual(kills(world), [], 'nobody goes for an equal')
   assert.equal(world.statuses.get('b')?.instances[0]?.why, 'the quota of its namespace is short of 1 cpus')
 })
 
@@ -118,6 +118,57 @@ test("step drains nobody for what the namespace's quota forbids, however full th
     world.statuses.get('high')?.instances[0]?.why ?? '',
     /^the quota of its namespace is short of 4/,
   )
+})
+
+test('step makes room within the quota: whoever gives way frees it too (MR3)', () => {
+  for (const [agents, quota] of [
+    [1, 4],
+    [2, 4],
+    [1, 6],
+  ] as const) {
+    const world = new World(agents, { cpus: quota })
+    world.connect()
+    world.deploy('low', { ...input, instances: 4, resources: { cpus: 1 } })
+    world.settle(5)
+    world.deploy('high', {
+      ...{ ...input, instances: 2, instancesPerRunner: 2, resources: { cpus: 1 } },
+      placement: { priority: 9 },
+    })
+    world.settle(40)
+    assert.deepEqual(states(world, 'high'), ['running', 'running'], `${agents} agents, ${quota} cpus`)
+  }
+})
+
+test('step makes room for as many packed instances as the quota admits, and gives it as the reason of the others (MR3)', () => {
+  const world = new World(2, { cpus: 5 })
+  world.connect()
+  world.deploy('keep', { ...large(9), instances: 1, placement: { priority: 9, constraints: ['zone == b'] } })
+  world.deploy('low', {
+    ...input,
+    instances: 3,
+    resources: { cpus: 1 },
+    placement: { constraints: ['zone == a'] },
+  })
+  world.settle(5)
+  world.deploy('high', {
+    ...{ ...input, instances: 4, instancesPerRunner: 4, resources: { cpus: 1 } },
+    placement: { priority: 5, constraints: ['zone == a'] },
+  })
+  world.settle(120)
+  assert.deepEqual(states(world, 'high')?.toSorted(), ['running', 'running', 'running', 'waiting'])
+  assert.deepEqual(states(world, 'keep'), ['running'])
+  const left = world.statuses.get('high')?.instances.find(({ state }) => state === 'waiting')
+  assert.equal(left?.why, 'the quota of its namespace is short of 1 cpus')
+})
+
+test('step says that the quota is short although no agent has anything to offer', () => {
+  const world = new World(1, { cpus: 4 })
+  world.connect()
+  world.deploy('keep', { ...large(9), instances: 2 })
+  world.settle(5)
+  world.deploy('high', { ...large(5), instances: 1 })
+  world.settle(10)
+  assert.equal(world.statuses.get('high')?.instances[0]?.why, 'the quota of its namespace is short of 2 cpus')
 })
 
 for (const instancesPerRunner of [4, 16])

@@ -47,6 +47,16 @@ test('chooseVictims spares runners that are as important, or whose end would not
   assert.equal(chooseVictims(request(1, 5, 'hostname == b'), [agent('a', 0, [0, 4])], nobody), undefined)
 })
 
+test('chooseVictims counts what gives way towards the quota, and takes nobody if even that is too little', () => {
+  const agents = [agent('a', 2, [0, 1], [0, 1]), agent('b', 2)]
+  const within = (cpus: number, left: number) =>
+    victims(chooseVictims(request(cpus, 5), agents, nobody, { cpus: left }))
+  assert.equal(within(2, 2), undefined, 'there is room already')
+  assert.deepEqual(within(2, 1), ['a0'])
+  assert.deepEqual(within(2, 0), ['a0', 'a1'])
+  assert.equal(within(3, 0), undefined)
+})
+
 test('chooseVictims keeps its invariants for random clusters (PE1–PE3)', () => {
   const amount = fc.integer({ min: 1, max: 20 }).map((n) => n / 4)
   const task = fc.tuple(fc.integer({ min: 0, max: 6 }), amount)
