@@ -56,7 +56,9 @@ export function endTask(draft: Draft, task: Task, update: TaskUpdate): void {
 }
 
 function causeOf(task: Task, { condition, agentDrains }: TaskUpdate, { reason }: LastExit): Cause {
-  if (agentDrains === true || (reason === 'drained' && task.fault === undefined)) return 'others'
+  // Exit code 0 of a runner that was never told anything is not the end of a drain.
+  const isDrained = reason === 'drained' && task.fault === undefined && !isUnheard(task)
+  if (agentDrains === true || isDrained) return 'others'
   if (condition === 'lost') return task.runningSinceMs === undefined ? 'launch' : 'others'
   if (condition === 'dropped' || condition === 'notStarted') return 'launch'
   // A runner that breaks its limits before its first heartbeat was given too little: it would do so elsewhere too.

@@ -73,14 +73,20 @@ test('an agent on which a launch fails is the last choice, and neither instance 
 })
 
 test('where every launch fails, each is tried after twice the time, until it starts', () => {
-  for (const condition of ['notStarted', 'dropped', 'exited'] as const) {
+  const ends = [
+    { condition: 'notStarted' },
+    { condition: 'dropped' },
+    { condition: 'exited' },
+    { condition: 'exited', exitCode: 0 },
+  ] as const
+  for (const end of ends) {
     const world = start(1, 2)
     const broken = new Broken(world, 'agent-0')
-    broken.end = { condition, message: 'no such user' }
+    broken.end = { ...end, message: 'no such user' }
     const launches = broken.pass(600)
     assert.ok(
       launches >= 20 && launches <= 50,
-      `${condition}: ${launches} launches of two instances in 600 s`,
+      `${JSON.stringify(end)}: ${launches} launches of two instances in 600 s`,
     )
     for (const { state, restarts, why } of instances(world)) {
       assert.equal(restarts, 0)
