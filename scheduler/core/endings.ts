@@ -44,7 +44,7 @@ export function endTask(draft: Draft, task: Task, update: TaskUpdate): void {
   const exit = exitOf(task, update, draft.nowMs)
   const cause = causeOf(task, update, exit)
   const all = draft.seated(task)
-  if (cause === 'launch' && isOfAgent(update) && !all.every(({ slot }) => isStopped(task, slot)))
+  if (cause === 'launch' && isOfAgent(draft, task, update) && !all.every(({ slot }) => isStopped(task, slot)))
     noteFailedLaunch(draft, task)
   for (const seated of all) {
     endSeat(draft, task, seated, exit, verdictOf(cause, task, seated, exit))
@@ -66,9 +66,10 @@ function causeOf(task: Task, { condition, agentDrains }: TaskUpdate, { reason }:
   return condition === 'exited' && isUnheard(task) && !isUnfit ? 'launch' : 'runner'
 }
 
-/** Whether the agent has failed in the launch. A stale offer, or its loss, is no fault of it. */
-function isOfAgent({ condition }: TaskUpdate): boolean {
-  return condition === 'exited' || condition === 'notStarted'
+/** Whether the agent has failed in the launch. A stale offer, its loss, or a bus that was away is no fault of it. */
+function isOfAgent({ state }: Draft, { document }: Task, { condition }: TaskUpdate): boolean {
+  const wasBusUp = state.busUp && state.busSinceMs <= document.launchedAtMs
+  return condition === 'notStarted' || (condition === 'exited' && wasBusUp)
 }
 
 /** The instance was asked to end, and not for a fault of its runner. */

@@ -98,6 +98,29 @@ test('where every launch fails, each is tried after twice the time, until it sta
   }
 })
 
+test('no agent is at fault for a runner that could not beat since the bus was away (FA1)', () => {
+  for (const returns of ['before the end', 'after it', 'never away'] as const) {
+    const world = start(2, 1)
+    if (returns !== 'never away') world.feed({ kind: 'bus', up: false })
+    world.offer()
+    const [{ document } = assert.fail('it is launched')] = [...world.runners.values()]
+    world.updates = []
+    world.nowMs += 1_000
+    if (returns === 'before the end') world.feed({ kind: 'bus', up: true })
+    world.exit(document.taskId, 18)
+    world.deliverUpdate()
+    if (returns === 'after it') world.feed({ kind: 'bus', up: true })
+    assert.deepEqual(
+      [...world.state.failedAgents.keys()],
+      returns === 'never away' ? [document.agentId] : [],
+      returns,
+    )
+    assert.equal(instances(world)[0]?.restarts, 0)
+    world.settle(10)
+    assert.deepEqual(states(world), ['running'])
+  }
+})
+
 test('a runner that breaks its limits before it beats counts as failed: it would do so elsewhere', () => {
   const world = start(3, 1)
   const broken = new Broken(world, 'agent-0', 'agent-1', 'agent-2')

@@ -43,6 +43,7 @@ export function observe(draft: Draft, event: Event): Concern {
     case 'bus':
       draft.state.busUp = event.up
       if (event.up) {
+        draft.state.busSinceMs = draft.nowMs
         forgiveSilence(draft)
         forgiveGateways(draft)
       }

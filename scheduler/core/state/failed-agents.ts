@@ -2,7 +2,7 @@
  * FailedAgents: the agents on which the latest launch came to nothing.
  *
  *   FA1. A task that ends before its runner's first heartbeat has loaded no code of its functions: that counts against
- *        its agent, and not against an instance or a version.
+ *        its agent, and not against an instance or a version. While the bus is away it counts against nobody.
  *   FA2. Such an agent is the last choice, never forbidden, until a launched runner beats there, and for
  *        `agentFailedMs` at most.
  * Design: docs/design/0021-placement.md

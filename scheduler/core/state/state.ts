@@ -242,6 +242,8 @@ export interface State {
   /** When the last connection to the cluster was made. */
   readonly engineSinceMs: number
   readonly busUp: boolean
+  /** When the bus last came back. */
+  readonly busSinceMs: number
   /** What the cluster was told last; unknown after each connection. */
   readonly offersWanted: boolean | undefined
   readonly revivedAtMs: number
@@ -300,6 +302,7 @@ export function initialState(options: StartOptions): State {
     engineUp: false,
     engineSinceMs: Number.NEGATIVE_INFINITY,
     busUp: true,
+    busSinceMs: Number.NEGATIVE_INFINITY,
     emptying: false,
     offersWanted: undefined,
     revivedAtMs: 0,
