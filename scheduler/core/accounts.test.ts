@@ -21,6 +21,7 @@ const row: OutputLedger = {
 /** A function at work, and its only runner. */
 function running(): { world: World; runner: Runner; taskId: string } {
   const world = new World()
+  world.functions.set('g', { schema: 1, version: 1, instances: 0, createdAtMs: 0 })
   world.deploy('f', { istreams: { in: { grouping: 'groupBy' } }, ostreams: ['out'], restarts: 1_000 })
   world.settle(8)
   const runner = [...world.runners.values()][0] ?? assert.fail('it runs')

@@ -7,9 +7,10 @@
  * Design: docs/design/0002-channels.md, "The account of a producer that is killed"
  * @module
  */
-import { addTotals, type Ground, settle } from '../../infra/control/index.ts'
+import { addTotals, functionOfConsumer, type Ground, settle } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
-import type { Accounts, Closing } from './state/state.ts'
+import { namePattern } from '../../sdk/manifest/manifest.ts'
+import type { Accounts, Closing, Wanted } from './state/state.ts'
 
 /** What is known about an instance that has ended. */
 export type LastWords = Pick<Closing, 'report' | 'notice' | 'received'>
@@ -60,6 +61,18 @@ export function lastRows({ report, notice }: Pick<LastWords, 'report' | 'notice'
     }
   }
   return [...rows.values()]
+}
+
+/**
+ * Accounts without what was sent to functions that do not exist, however late it is heard: a new function of such a
+ * name begins with nothing (FM3 of former.ts).
+ */
+export function toExisting(accounts: Accounts, { functions }: Wanted): Accounts {
+  const isKept = ({ consumer }: OutputLedger): boolean => {
+    const name = functionOfConsumer(consumer)
+    return functions.has(name) || !namePattern.test(name) // other consumers are no functions: `$server`, followers
+  }
+  return { ...accounts, outputs: accounts.outputs.filter(isKept) }
 }
 
 /** Closes accounts of which nothing more will be heard: records in flight become unaccounted. */

@@ -28,6 +28,12 @@ function beat(world: World, runner: Runner, said: Partial<InstanceReport>): void
   world.feed({ kind: 'heartbeat', heartbeat: { ...heartbeat, instances: [report] } })
 }
 
+/** Makes a function known that has no version yet. */
+function nameFunction(world: World, name: string): void {
+  world.functions.set(name, { schema: 1, version: 1, instances: 0, createdAtMs: 0 })
+  world.publish()
+}
+
 function remove(world: World, name: string): void {
   world.functions.set(name, { ...world.functions.get(name)!, deleted: true })
   world.publish()
@@ -78,6 +84,7 @@ test('step removes a function only after the accounts of its killed instances ar
 test('step takes what a removed function was sent out of the accounts of its senders, so that a new one begins with nothing (FM3)', () => {
   const { world, of } = running()
   const { taskId } = of('f').document
+  nameFunction(world, 'other')
   beat(world, of('f'), { outputs: [row, { ...row, consumer: 'other' }, { ...row, consumer: 'g@1' }] })
   world.exit(taskId, 0)
   world.deliverUpdate()
@@ -92,4 +99,43 @@ test('step takes what a removed function was sent out of the accounts of its sen
   for (let second = 0; second < 6; second++) world.tick(1_000)
   world.settle(20)
   assert.deepEqual(sentTo(), ['other'], 'also when the account is closed')
+})
+
+test('step leaves out what is heard late, or was stored by an older build, about a removed function (FM3)', () => {
+  const others = ['$server', 'follower.x'].map((consumer) => ({ ...row, consumer }))
+  const said = { outputs: [row, { ...row, consumer: 'g@1' }, ...others] }
+  const sentTo = (world: World) => world.statuses.get('f')!.ended.outputs.map(({ consumer }) => consumer)
+  const later = (world: World) => {
+    for (let second = 0; second < 6; second++) world.tick(1_000)
+    world.deploy('g', { istreams: { out: { grouping: 'groupBy' } } })
+    world.settle(20)
+    assert.deepEqual(sentTo(world), ['$server', 'follower.x'])
+  }
+
+  const late = running()
+  const last = late.of('f')
+  late.world.exit(last.document.taskId, 0)
+  late.world.deliverUpdate()
+  remove(late.world, 'g')
+  late.world.settle(3)
+  assert.equal(late.world.statuses.has('g'), false)
+  beat(late.world, last, said)
+  later(late.world)
+
+  const killed = running()
+  remove(killed.world, 'g')
+  killed.world.settle(3)
+  beat(killed.world, killed.of('f'), said)
+  killed.world.exit(killed.of('f').document.taskId, 137)
+  killed.world.deliverUpdate()
+  later(killed.world)
+
+  const { world } = running()
+  remove(world, 'g')
+  world.settle(3)
+  const status = world.statuses.get('f')!
+  world.statuses.set('f', { ...status, ended: { ...status.ended, outputs: said.outputs } })
+  world.restart()
+  world.settle(3)
+  later(world)
 })

@@ -7,7 +7,8 @@
  *   FM2. The rows are written into the reader's status before the sender's status is removed, and name the sender. A
  *        row found in both counts once, in the store and for a leader that takes over.
  *   FM3. What was sent to a removed function leaves the accounts of its senders before its own documents are removed. So
- *        a new function of the same name begins with nothing.
+ *        a new function of the same name begins with nothing. What is heard later, or was stored by an older build, is
+ *        left out when an account is closed or taken over (toExisting).
  * Design: docs/design/0003-processes-and-store.md, "What removed functions have sent"
  * @module
  */

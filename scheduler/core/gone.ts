@@ -12,7 +12,7 @@
 import { type Received, withRow } from '../../infra/control/index.ts'
 import type { GoneProducer, ReceivedRow } from '../../infra/control/messages/accounts.ts'
 import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
-import { addAccounts, lastRows } from './accounts.ts'
+import { addAccounts, lastRows, toExisting } from './accounts.ts'
 import type { Draft } from './state/draft.ts'
 import type { Closing, FunctionState } from './state/state.ts'
 import { timings } from './state/timings.ts'
@@ -32,7 +32,8 @@ function isOpen({ closing }: Readonly<FunctionState>, last: Readonly<Closing>, n
 export function closeAccounts(draft: Draft, fn: FunctionState): void {
   const open = fn.closing.filter((last) => isOpen(fn, last, draft.nowMs))
   const ground = { topology: draft.state.topology, isOver: true }
-  for (const last of fn.closing) if (!open.includes(last)) fn.ended = addAccounts(fn.ended, last, ground)
+  for (const last of fn.closing)
+    if (!open.includes(last)) fn.ended = toExisting(addAccounts(fn.ended, last, ground), draft.state.wanted)
   fn.closing = open
   if (open.length === 0) return
   for (const { endedAtMs } of open) draft.isDue(fn.name, endedAtMs + timings.closingMs)

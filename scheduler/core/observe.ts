@@ -9,7 +9,7 @@ import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { InstanceStatus, SeatDocument } from '../../infra/store/index.ts'
 import { assertNever } from '../../sdk/errors.ts'
 import type { TaskUpdate } from '../engine.ts'
-import { closed } from './accounts.ts'
+import { closed, toExisting } from './accounts.ts'
 import { sendAssignment } from './assigning.ts'
 import { endFailed, endTask, logReturn } from './endings.ts'
 import { forgiveGateways, observeGateway, seeFollowers } from './followers.ts'
@@ -88,7 +88,7 @@ function restore(draft: Draft, left: Extract<Event, { kind: 'restored' }>): void
   for (const status of left.statuses) {
     const fn = draft.fn(status.function)
     // an earlier leader's open accounts are closed, not waited for
-    fn.ended = closed(withoutBequeathed(status, left.statuses, left.wanted))
+    fn.ended = closed(toExisting(withoutBequeathed(status, left.statuses, left.wanted), left.wanted))
     fn.former = status.former
     fn.fences = status.fences ?? []
     // A slot that only waits carries no history, and may have been given up since its status was written.

@@ -353,6 +353,8 @@ test('step kills unknown tasks, seen by the cluster or by heartbeat, but not tas
 
 test('step adds up the counts of ended tasks, even if the last heartbeat comes after the end', () => {
   const world = running()
+  world.functions.set('g', { schema: 1, version: 1, instances: 0, createdAtMs: 0 })
+  world.publish()
   const row = { stream: 'out', consumer: 'g', sent: 10, acked: 7, dropped: { late: 1 }, unaccounted: 1 }
   const beatWith = (runner: Runner, recordsIn: number, exit?: string) => {
     const { taskId } = runner.document
