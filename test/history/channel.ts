@@ -31,8 +31,9 @@ interface Seen {
 }
 
 /**
- * An effect that stands on older state than the record before it: right only if the owner before has crashed, or one
- * between that had taken the state over.
+ * An effect whose state knew another record than the one before it: right only if the owner before has crashed, or one
+ * between that had taken the state over. Even then the state knew an earlier record, or none: one that it knew already would
+ * have its effect on state twice.
  */
 interface Setback {
   readonly from: number
@@ -108,7 +109,7 @@ export class ChannelAccount {
       each('loss', this.#unaccounted.ranges, 'given up as those of a killed owner, but no owner has crashed')
     for (const { from, after, expected, ownerBefore, epochs } of this.#setbacks) {
       const isLost = crashed.has(ownerBefore) || crashedBetween(...epochs)
-      if (isLost && !this.#dropped.has(after)) continue
+      if (isLost && after < from && !this.#dropped.has(after)) continue
       report(
         'state',
         from,

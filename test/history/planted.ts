@@ -267,6 +267,13 @@ export const faults: Readonly<Record<string, Fault>> = {
         }),
       ],
     ),
+  'a state that a crash has left knows the record already': (events, random) =>
+    atOutput(
+      events,
+      random,
+      (i, o) => isAfterCrash(events, i, o),
+      (i, output) => ['state', replaced(events, i, { ...output, after: output.from + random(2) })],
+    ),
   'records given up though nobody crashed': (events) => {
     const at = events.find((e) => e.event === 'unaccounted')
     return at && { kind: 'loss', at, events: events.filter((e) => e.event !== 'crash') }
@@ -323,6 +330,14 @@ function previousIs(events: readonly HistoryEvent[], index: number, output: Outp
   const sameOwner = (e: HistoryEvent | undefined): boolean =>
     (e as Output | undefined)?.owner === output.owner
   return sameOwner(before.at(-1)) && sameOwner(before.findLast((e) => sameChannel(e as Output, output)))
+}
+
+/** Whether it is the first output of its channel behind a crash, and not the first of all. */
+function isAfterCrash(events: readonly HistoryEvent[], index: number, output: Output): boolean {
+  const before = events
+    .slice(0, index)
+    .findLast((e) => e.event === 'output' && sameChannel(e as Output, output)) as Output | undefined
+  return before !== undefined && before.owner !== output.owner
 }
 
 function spliced(events: readonly HistoryEvent[], index: number, event: HistoryEvent): HistoryEvent[] {

@@ -15,6 +15,7 @@ export const bugs = {
   'takes-unasked': 'the taker claims without asking',
   'no-fence': 'an owner raises no fence before it claims',
   'forgets-changes': 'what has changed since the preparation does not go with the share',
+  'stores-unheard': 'a checkpoint is stored before the server has heard what was touched',
   'forgets-the-awaited': 'a taker gives up what it has taken where an assignment does not know of that yet',
   'refuses-a-later-epoch': 'a taker does not read ahead what was stored at an epoch beyond its own',
   'forgets-the-givers-epoch':

@@ -6,12 +6,19 @@
  *       restored.
  * @module
  */
+import type { StatePositions } from '../../infra/bus/index.ts'
 
 /** By producer: the number last processed. */
 export type Records = readonly (readonly [number, number])[]
 
-export interface Stored {
+/** State at one moment, and what it contains. */
+export interface Cut {
   readonly records: Records
+  /** Undefined: there never was state. */
+  readonly contained: StatePositions | undefined
+}
+
+export interface Stored extends Cut {
   /** Names the checkpoint: what an image lies on. */
   readonly number: number
   /** Of the last claim. */
@@ -20,13 +27,14 @@ export interface Stored {
 }
 
 /** What goes with a share. */
-export interface ShareState {
-  readonly records: Records
+export interface ShareState extends Cut {
   /** The checkpoint that it lies on. */
   readonly base?: number
   /** Of the giver's claim. */
   readonly epoch: number
 }
+
+const noState: Cut = { records: [], contained: undefined }
 
 export class ModelCheckpoints {
   readonly #slots = new Map<number, Stored>()
@@ -37,12 +45,13 @@ export class ModelCheckpoints {
   }
 
   /** @returns Undefined: another owner has written since (K1). */
-  write(share: number, epoch: number, revision: number, records?: Records): Stored | undefined {
+  write(share: number, epoch: number, revision: number, cut?: Cut): Stored | undefined {
     const before = this.#slots.get(share)
     if ((before?.revision ?? 0) !== revision) return undefined
-    const made = records === undefined ? before : { records, number: ++this.#count }
-    const { number, records: kept } = made ?? { records: [], number: ++this.#count }
-    const stored = { records: kept, number, epoch, revision: ++this.#count }
+    const made =
+      cut === undefined && before !== undefined ? before : { ...(cut ?? noState), number: ++this.#count }
+    const { records, contained, number } = made
+    const stored = { records, contained, number, epoch, revision: ++this.#count }
     this.#slots.set(share, stored)
     return stored
   }

@@ -15,7 +15,11 @@ const histories = Number(process.env['CONCORD_HISTORIES'] ?? 100_000)
  * bugs.
  */
 const seed = 7
-const seeds: Partial<Record<Bug, number>> = { 'takes-what-was-taken-back': 40, 'tells-nobody': 25 }
+const seeds: Partial<Record<Bug, number>> = {
+  'acknowledges-sent': 2,
+  'takes-what-was-taken-back': 183,
+  'tells-nobody': 12,
+}
 
 async function inThread(count: number): Promise<Seen> {
   const worker = new Worker(new URL('./histories-worker.ts', import.meta.url), {

@@ -7,7 +7,14 @@
  * @module
  */
 import type { HandoverPositions, NextOwner, Wire } from '../../infra/bus/index.ts'
-import { Consumer, originOf, Producer, type TakenFrame } from '../../infra/bus/index.ts'
+import {
+  Consumer,
+  heard,
+  originOf,
+  Producer,
+  type StatePositions,
+  type TakenFrame,
+} from '../../infra/bus/index.ts'
 import type { ManualClock } from '../../infra/clock.ts'
 import type { Awaited, Giving } from '../../infra/control/messages/assignment.ts'
 import type { StreamDescriptor } from '../../infra/control/messages/streams.ts'
@@ -16,7 +23,7 @@ import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from '../../r
 import { Acknowledger } from '../../runner/instance/acknowledger.ts'
 import { frameOf, parseFrame, recordsOf } from '../../sdk/wire/frame.ts'
 import type { Bug } from './bugs.ts'
-import type { ModelCheckpoints, Records, ShareState } from './checkpoints.ts'
+import type { Cut, ModelCheckpoints, ShareState } from './checkpoints.ts'
 
 /** So large that a sink which does not read soon leaves outputs without credit. */
 const outputBytes = 800
@@ -61,8 +68,10 @@ export class ModelInstance {
   readonly #acknowledger: Acknowledger
   readonly #epochs = new Map<number, number>()
   readonly #state = new Map<number, Map<number, number>>()
+  /** What the state contained when it came; only where there was state. */
+  readonly #began = new Map<number, StatePositions>()
   /** Of what it has: what it has stored or claimed last, and the epoch of that. */
-  readonly #slots = new Map<number, { readonly epoch: number; readonly revision: number }>()
+  readonly #slots = new Map<number, { epoch: number; revision: number }>()
   /** Shares that are about to be given: what is stored of them stays. */
   readonly #held = new Set<number>()
   readonly #answers = new Map<number, MoveAnswer<ShareState>>()
@@ -90,6 +99,7 @@ export class ModelInstance {
       clock,
       windowBytes: 4096,
       passedBytes,
+      contains: (_stream, share) => this.#began.get(share),
       onFrames: () => undefined,
       onSuperseded: options.onSuperseded,
     })
@@ -101,8 +111,8 @@ export class ModelInstance {
       clock,
       owns: (share) => this.#epochs.has(share),
       prepare: async (share) => {
-        this.#store(share)
         this.#held.add(share)
+        await this.#store(share)
       },
       give: (share, _last, next) => this.#give(share, next),
       keep: (share) => void this.#held.delete(share),
@@ -157,7 +167,7 @@ export class ModelInstance {
 
   /** A checkpoint of all that it has. */
   checkpoint(): void {
-    for (const share of this.#epochs.keys()) if (!this.#held.has(share)) this.#store(share)
+    for (const share of this.#epochs.keys()) if (!this.#held.has(share)) void this.#store(share)
   }
 
   /** Shares that are promised are heard, and what is neither promised nor its own any more is not. */
@@ -218,9 +228,11 @@ export class ModelInstance {
 
   #own(share: number, epoch: number, given?: Given<ShareState>): void {
     if (this.#epochs.has(share)) return
-    const records = given === undefined ? this.#restore(share, this.#epoch) : this.#take(share, given.state)
-    if (records === undefined) return
-    this.#state.set(share, new Map(records))
+    const cut = given === undefined ? this.#restore(share, this.#epoch) : this.#take(share, given.state)
+    if (cut === undefined) return
+    this.#state.set(share, new Map(cut.records))
+    if (cut.contained === undefined) this.#began.delete(share)
+    else this.#began.set(share, cut.contained)
     this.#epochs.set(share, epoch)
     this.#options.onClaim(share, epoch)
     this.consumer.own('s', [share], epoch, given?.left && this.#seenBy(share, given.left))
@@ -237,42 +249,51 @@ export class ModelInstance {
   }
 
   /** With what its giver says; or with what was stored since. @returns Undefined: it ends. */
-  #take(share: number, { records, base, epoch }: ShareState): Records | undefined {
+  #take(share: number, { records, contained, base, epoch }: ShareState): Cut | undefined {
     const { checkpoints, bugs } = this.#options
     const stored = checkpoints.read(share)
     const own = bugs.has('forgets-the-givers-epoch') ? this.#epoch : Math.max(this.#epoch, epoch)
     const late = (stored?.epoch ?? 0) > own && !bugs.has('takes-what-was-taken-back')
     if (stored?.number !== base || late) return this.#restore(share, own)
     this.#claim(share, Math.max(own, stored?.epoch ?? 0))
-    return bugs.has('forgets-changes') ? (stored?.records ?? []) : records
+    return { records: bugs.has('forgets-changes') ? (stored?.records ?? []) : records, contained }
   }
 
   /** What a living owner's giver, or nobody, has left (K2 of checkpoints.ts). @returns Undefined: it ends. */
-  #restore(share: number, epoch: number): Records | undefined {
+  #restore(share: number, epoch: number): Cut | undefined {
     const stored = this.#options.checkpoints.read(share)
     if (stored !== undefined && stored.epoch > epoch) {
       this.#options.onRefused(`share ${share} is stored at epoch ${stored.epoch}, and it is at ${epoch}`)
       return undefined
     }
-    for (const [other, slot] of this.#slots)
-      this.#slots.set(other, { ...slot, epoch: Math.max(slot.epoch, this.#epoch) })
-    this.#claim(share, epoch)
-    return stored?.records ?? []
+    for (const slot of this.#slots.values()) slot.epoch = Math.max(slot.epoch, this.#epoch)
+    return this.#claim(share, epoch)
   }
 
-  #claim(share: number, epoch: number): void {
+  #claim(share: number, epoch: number): Cut {
     const { checkpoints } = this.#options
     this.#claimed = this.#epoch
-    this.#slots.set(share, checkpoints.write(share, epoch, checkpoints.read(share)?.revision ?? 0)!)
+    const stored = checkpoints.write(share, epoch, checkpoints.read(share)?.revision ?? 0)!
+    this.#slots.set(share, { epoch, revision: stored.revision })
+    return stored
   }
 
-  #store(share: number): void {
+  /** Stores its state of now, as soon as the server has heard what was touched. */
+  async #store(share: number): Promise<void> {
+    const { checkpoints, wire, bugs, onRefused } = this.#options
     const slot = this.#slots.get(share)
     if (slot === undefined) return
+    const cut = this.#cut(share)
+    if (!bugs.has('stores-unheard')) await heard(wire)
+    if (this.#slots.get(share) !== slot) return // it has gone
+    const stored = checkpoints.write(share, slot.epoch, slot.revision, cut)
+    if (stored === undefined) onRefused(`another owner has stored more of share ${share}`)
+    else slot.revision = stored.revision
+  }
+
+  #cut(share: number): Cut {
     const records = [...(this.#state.get(share) ?? [])]
-    const stored = this.#options.checkpoints.write(share, slot.epoch, slot.revision, records)
-    if (stored === undefined) this.#options.onRefused(`another owner has stored more of share ${share}`)
-    else this.#slots.set(share, stored)
+    return { records, contained: this.consumer.positions('s', share) }
   }
 
   /** Reads ahead what the giver has stored. */
@@ -283,20 +304,20 @@ export class ModelInstance {
   }
 
   /** What nobody asks for. */
-  #giveUp(share: number): void {
+  async #giveUp(share: number): Promise<void> {
     const { consumer, producer } = this
+    this.#epochs.delete(share)
     consumer.suspend('s', [share])
     this.#hand = this.#hand.filter((frame) => frame.partition !== share)
-    this.#store(share)
+    await producer.accepted()
+    await this.#store(share)
+    consumer.release('s', [share])
     this.#forget(share)
-    void producer.accepted().then(
-      () => consumer.release('s', [share]),
-      () => undefined,
-    )
   }
 
   #forget(share: number): void {
     this.#state.delete(share)
+    this.#began.delete(share)
     this.#epochs.delete(share)
     this.#slots.delete(share)
     this.#held.delete(share)
@@ -310,12 +331,12 @@ export class ModelInstance {
     if (!bugs.has('keeps-its-hand')) this.#hand = this.#hand.filter((frame) => frame.partition !== share)
     if (!bugs.has('gives-unaccepted')) await producer.accepted()
     for (const frame of ahead) consumer.done(frame, frame.header.count - frame.skip - frame.finished)
+    const cut = this.#cut(share)
     const told = consumer.release('s', [share], bugs.has('tells-nobody') ? undefined : next)
     const left = bugs.has('tells-nobody') && next !== undefined ? { ...told, next: next.owner } : told
-    const records = [...(this.#state.get(share) ?? [])]
     const base = this.#options.checkpoints.read(share)?.number
     const state = {
-      records,
+      ...cut,
       epoch: this.#slots.get(share)?.epoch ?? 0,
       ...(base === undefined ? {} : { base }),
     }
