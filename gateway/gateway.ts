@@ -166,7 +166,9 @@ async function start(
   })
   await ownership.claimSoon(claimMs)
 
-  const catalog = new Catalog(store, namespace, (error) => log.error({ err: error }, 'cannot read the store'))
+  const catalog = new Catalog(store, namespace, (error) =>
+    log.error({ err: error }, 'cannot read the store, or take what it says'),
+  )
   ends.push(() => catalog.close())
   const heartbeats = new Heartbeats(clock)
   const prober = new Prober(clock)

@@ -38,20 +38,23 @@ function viewOf(
   } as unknown as CatalogView
 }
 
-/** Its server takes everything, and confirms nothing yet. */
-const open = (): Ingest => {
+/** Its server takes everything, and confirms nothing before `confirm` is called. */
+const open = () => {
+  const clock = new ManualClock(1_000)
+  const { promise, resolve } = Promise.withResolvers<void>()
   const wire: Wire = {
     connected: true,
     publish: () => undefined,
     subscribe: () => () => undefined,
-    flush: () => new Promise(() => undefined),
+    flush: () => promise,
     onReconnect: () => () => undefined,
   }
-  return new Ingest({ wire, namespace: 'n', gatewayId: 'g', clock: new ManualClock(1_000) })
+  const ingest = new Ingest({ wire, namespace: 'n', gatewayId: 'g', clock })
+  return { ingest, clock, confirm: resolve }
 }
 
 test('Ingest takes a stream that was removed and made again with other partitions, though it never saw it without a reader', () => {
-  const ingest = open()
+  const { ingest } = open()
   ingest.adopt(viewOf({ s: { partitions: 16, reader: 'f' } }))
   assert.equal(ingest.adopt(viewOf({ s: { partitions: 4, reader: 'g' } })), true)
   ingest.mustHave('s', 3)
@@ -59,13 +62,26 @@ test('Ingest takes a stream that was removed and made again with other partition
   assert.deepEqual([ingest.heeds('s', 'f'), ingest.heeds('s', 'g')], [false, true])
 })
 
-test('Ingest adopts the streams behind one that it cannot take yet', () => {
-  const ingest = open()
+test('Ingest accepts nothing for a stream that it cannot take yet, adopts those behind it, and tries again', async () => {
+  const { ingest, clock, confirm } = open()
   ingest.adopt(viewOf({ s: { partitions: 16, reader: 'f' } }))
   const batch = ingest.batch('s')
   batch.add({ key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 5 })
   batch.flush()
-  const view = viewOf({ s: { partitions: 4 }, next: { partitions: 2, reader: 'g' } })
+  const view = viewOf({ s: { partitions: 4, reader: 'g' }, next: { partitions: 2, reader: 'h' } })
   assert.throws(() => ingest.adopt(view), { code: 'ERR_STREAM_PARTITIONS' }) // the server has not heard yet what waited
   ingest.mustHave('next', 1)
+  assert.equal(ingest.writable('s'), false)
+  const { signal } = new AbortController()
+  await assert.rejects(ingest.room('s', signal), { code: 'ERR_STREAM_FULL', message: /has other partitions/ })
+  clock.advance(1_000)
+  assert.equal(ingest.writable('s'), false, 'nothing is confirmed')
+
+  confirm()
+  await new Promise(setImmediate)
+  clock.advance(1_000)
+  assert.equal(ingest.writable('s'), true)
+  await ingest.room('s', signal)
+  assert.throws(() => ingest.mustHave('s', 4), /it has 0 to 3/)
+  assert.equal(ingest.heeds('s', 'g'), true)
 })

@@ -3,7 +3,7 @@
  *
  * Owns the Producer, and keeps it informed about the streams.
  *   G1. The producer knows a stream as the catalog last showed it before anything is sent to it.
- *      A stream that it cannot take as it is shown keeps none of the others back.
+ *      A stream that it cannot take as it is shown keeps none of the others back, accepts nothing, and is tried again.
  *   G2. Nothing is accepted for a stream without room; a caller that has waited `roomWaitMs` is refused.
  * @module
  */
@@ -18,6 +18,8 @@ import { Batch, type Turn } from './batch.ts'
 
 /** The wait for each chunk of a body. A body that is accepted at the pace of the consumers may take any time in total. */
 export const roomWaitMs = 2000
+/** Until a stream that could not be taken is tried again: mostly the server has yet to confirm what was sent before. */
+const againMs = 250
 
 export interface IngestOptions {
   readonly wire: Wire
@@ -34,6 +36,10 @@ export class Ingest {
   readonly #clock: Clock
   readonly #turns = new Map<string, Turn>()
   #known: ReadonlySet<string> = new Set()
+  /** Streams that the producer could not take as they are shown (G1). */
+  #untaken: ReadonlySet<string> = new Set()
+  #cancelAgain: () => void = () => undefined
+  #closed = false
   /** Called when records begin to wait for a function without an instance. */
   onWant: () => void = () => undefined
 
@@ -51,8 +57,9 @@ export class Ingest {
 
   /** Passes changes of the streams to the producer (G1). @returns Whether there were any. @throws what the first had that failed */
   adopt(view: CatalogView): boolean {
+    this.#cancelAgain()
     let changed = false
-    const failed: unknown[] = []
+    const failed = new Map<string, unknown>()
     this.#known = new Set(view.streams.keys())
     for (const stream of view.streams.values()) {
       const descriptor = descriptorOf(view, stream)
@@ -61,11 +68,19 @@ export class Ingest {
         this.#setStream(descriptor)
         changed = true
       } catch (error) {
-        failed.push(error)
+        failed.set(stream.name, error)
       }
     }
-    if (failed.length > 0) throw failed[0]
-    return changed
+    this.#untaken = new Set(failed.keys())
+    if (failed.size === 0) return changed
+    if (!this.#closed) this.#cancelAgain = this.#clock.after(againMs, () => this.#adoptAgain(view))
+    throw failed.values().next().value
+  }
+
+  #adoptAgain(view: CatalogView): void {
+    try {
+      this.adopt(view)
+    } catch {} // it was thrown before, and is tried again
   }
 
   /** Where it has other partitions now, it was removed and made again: who read it before is gone, though no view showed that. */
@@ -101,12 +116,20 @@ export class Ingest {
   }
 
   writable(stream: string): boolean {
-    return this.#producer.writable(stream)
+    return !this.#untaken.has(stream) && this.#producer.writable(stream)
   }
 
   /** Waits for room (G2). @throws {CodedError} ERR_STREAM_FULL, or the signal's reason */
   async room(stream: string, signal: AbortSignal): Promise<void> {
-    if (this.#producer.writable(stream)) return
+    if (!this.#producer.writable(stream)) await this.#ready(stream, signal)
+    if (!this.#untaken.has(stream)) return
+    throw refuse(
+      'ERR_STREAM_FULL',
+      `Stream '${stream}' takes no more for now: it has other partitions than before, and what was sent to those is not confirmed yet. Go on after a second, behind the records accepted.`,
+    )
+  }
+
+  async #ready(stream: string, signal: AbortSignal): Promise<void> {
     const full = refuse(
       'ERR_STREAM_FULL',
       `Stream '${stream}' takes no more for now: its consumers are behind. Go on after a second, behind the records accepted.`,
@@ -135,6 +158,8 @@ export class Ingest {
    */
   async close(signal: AbortSignal): Promise<number> {
     await this.#producer.settled(signal).catch(() => undefined)
+    this.#closed = true
+    this.#cancelAgain()
     const records = this.#producer.unsettledRecords
     await this.#producer.close()
     return records
