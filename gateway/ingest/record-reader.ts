@@ -99,7 +99,7 @@ class LineReader implements RecordReader {
 
   #bytes(text: string | undefined, base64: string | undefined): Uint8Array {
     if (base64 === undefined) return text === undefined ? empty : Buffer.from(text)
-    if (!isBase64(base64)) throw this.#refuse('its base64 holds other characters')
+    if (!isBase64(base64)) throw this.#refuse('its base64 is not base64')
     return Buffer.from(base64, 'base64')
   }
 

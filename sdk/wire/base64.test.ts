@@ -10,6 +10,7 @@ test('isBase64 accepts what bytes are written as, padded or not, and nothing tha
       assert.ok(isBase64(text) && isBase64(text.replaceAll('=', '')))
     }),
   )
-  for (const text of ['#', 'A', 'A=', 'A==', '=', '==', 'AAA==', 'AA AA', 'AAAA='])
+  for (const text of ['#', 'A', 'A=', 'A==', '=', '==', 'AAA==', 'AA AA', 'AAAA=', 'AAA=AAAA'])
     assert.ok(!isBase64(text), text)
+  assert.ok(isBase64('AAAA'.repeat(6_000_000)), 'however long')
 })
