@@ -142,7 +142,7 @@ export class Deployer {
       refuseTooSmall(manifest)
       await this.#successors.check(live, { ...before, version: undefined, manifest })
       const answer = await this.#follow(live, change, request, { atOnce: true })
-      return { ...answer, ...lapsedMoves(live, manifest), ...tightMemory(manifest) }
+      return { ...answer, ...lapsedMoves(live, manifest), ...tightMemory({ ...before, manifest }) }
     })
   }
 
@@ -269,7 +269,7 @@ export class Deployer {
       ...(byHand && { byHand }),
       ...resetOf(live, manifest, probed.metadata, uploadedManifest),
       ...(live && lapsedMoves(live, manifest)),
-      ...tightMemory(manifest),
+      ...tightMemory({ manifest, assets }),
       ...(live && (await this.#replacedIn(live, assets))),
       ...(migrates && isSuccessor && { migrates }),
       ...migratesAfter(stateFormat, migrates, isSameCode),

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { type FunctionDocument, paths } from '../../infra/store/index.ts'
 import type { DeployAnswer, FunctionDetail, ScaleAnswer } from '../../sdk/api/index.ts'
@@ -21,10 +22,11 @@ const sourceOf = (name: string, more = '', metadata = '') =>
   `import { defineFunction, groupBy } from 'concord'
 export default defineFunction({ metadata: { name: '${name}', istreams: { words: groupBy }${metadata} }, processRecord(ctx) { ctx.nowMs()${more} } })`
 
-function deploy(name: string, manifest: object, more = ''): Promise<DeployAnswer> {
+function deploy(name: string, manifest: object, more = '', assets = {}): Promise<DeployAnswer> {
   const body = new FormData()
   body.set('manifest', new Blob([JSON.stringify(manifest)]), 'manifest.json')
   body.set('source', new Blob([sourceOf(name, more)]), 'function.ts')
+  body.set('assets', JSON.stringify(assets))
   return json('POST', '/v1/functions', { body })
 }
 
@@ -112,4 +114,14 @@ test('Deploy and a change of resources say if memory does not hold what the limi
     json<DeployAnswer>('PATCH', '/v1/functions/roomy/resources', { body: JSON.stringify({ memMib }), ...set })
   assert.equal((await patch(201)).tight, undefined)
   assert.deepEqual((await patch(190)).tight, { memMib: 190, enough: 201 })
+
+  const bytes = Buffer.alloc(2 ** 20 + 1, 'x')
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  await json('PUT', `/v1/assets/${sha256}`, { body: bytes })
+  const assets = { 'a.bin': sha256, 'same.bin': sha256 }
+  assert.deepEqual((await deploy('laden', {}, '', assets)).tight, { memMib: 256, enough: 258 })
+  assert.equal((await deploy('laden', { resources: { memMib: 258 } })).tight, undefined)
+  const resized = { body: JSON.stringify({ memMib: 257 }), ...set }
+  const { tight: left } = await json<DeployAnswer>('PATCH', '/v1/functions/laden/resources', resized)
+  assert.deepEqual(left, { memMib: 257, enough: 258 }, 'it keeps its assets')
 })

@@ -5,7 +5,9 @@
  * @module
  */
 import { isDeepStrictEqual } from 'node:util'
+import type { VersionDocument } from '../../infra/store/index.ts'
 import type { DeployAnswer } from '../../sdk/api/index.ts'
+import { assetBytesOf } from '../../sdk/manifest/assets.ts'
 import { isObject } from '../../sdk/manifest/changes.ts'
 import { type Manifest, memMibGood } from '../../sdk/manifest/manifest.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
@@ -21,10 +23,13 @@ export function lapsedMoves({ name, document, version }: LiveFunction, { resourc
   return { lapsed: movedView(name, moved) }
 }
 
-/** Memory that does not hold what the limits allow. */
-export function tightMemory(manifest: Manifest): Pick<DeployAnswer, 'tight'> {
+/** Memory that does not hold what the limits allow, beside the assets. */
+export function tightMemory({
+  manifest,
+  assets = {},
+}: Pick<VersionDocument, 'manifest' | 'assets'>): Pick<DeployAnswer, 'tight'> {
   const { memMib } = manifest.resources
-  const enough = memMibGood(manifest)
+  const enough = memMibGood(manifest, assetBytesOf(assets))
   return enough === undefined || enough <= memMib ? {} : { tight: { memMib, enough } }
 }
 

@@ -317,12 +317,14 @@ const runnerAtWorkMib = 128
 /**
  * The `resources.memMib` with which a runner is not slowed down even if its state is full, since a checkpoint may copy all of it;
  * undefined for an instance that shares its runner.
+ * @param assetBytes Those of the version's assets, all together.
  */
-export function memMibGood(manifest: Manifest): number | undefined {
+export function memMibGood(manifest: Manifest, assetBytes: number): number | undefined {
   const { limits, checkpoint } = manifest
   if (instancesPerRunnerOf(manifest) !== undefined) return undefined
   const copies = checkpoint === false ? 1 : 2
-  return runnerAtWorkMib + Math.max(0, limits.heapMib - heapMibDefault) + copies * limits.stateMib
+  const assetsMib = Math.ceil(assetBytes / 2 ** 20)
+  return runnerAtWorkMib + Math.max(0, limits.heapMib - heapMibDefault) + copies * limits.stateMib + assetsMib
 }
 
 /** The memory of a runner that is left for assets, besides what the runner itself takes. */
