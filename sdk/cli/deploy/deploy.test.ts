@@ -77,6 +77,18 @@ test('fn deploy that fails says who waits for the function in the end', async (t
   )
 })
 
+test('fn deploy asks nothing more of a gateway that goes away while it waits', async (t) => {
+  const { env, received } = await gatewayOf(t, ({ method }, response) => {
+    if (method === 'POST') return deployed
+    return void response.destroy()
+  })
+  const ran = await concord(['fn', 'deploy', sourceFile(t)], { env })
+  assert.notEqual(ran.code, 0)
+  assert.match(ran.stderr, /^concord: /m)
+  const asked = new Set(received.map(({ method, path }) => `${method} ${path.split('?')[0]}`))
+  assert.deepEqual(asked, new Set(['POST /v1/functions', 'GET /v1/functions/shout']))
+})
+
 test('fn deploy shows the progress of a trial, and says that a version without records is untried', async (t) => {
   const trial = { records: 1000, errors: 0, ms: 600_000 }
   const detail = (state: string, more: object) => ({

@@ -19,6 +19,7 @@ import type {
   Instance,
   VersionSummary,
 } from '../../api/index.ts'
+import { isAway } from '../../client/away.ts'
 import { type ConcordClient, type Deployment, isRecord } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import type { Installation } from '../command.ts'
@@ -79,7 +80,8 @@ export async function deployProject(
   const waves = new Waves((wave, text) => steps.done(wave, text))
   const stopListening = async (error: unknown): Promise<never> => {
     listening.abort()
-    await tellOfWaiting(client, answer.name).catch(() => undefined) // the error is what matters
+    if (!(error instanceof CodedError && isAway(error)))
+      await tellOfWaiting(client, answer.name).catch(() => undefined) // the error is what matters
     throw error
   }
   const detail =
