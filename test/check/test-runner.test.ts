@@ -93,3 +93,14 @@ test('runTestFiles gives a file that failed a second chance where it is asked to
   assert.equal(broken.shown.match(/1 failed/g)?.length, 2)
   assert.deepEqual(broken.unsteady, [])
 })
+
+test('runTestFiles gives a file that a signal ended after its tests had passed a second chance too (V5)', async (t) => {
+  const source = `import { existsSync, writeFileSync } from 'node:fs'
+    const been = import.meta.filename + '.been'
+    test('a', () => {})
+    process.once('exit', () => { const first = !existsSync(been); writeFileSync(been, ''); if (first) process.abort() })`
+  const { passed, shown, unsteady } = await runSource(t, source, 60_000, 1)
+  assert.equal(passed, true)
+  assert.match(shown, /0 failed, ended with SIGABRT[\s\S]*once more, alone[\s\S]*✔/)
+  assert.deepEqual(unsteady, ['0 failed, ended with SIGABRT'])
+})
