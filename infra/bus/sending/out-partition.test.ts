@@ -48,6 +48,26 @@ test('OutPartition sends no more than the window beyond what is acknowledged, bu
   assert.equal(sent({ through: 3, accepted: 3, windowBytes: 10 }), 1, 'one, however large')
 })
 
+test('OutPartition: what goes to a late owner in parts is not sent before its last part is', () => {
+  const out = new OutPartition('s', 0, () => undefined, { ownerlessBytes: 1 << 20 })
+  out.setConsumers(['good', 'bad'].map((name) => ({ name, blocking: true })))
+  const large = { key: new Uint8Array(1), value: new Uint8Array(40_000), timeMs: 0 } // no two are joined
+  for (let i = 0; i < 4; i++) out.add(frameOf([large]), 1)
+  const sent = (consumer: string, credit: Partial<CreditEntry>): number => {
+    out.credit(consumer, consumer, 1, { ...entry, through: 0, accepted: 0, windowBytes: 90_000, ...credit })
+    let frames = 0
+    while (out.send(0)) frames += 1
+    return frames
+  }
+  const { fresh } = creditFlags
+  assert.equal(sent('good', { flags: fresh, windowBytes: 1 << 20 }), 4)
+  assert.equal(out.isSent, false, 'bad has no owner')
+  assert.equal(sent('bad', { flags: fresh }), 2)
+  assert.equal(out.isSent, false, 'the rest waits for its credit')
+  assert.equal(sent('bad', { through: 2, accepted: 2 }), 2)
+  assert.equal(out.isSent, true)
+})
+
 test('OutPartition.closing counts as unaccounted what an owner has touched or set aside and not acknowledged, and nothing behind that', () => {
   for (const [said, acked, unaccounted] of [
     [{ ...entry, touched: 9 }, 8, 1],

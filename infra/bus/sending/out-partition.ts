@@ -98,9 +98,9 @@ export class OutPartition {
     return false
   }
 
-  /** True if everything was sent at least once, to an owner of each consumer that it waits for. */
+  /** True if everything was sent to an owner of each consumer that it waits for, and nothing is about to be sent again. */
   get isSent(): boolean {
-    if (this.heldBytes > 0) return false
+    if (this.hasUnsent) return false
     for (const channel of this.#channels.values())
       if (channel.blocking && isOwnerless(channel) && channel.position < this.#sentHigh) return false
     return true
