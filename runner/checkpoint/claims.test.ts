@@ -54,6 +54,25 @@ test('Checkpointer: an owner that was not told that its claim was made has no do
   assert.equal(second.tried.suspects({ partition: 3, key: 'a', timeMs: 700 }), false)
 })
 
+for (const isGiven of [true, false])
+  test(`Checkpointer: a share that came under an epoch before that of its cuts is in no doubt, ${isGiven ? 'given' : 'claimed'}`, async (t) => {
+    const { owner, save, restored, image, instance, own, warnings } = await setUpOwners(t)
+    const first = owner(1)
+    await restored(first, 1)
+    assert.equal(await save(first, 'one'), true)
+    const second = owner(6)
+    if (isGiven) await second.slots.receive(3, 5, image(first, 'two'))
+    else await second.slots.restore(3, 5)
+    second.slots.assign(instance(6))
+    second.slots.open(3, 0)
+    second.slots.own(3)
+    assert.equal(await save(second, 'three'), true)
+    const third = owner(7)
+    await own(third, 7)
+    assert.equal(third.slots.get(3)!.inDoubt, false)
+    assert.deepEqual(warnings, [])
+  })
+
 test('Checkpointer: a share is not given while something is written of it, so that nothing comes behind its next owner', async (t) => {
   const { store, owner, save, restored, image } = await setUpOwners(t)
   const answer = Promise.withResolvers<void>()

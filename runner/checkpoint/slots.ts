@@ -117,6 +117,7 @@ export class Slots {
   own(arena: number): void {
     const slot = this.#coming.get(arena)!
     this.#coming.delete(arena)
+    slot.setEpoch(this.epoch) // that of its cuts
     this.#owned.set(arena, slot)
     this.#follower.onAdded(slot)
     if (slot.isClaimed) return
