@@ -43,6 +43,15 @@ test('StateKeeper gives way to a stop: who stores all comes back, what waits for
   await assert.rejects(settled!, /has not heard what goes ahead of it, its instance ends/)
 })
 
+test('StateKeeper: a stop ends the waits for a cut behind one that a silent store does not take', async () => {
+  const slots = { keep: () => undefined, prepare: () => undefined }
+  const checkpointer = { slots, soon: () => new Promise<never>(() => undefined) } as unknown as Checkpointer
+  const keeper = new StateKeeper(checkpointer, {} as Isolate, new Map(), {} as StateKeeperOptions)
+  const waits = [keeper.prepare(3), keeper.storeSoon()]
+  keeper.giveWay()
+  assert.deepEqual(await Promise.all(waits), [false, false])
+})
+
 test('StateKeeper: a stop without NATS ends in time while a cut is being shipped, and no rejection is left over', async () => {
   const never = new Promise<never>(() => undefined)
   const checkpointer = { last: () => never, end: () => undefined } as unknown as Checkpointer

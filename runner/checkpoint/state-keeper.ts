@@ -3,7 +3,7 @@
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
-import { type Consumer, heard, type StatePositions, type Wire } from '../../infra/bus/index.ts'
+import { type Consumer, heard, type StatePositions, unlessAborted, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { InstanceAssignment } from '../../infra/control/messages/assignment.ts'
 import type { CheckpointReport } from '../../infra/control/messages/heartbeat.ts'
@@ -156,7 +156,7 @@ export class StateKeeper {
   /** Stores the state of a share, as the base of its image, beside the work. @returns Whether it was stored. */
   async prepare(share: number): Promise<boolean> {
     this.#slots.keep(share) // it may have been prepared before, and changed too much since
-    const isStored = await this.#checkpointer.soon()
+    const isStored = await this.storeSoon()
     this.#slots.prepare(share)
     return isStored
   }
@@ -171,9 +171,9 @@ export class StateKeeper {
     this.#isolate.state.rest(arena)
   }
 
-  /** Stores what rests, beside the work. @returns Whether it was stored. */
-  storeSoon(): Promise<boolean> {
-    return this.#checkpointer.soon()
+  /** Stores what rests, beside the work; at a stop, the last checkpoint does. @returns Whether it was stored. */
+  async storeSoon(): Promise<boolean> {
+    return (await unlessAborted(this.#checkpointer.soon(), this.#leaving.signal)) === true
   }
 
   /** @returns Undefined if too much has changed since the share was prepared, or if its store is behind. */
