@@ -434,6 +434,15 @@ test('ShareMover does not take a share that is promised to it no more, or when t
   assert.deepEqual(log, ['reads 1'])
 })
 
+test('ShareMover goes on where the store refuses a share that is promised to it no more: another owner has claimed it', async () => {
+  const { log, reads, told, pass } = inheriting()
+  await told(2, [0, 1])
+  await told(3, [0])
+  reads[0]!.reject(infraError('ERR_CHECKPOINT_SUPERSEDED', 'epoch 4 has it'))
+  await pass()
+  assert.deepEqual(log, ['own 0', 'reads 1', 'forgets 1', 'released 1'])
+})
+
 test('ShareMover ends the instance when the data of the store is lost', async () => {
   const { log, reads, told, pass, silent } = inheriting()
   await told(2, [0, 1])

@@ -255,7 +255,7 @@ export class ShareMover {
       await this.#inTurn(arena, async () => {
         const image = given?.state ?? (isDue() ? await this.#giver.takeBack(arena) : undefined)
         while (isDue()) {
-          if (!(await this.#isRead(arena, epoch, image))) await this.#later()
+          if (!(await this.#isRead(arena, epoch, image, isDue))) await this.#later()
           else if (isDue())
             await this.#options.between(async () => {
               if (isDue()) await this.#adopt(arena, epoch, given?.left)
@@ -267,13 +267,13 @@ export class ShareMover {
     }
   }
 
-  /** Whether the store has given an answer. @throws {CodedError} where it cannot come at all */
-  async #isRead(arena: number, epoch: number, image: MovedState): Promise<boolean> {
+  /** Whether the store has given an answer. @throws {CodedError} where it is still due and cannot come at all */
+  async #isRead(arena: number, epoch: number, image: MovedState, isDue: () => boolean): Promise<boolean> {
     try {
       await this.#options.keeper?.read(arena, epoch, image)
       return true
     } catch (error) {
-      if (isSilent(error)) return false
+      if (isSilent(error) || !isDue()) return false
       throw error
     }
   }
