@@ -27,3 +27,20 @@ test('Gatekeeper gives the instances of one runner a shared time limit, since th
   assert.equal(report.instances, 3)
   assert.deepEqual(Object.fromEntries(limits), { 'fn-0': 5_000, 'fn-1': 5_000, 'fn-2': 10_000 })
 })
+
+test('Gatekeeper tells a version which formats of state there were before, as a deploy does', async () => {
+  let format: unknown
+  const request = (_: string, data: Uint8Array) => {
+    format = decodeGateAsk(data)!.next.format
+    return Promise.resolve({ data: encodeGate({ ok: true, evidence: noGateEvidence() }) })
+  }
+  const nc = { request } as unknown as NatsConnection
+  const gatekeeper = new Gatekeeper({ nc, namespace: 'ns', clock: new ManualClock(0) })
+  const document = { version: 3, instances: 1, formatsBefore: [1] }
+  const status = { instances: [{ id: 'fn-0', taskId: 'task', state: 'running' }] }
+  const live = { name: 'fn', document, status } as unknown as LiveFunction
+  const manifest = manifestSchema.parse({ name: 'fn' })
+  const good = { version: 3, bundleSha256: 'a', manifest, stateFormat: 2 } as VersionDocument
+  await gatekeeper.judge(live, good, { ...good, partitions: {} })
+  assert.deepEqual(format, { own: 2, kept: 2, before: [1] })
+})

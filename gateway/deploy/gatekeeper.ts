@@ -51,7 +51,8 @@ export class Gatekeeper {
     const { clock } = this.#options
     const startMs = clock.monotonicMs()
     const atWork = (live.status?.instances ?? []).filter(isAtWork)
-    const its = codeOf({ ...next, version: live.document.version + 1 }, good)
+    const { version, formatsBefore } = live.document
+    const its = codeOf({ ...next, version: version + 1 }, good, formatsBefore)
     const inRunner = Map.groupBy(atWork, ({ taskId }) => taskId)
     const all = await Promise.all(
       atWork.map((one) => this.#ask(one, its, next, limitMs / inRunner.get(one.taskId)!.length)),
