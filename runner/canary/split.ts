@@ -196,8 +196,8 @@ export class Split implements Isolate {
     return this.holder.shadowBytesAhead
   }
 
-  collect(): Promise<void> {
-    return this.holder.collect()
+  async collect(): Promise<void> {
+    await Promise.all([this.old.collect(), this.canary.collect()])
   }
 
   provideShadow(): Promise<SharedArrayBuffer> {
