@@ -28,6 +28,7 @@ export {
   checkpointWaitMs,
   killGraceMs,
   lastWordsMs,
+  leavingMs,
   neighboursWaitMs,
   outputsWaitMs,
 } from './stop-times.ts'

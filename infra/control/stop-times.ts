@@ -1,8 +1,8 @@
 /**
  * StopTimes: how long each step of a runner's stop may take, and the grace period of a kill, in which all of them fit.
  *
- *   ST1. A stop takes the steps in this order: the callback; what is set aside; the state, beside the outputs; the last words. One
- *        second of the grace period stays for the last heartbeat.
+ *   ST1. A stop takes the steps in this order: the callback; what is set aside; the state, beside the outputs; the last words;
+ *        `destroy`. One second of the grace period stays for the last heartbeat.
  * Design: docs/design/0005-runner.md
  * @module
  */
@@ -20,6 +20,9 @@ export const checkpointWaitMs = 5_500
 export const outputsWaitMs = 4_000
 /** For leaving the channels, where outputs or state took all of their time. */
 export const lastWordsMs = 500
+
+/** For what follows the callback. `destroy` is given what the other steps have left of it. */
+export const leavingMs = asideEndMs + Math.max(checkpointWaitMs, outputsWaitMs) + lastWordsMs
 
 /** For the other instances of a runner, once a record has ended one. */
 export const neighboursWaitMs = 8_000

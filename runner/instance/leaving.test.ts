@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Consumer, Producer, TakenFrame } from '../../infra/bus/index.ts'
 import { ManualClock } from '../../infra/clock.ts'
+import { leavingMs } from '../../infra/control/index.ts'
 import type { ShareMover } from '../handover/share-mover.ts'
 import { Acknowledger } from './acknowledger.ts'
 import { Leaving, type LeavingOptions } from './leaving.ts'
@@ -11,9 +12,11 @@ import { Leaving, type LeavingOptions } from './leaving.ts'
 function setUp({
   last,
   isSent = true,
+  destroyed,
 }: {
   readonly last?: () => Promise<void>
   readonly isSent?: boolean
+  readonly destroyed?: Promise<void>
 } = {}) {
   const log: string[] = []
   const done = async (): Promise<void> => undefined
@@ -42,7 +45,11 @@ function setUp({
     mover: { settled: done } as unknown as ShareMover,
     apart: { endAside: async () => void log.push('aside') },
     close: () => log.push('closed'),
-    destroy: async () => void log.push('destroyed'),
+    destroy: async () => {
+      log.push('destroyed')
+      await destroyed
+    },
+    kill: () => log.push('killed'),
   })
   return { leaving, log, acknowledger }
 }
@@ -60,7 +67,7 @@ test('Leaving counts a record once whose letter is answered too late, and before
   await turn()
   stored.resolve()
   await left
-  assert.deepEqual(log, ['closed', 'aside', 'sent', 'undelivered', 'unstored', 'left', 'destroyed'])
+  assert.deepEqual(log, ['closed', 'aside', 'sent', 'undelivered', 'unstored', 'left', 'destroyed', 'killed'])
 })
 
 test('Leaving leaves once, for whoever asks meanwhile or later (LV4)', async () => {
@@ -74,4 +81,17 @@ test('Leaving counts what it could not send in time as undelivered, before its c
   const { leaving, log } = setUp({ isSent: false })
   await leaving.leave()
   assert.deepEqual(log, ['closed', 'aside', 'sent', 'undelivered', 'left', 'destroyed'])
+})
+
+test('Leaving ends an isolate whose destroy takes more than the steps before it have left of the time (ST1 of stop-times.ts)', async (t) => {
+  const over = new AbortController()
+  t.mock.method(AbortSignal, 'timeout', (ms: number) =>
+    ms === leavingMs ? over.signal : new AbortController().signal,
+  )
+  const { leaving, log } = setUp({ destroyed: new Promise(() => undefined) })
+  const left = leaving.leave()
+  await turn()
+  over.abort()
+  await left
+  assert.deepEqual(log, ['closed', 'aside', 'sent', 'left', 'destroyed', 'killed'])
 })

@@ -11,8 +11,8 @@
  * Design: docs/design/0005-runner.md
  * @module
  */
-import type { Consumer, Producer } from '../../infra/bus/index.ts'
-import { checkpointWaitMs, lastWordsMs, outputsWaitMs } from '../../infra/control/index.ts'
+import { type Consumer, type Producer, unlessAborted } from '../../infra/bus/index.ts'
+import { checkpointWaitMs, lastWordsMs, leavingMs, outputsWaitMs } from '../../infra/control/index.ts'
 import type { StateKeeper } from '../checkpoint/state-keeper.ts'
 import type { Apart } from '../failures/apart.ts'
 import type { ShareMover } from '../handover/share-mover.ts'
@@ -29,6 +29,8 @@ export interface LeavingOptions {
   readonly close: () => void
   /** Ends the isolate, when all that it did is delivered. */
   readonly destroy: () => Promise<void>
+  /** Ends the isolate at once: the time for `destroy` is over. */
+  readonly kill: () => void
 }
 
 export class Leaving {
@@ -46,12 +48,14 @@ export class Leaving {
   }
 
   async #leave(): Promise<void> {
-    const { apart, keeper, consumer, close, destroy } = this.#options
+    const { apart, keeper, consumer, close, destroy, kill } = this.#options
+    const deadline = AbortSignal.timeout(leavingMs)
     close()
     await apart.endAside()
     const stored = keeper?.last(consumer, checkpointWaitMs, outputsWaitMs)
     await Promise.all([this.#leaveChannels(stored), stored])
-    await destroy()
+    await unlessAborted(destroy(), deadline)
+    if (deadline.aborted) kill()
   }
 
   /** @param stored Resolves when the last checkpoint is stored, or could not be in time. */

@@ -158,6 +158,7 @@ export class Worker {
       ...{ mover: this.#mover, apart: this.#apart, keeper: options.keeper },
       close: () => this.#close(),
       destroy: () => this.#destroy(this.running),
+      kill: () => this.#isolate.kill(),
     })
   }
 
