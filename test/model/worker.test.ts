@@ -183,6 +183,15 @@ async function bench(
   return { net, worker, producer, endings, failed, assignment, instance, send, until, said }
 }
 
+/** Stops a worker, while time passes. */
+async function stopped(worker: Worker, until: (done: () => boolean) => Promise<void>): Promise<void> {
+  let isStopped = false
+  void worker.stop().then(() => {
+    isStopped = true
+  })
+  await until(() => isStopped)
+}
+
 test('Worker ends in order when what is set aside fails for good while partitions go', {
   timeout: 300_000,
 }, async () => {
@@ -248,11 +257,7 @@ test('Worker counts what it did since its state began if it is stopped, and the 
   let looked = 0
   await until(() => worker.report().recordsIn === 3 && (row().acked > 0 || ++looked === 100))
   assert.equal(row().acked, 0, 'a kill would be counted too')
-  let isStopped = false
-  void worker.stop().then(() => {
-    isStopped = true
-  })
-  await until(() => isStopped)
+  await stopped(worker, until)
   assert.deepEqual([row().acked, row().dropped, row().unaccounted], [3, { unstored: 3 }, 0])
   void producer.close()
 })
@@ -301,11 +306,7 @@ test('Worker acknowledges what it did since its state began as soon as the store
     return row().acked === 3
   })
   assert.deepEqual([row().dropped, row().unaccounted], [{}, 0])
-  let isStopped = false
-  void worker.stop().then(() => {
-    isStopped = true
-  })
-  await until(() => isStopped)
+  await stopped(worker, until)
   void producer.close()
 })
 
@@ -442,11 +443,7 @@ test('Worker drops a record at which a version on trial throws, and the one befo
   await until(() => row().acked === 1 || ++looked === 2_000)
   assert.deepEqual([row().acked, row().dropped, worker.running.assignment.version], [1, { skipped: 1 }, 3])
   assert.deepEqual(failed, ['v2 skip'])
-  let isStopped = false
-  void worker.stop().then(() => {
-    isStopped = true
-  })
-  await until(() => isStopped)
+  await stopped(worker, until)
   assert.deepEqual(endings, [])
   void producer.close()
 })
@@ -473,11 +470,7 @@ test('Worker fences off who had its slot before it claims, and puts nothing out 
     else out += what.out
     assert.ok(out <= touched, `${out} records are put out, ${touched} touched: ${JSON.stringify(said)}`)
   }
-  let isStopped = false
-  void worker.stop().then(() => {
-    isStopped = true
-  })
-  await until(() => isStopped)
+  await stopped(worker, until)
   assert.deepEqual(endings, [])
   void producer.close()
 })
