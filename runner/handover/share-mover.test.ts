@@ -17,6 +17,7 @@ const assigned = {
   function: 'f',
   groupings: { in: 'groupBy' },
   streams: { in: { partitions: 2 } },
+  manifest: { ostreams: [] },
 } as never as FunctionAssignment
 const givingOne = {
   index: 0,
@@ -357,12 +358,14 @@ function inheriting() {
     working({
       clock,
       consumer: {
-        suspend: nothing,
+        ...{ owner: 'o', suspend: nothing, await: nothing },
         own: (_: string, partitions: readonly number[]) => log.push(`own ${partitions}`),
         release: (_: string, partitions: readonly number[]) => log.push(`released ${partitions}`),
       } as never as Consumer,
-      producer: { accepted: async () => undefined } as never as Producer,
+      producer: { accepted: async () => undefined, open: nothing } as never as Producer,
+      ask: async (_, { ready }) => ({ ok: false, code: ready ? 'ERR_MOVE_NOT_YET' : 'ERR_MOVE_PREPARED' }),
       keeper: {
+        readAhead: async (share: number) => log.push(`reads ${share} ahead`),
         read: (share: number) => {
           log.push(`reads ${share}`)
           reads.push(Promise.withResolvers())
@@ -378,8 +381,9 @@ function inheriting() {
     own,
   )
   mover.start()
-  const told = async (epoch: number, partitions: readonly number[]): Promise<void> => {
-    await mover.reassign(assigned, { ...own, epoch, partitions: { in: partitions } })
+  const told = async (epoch: number, partitions: readonly number[], isGiven = false): Promise<void> => {
+    const awaited = isGiven ? [{ share: 1, epoch, task: 't', instance: 'f-1' }] : []
+    await mover.reassign(assigned, { ...own, epoch, partitions: { in: partitions }, awaited })
     await new Promise(setImmediate)
   }
   const pass = async (): Promise<void> => {
@@ -434,6 +438,19 @@ test('ShareMover does not take a share that is promised to it no more, or when t
   assert.deepEqual(log, ['reads 1'])
 })
 
+test('ShareMover does not read ahead what is promised to it no more when the turn comes', async () => {
+  const { log, reads, told, pass } = inheriting()
+  await told(2, [0, 1])
+  await told(3, [0])
+  await told(4, [0], true) // it waits for the read before
+  await told(5, [0])
+  reads[0]!.resolve()
+  await pass()
+  assert.deepEqual(log, ['own 0', 'reads 1', 'forgets 1', 'released 1', 'forgets 1', 'released 1'])
+  await told(6, [0], true)
+  assert.equal(log[6], 'reads 1 ahead')
+})
+
 test('ShareMover goes on where the store refuses a share that is promised to it no more: another owner has claimed it', async () => {
   const { log, reads, told, pass } = inheriting()
   await told(2, [0, 1])
@@ -467,7 +484,7 @@ test('ShareMover does not take a share that was given where a newer assignment p
       ask: () => answer.promise,
       between: (run) => batch.promise.then(run),
     }),
-    { ...assigned, manifest: { ostreams: [] } } as never as FunctionAssignment,
+    assigned,
     { ...instance, awaited: [{ share: 1, epoch: 1, task: 't', instance: 'f-1' }] },
   )
   mover.start()

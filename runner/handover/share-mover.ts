@@ -124,7 +124,10 @@ export class ShareMover {
     })
     this.#taker = new Taker({
       ...{ clock, owner: options.consumer.owner, ask },
-      readAhead: (share) => this.#inTurn(share, async () => keeper?.readAhead(share)),
+      readAhead: (share) =>
+        this.#inTurn(share, async () => {
+          if (this.#promised.has(share)) await keeper?.readAhead(share)
+        }),
       take: ({ share, epoch }, given) => this.#bring(share, epoch, given),
       onTook: options.onMoved,
     })
