@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { infraError } from '../../infra/errors.ts'
 import { openArena } from '../../sdk/runtime/arena/index.ts'
+import type { Checkpointer } from './checkpointer.ts'
 import { slabsOf } from './reader.ts'
+import type { ShareImage } from './share-image.ts'
 import { setUpOwners } from './testing.ts'
 
 test('Checkpointer: an owner whose claim meets what an earlier one has written meanwhile reads that, and claims it', async (t) => {
@@ -71,6 +73,47 @@ for (const isGiven of [true, false])
     await own(third, 7)
     assert.equal(third.slots.get(3)!.inDoubt, false)
     assert.deepEqual(warnings, [])
+  })
+
+for (const [what, isLate, isSilent] of [
+  ['a late one', true, false],
+  ['a late one, behind a silence', true, true],
+  ['a later owner', false, false],
+] as const)
+  test(`Checkpointer: who was given a share without state claims over a late claim of an earlier owner, not over a later owner: ${what} (MN3)`, async (t) => {
+    const { store, owner, save, restored, take, warnings } = await setUpOwners(t)
+    const given = (by: Checkpointer): ShareImage => {
+      by.slots.prepare(3)
+      return by.imageOf(3, undefined, () => ({ lost: 0, positions: [] }))!
+    }
+    const first = owner(1)
+    await restored(first, 1)
+    const sent = Promise.withResolvers<void>()
+    const written = Promise.withResolvers<void>()
+    const slow: typeof store.writeManifest = async (...args) => {
+      await sent.promise
+      return await store.writeManifest(...args).finally(written.resolve)
+    }
+    const epoch = isLate ? 2 : 4
+    const other = owner(epoch, undefined, { store: { ...store, writeManifest: slow } })
+    await take(other, epoch, given(first))
+    let hasAnswered = !isSilent
+    const writeManifest: typeof store.writeManifest = async (...args) => {
+      sent.resolve()
+      await written.promise
+      if (hasAnswered) return await store.writeManifest(...args)
+      hasAnswered = true
+      throw infraError('ERR_CHECKPOINT_STORE', 'nobody answers')
+    }
+    const taker = owner(3, undefined, { store: { ...store, writeManifest } })
+    await take(taker, 3, given(isLate ? other : first))
+    if (isLate) other.slots.letGo(3)
+    assert.equal(await save(taker, 'one'), isLate)
+    assert.equal((await store.readManifest('3'))!.manifest.epoch, Math.max(3, epoch))
+    if (isLate) assert.equal(await restored(owner(5), 5), 'one')
+    const silent = ['partition 3 is not claimed in the store: nobody answers']
+    if (isLate) assert.deepEqual(warnings, isSilent ? silent : [])
+    else assert.match(warnings.join(), /4 has it/)
   })
 
 test('Checkpointer: a share is not given while something is written of it, so that nothing comes behind its next owner', async (t) => {

@@ -5,9 +5,12 @@
  *        read before the next.
  *   MN2. Nothing is written of a slot that was taken over before its claim is. A claim that the store does not answer is repeated
  *        word for word, so that the store tells whether it was made, or another owner has written since.
+ *   MN3. Where the slot was given, the claim goes over one of an earlier owner that came late: its giver has told what there is,
+ *        and that one has changed nothing but the epoch.
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
+import { isDeepStrictEqual } from 'node:util'
 import type {
   Checkpoint,
   CheckpointManifest,
@@ -35,6 +38,8 @@ export class SlotManifest {
   #revision = 0
   #claimed: Promise<void> = Promise.resolve()
   #claim: Written | undefined
+  /** MN3. */
+  #isGiven = false
   /** True if the last write may have succeeded. */
   #uncertain = false
 
@@ -76,9 +81,13 @@ export class SlotManifest {
     return this.#claim !== undefined
   }
 
-  /** Claims the slot: the same checkpoints, with the epoch of this owner. */
-  claim(current: Checkpoint | undefined, previous: Checkpoint | undefined): Promise<void> {
+  /**
+   * Claims the slot: the same checkpoints, with the epoch of this owner.
+   * @param isGiven MN3; else whoever was late may have left what must be read.
+   */
+  claim(current: Checkpoint | undefined, previous: Checkpoint | undefined, isGiven = false): Promise<void> {
     this.#claim = this.#next(current, previous)
+    this.#isGiven = isGiven
     return this.#makeClaim()
   }
 
@@ -120,9 +129,22 @@ export class SlotManifest {
   }
 
   #makeClaim(): Promise<void> {
-    this.#claimed = this.#put(this.#claim!)
+    this.#claimed = this.#putClaim(this.#claim!)
     this.#claimed.catch(() => undefined) // `claimed` waits for it too
     return this.#claimed
+  }
+
+  async #putClaim(claim: Written): Promise<void> {
+    for (;;)
+      try {
+        return await this.#put(claim)
+      } catch (error) {
+        if ((error as CodedError).code !== 'ERR_CHECKPOINT_SUPERSEDED' || !this.#isGiven) throw error
+        const stored = await this.read()
+        this.refuseNewer(stored)
+        if (stored === undefined || !isSameState(stored.manifest, claim.manifest)) throw error
+        this.#revision = stored.revision // MN3
+      }
   }
 
   #next(current: Checkpoint | undefined, previous: Checkpoint | undefined): Written {
@@ -143,4 +165,9 @@ export class SlotManifest {
     this.#timersTold = timers
     this.#uncertain = false
   }
+}
+
+/** Whether two manifests differ at most in their owner. */
+function isSameState(one: CheckpointManifest, other: CheckpointManifest): boolean {
+  return isDeepStrictEqual({ ...one, epoch: 0 }, { ...other, epoch: 0 })
 }

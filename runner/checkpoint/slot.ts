@@ -154,7 +154,7 @@ export class Slot {
     for (;;)
       try {
         await this.#load()
-        return await this.claim()
+        return await this.#manifest.claim(this.#current, this.#previous)
       } catch (error) {
         if ((error as CodedError).code !== 'ERR_CHECKPOINT_SUPERSEDED' || this.#come === undefined)
           throw error
@@ -216,9 +216,9 @@ export class Slot {
     return this.#manifest.isClaimed
   }
 
-  /** Claims the slot in the store. */
+  /** Claims what was received. */
   claim(): Promise<void> {
-    return this.#manifest.claim(this.#current, this.#previous)
+    return this.#manifest.claim(this.#current, this.#previous, true)
   }
 
   /**
