@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { assertFails, concord, temporaryFolder, withTestsNode } from '../test-cli.ts'
+import { assertFails, concord, gatewayOf, temporaryFolder, withTestsNode } from '../test-cli.ts'
 
 test('init makes a project whose test runs as it is, and overwrites nothing', async (t) => {
   const cwd = temporaryFolder(t)
@@ -16,6 +16,27 @@ test('init makes a project whose test runs as it is, and overwrites nothing', as
   assert.match(ran.stdout, /pass 1/)
   assertFails(await concord(['init', 'shout'], { cwd }), 5, /it is not empty/)
   assertFails(await concord(['init', 'Shout'], { cwd }), 2, /expected a lower-case letter/)
+})
+
+test('test and deploy name globals that unit tests have and functions lack', async (t) => {
+  const cwd = temporaryFolder(t)
+  await concord(['init', 'shout'], { cwd })
+  const file = join(cwd, 'shout', 'index.ts')
+  writeFileSync(
+    file,
+    readFileSync(file, 'utf8').replace('record.text()', 'Buffer.from(record.value).toString()'),
+  )
+  const said = /^ *index\.ts:\d+:\d+: 'Buffer' is not there where functions run: use Uint8Array/m
+  const tested = await concord(['test'], { cwd: join(cwd, 'shout'), env: withTestsNode })
+  assert.equal(tested.code, 0, 'the test is green')
+  assert.match(tested.stderr, said)
+  const { env } = await gatewayOf(t, () => ({
+    status: 200,
+    json: { name: 'shout', version: 1, changed: true },
+  }))
+  const deployed = await concord(['fn', 'deploy', 'shout', '--no-wait'], { cwd, env })
+  assert.equal(deployed.code, 0, 'the deploy goes on')
+  assert.match(deployed.stderr, said)
 })
 
 test('init says why there can be no such folder, and the next step as a shell takes it', async (t) => {

@@ -1,5 +1,6 @@
 /**
- * concord test: runs a project's unit tests under a Node that runs TypeScript directly.
+ * concord test: runs a project's unit tests under a Node that runs TypeScript directly. What they cannot see, since they
+ * have Node's globals and modules, the bundler says.
  * @module
  */
 import { spawn } from 'node:child_process'
@@ -9,11 +10,16 @@ import { CodedError } from '../../errors.ts'
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { exitOf, findTypeStrippingNode } from '../platform.ts'
+import { openProject } from '../project/project.ts'
+import { note } from '../terminal.ts'
+import { absentText } from '../text/absent-text.ts'
 
 export function addTest(program: CliCommand, installation: Installation): void {
   program
     .command('test')
-    .description("Run a project's unit tests (*.test.ts) with node:test.")
+    .description(
+      "Run a project's unit tests (*.test.ts) with node:test, and warn of globals that functions lack.",
+    )
     .argument('[files...]', 'test files (default: all below this folder)')
     .common()
     .example('concord test', 'concord test index.test.ts')
@@ -37,7 +43,19 @@ export function addTest(program: CliCommand, installation: Installation): void {
         )
       const words = ['--disable-warning=ExperimentalWarning', '--test', ...files]
       process.exitCode = await exitOf(spawn(node, words, { stdio: 'inherit' }))
+      for (const line of await onlyElsewhere(installation)) note(line)
     })
+}
+
+/** What would fail where functions run, and in no unit test. */
+async function onlyElsewhere(installation: Installation): Promise<readonly string[]> {
+  const { bundleProject } = await import('../project/bundle.ts')
+  const project = await openProject('.').catch(() => undefined) // tests need none
+  if (project === undefined) return []
+  return await bundleProject(installation, project).then(
+    ({ absent }) => absent.map(absentText),
+    (error: unknown) => [error instanceof Error ? error.message : String(error)],
+  )
 }
 
 /** The files that `node --test` finds by itself. */

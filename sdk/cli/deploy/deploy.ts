@@ -27,6 +27,7 @@ import type { CliErrorCode } from '../errors.ts'
 import { assetFilesIn, assetFilesOf, uploadAssets } from '../project/assets.ts'
 import type { Project } from '../project/project-shape.ts'
 import { bytesText, dim, note } from '../terminal.ts'
+import { absentText } from '../text/absent-text.ts'
 import { gateText } from '../text/gate-text.ts'
 import { olderText } from '../text/older-text.ts'
 import { placeText } from '../text/place-text.ts'
@@ -148,8 +149,9 @@ async function prepare(
   const project = await readProject()
   steps.done('read', basename(project.entry))
   const { bundleProject } = await import('../project/bundle.ts')
-  const { code, sourceMap, alone } = await bundleProject(installation, project)
+  const { code, sourceMap, alone, absent } = await bundleProject(installation, project)
   steps.done('bundle', bytesText(Buffer.byteLength(code)))
+  for (const use of absent) note(`        ${absentText(use)}`)
   const assets = await sendAssets(client, project, more, steps)
   return { manifest: project.manifest, assets, ...(alone ?? { bundle: code, sourceMap }) }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { CodedError } from '../../errors.ts'
 import { root, temporaryFolder } from '../test-cli.ts'
@@ -93,4 +93,69 @@ test('bundleProject accepts a package with the name of a Node module', async (t)
     'tsconfig.json': '{"compilerOptions":{"paths":{"events":["./lib/events.ts"]}}}',
   })
   assert.match(code, /of a package/)
+})
+
+test('bundleProject reports globals that Node has and an isolate has not, with their first place in each file', async (t) => {
+  const { absent } = await bundle(t, {
+    'index.ts': `import { defineFunction } from 'concord'
+import { size } from './lib/size.ts'
+const local = (Buffer: { fetch: number }, fetch = 1) => ({ Buffer, fetch, process: Buffer.fetch, Event: class AbortSignal {} })
+export default defineFunction({
+  metadata: { name: 'a' },
+  async processRecord(ctx, record) {
+    const bytes = Buffer.from(record.value)
+    const signal = new AbortController().signal
+    await fetch('http://x', { signal })
+    console.log(local(bytes as never), size(Buffer.concat([])), new URL('a:b'), crypto.randomUUID(), globalThis.process?.env)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  },
+})`,
+    'lib/size.ts': `export const size = (data: Uint8Array) =>
+  typeof process !== 'undefined' && process.env ? data.length : Buffer.byteLength(data)`,
+  })
+  const found = (name: string, place: string, more: number) => ({
+    names: [name],
+    package: undefined,
+    place,
+    more,
+  })
+  assert.deepEqual(
+    absent.toSorted((a, b) => (a.place < b.place ? -1 : 1)),
+    [
+      found('Buffer', 'index.ts:7:19', 1),
+      found('AbortController', 'index.ts:8:24', 0),
+      found('fetch', 'index.ts:9:11', 0),
+      found('Buffer', 'lib/size.ts:2:65', 0),
+    ],
+  )
+})
+
+test('bundleProject reports a package once, and not for what it asks for first', async (t) => {
+  const folder = temporaryFolder(t)
+  const files = {
+    'mine/index.ts':
+      "import { hash } from 'hasher'\nimport '@of/careful'\nexport default { metadata: { name: 'a' }, init: () => hash('a') }",
+    'node_modules/hasher/index.js':
+      "export { hash } from './hash.js'\nexport const unused = () => setInterval",
+    'node_modules/hasher/hash.js':
+      'export const hash = (text) => Buffer.from(text, process.env.CODE) && process.version',
+    'node_modules/@of/careful/index.js':
+      "import './node.js'\nif (typeof process === 'object') globalThis.isNode = true",
+    'node_modules/@of/careful/node.js': 'globalThis.version = globalThis.isNode && process.version',
+  }
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    writeFileSync(join(folder, name), text)
+  }
+  const { absent, sourceMap } = await bundleProject(
+    { root },
+    await openProject(join(folder, 'mine/index.ts')),
+  )
+  assert.deepEqual(
+    JSON.parse(sourceMap).sources.filter((source: string) => source.includes('careful')),
+    ['node_modules/@of/careful/node.js', 'node_modules/@of/careful/index.js'],
+  )
+  assert.deepEqual(absent, [
+    { names: ['Buffer', 'process'], package: 'hasher', place: 'node_modules/hasher/hash.js:1:31', more: 2 },
+  ])
 })

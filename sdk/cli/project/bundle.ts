@@ -8,15 +8,18 @@
  *   E4. A source that imports nothing but `concord` is uploaded as it is, and the gateway bundles it. So the bundle is
  *       the same, and no new version, whether it comes from this command or from curl.
  *   E5. Constants stay constant (keep-constants.ts). In the gateway's form they do so anyway.
+ *   E6. Globals that Node has and an isolate has not are only reported (absent-globals.ts): whether a record gets there is
+ *       not known here.
  * @module
  */
 import { readFile } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import { basename, join, relative } from 'node:path'
-import type { BuildFailure, BuildOptions, Message, Metafile, Plugin } from 'esbuild'
+import type { BuildFailure, BuildOptions, Message, Metafile, OutputFile, Plugin } from 'esbuild'
 import { CodedError } from '../../errors.ts'
 import type { Installation } from '../command.ts'
 import type { CliErrorCode } from '../errors.ts'
+import { type AbsentUse, absentMarks, absentUses } from './absent-globals.ts'
 import { keepConstants } from './keep-constants.ts'
 import type { Project } from './project-shape.ts'
 
@@ -25,6 +28,8 @@ export interface Bundle {
   readonly sourceMap: string
   /** E4. */
   readonly alone: { readonly source: Uint8Array; readonly file: string } | undefined
+  /** E6. */
+  readonly absent: readonly AbsentUse[]
 }
 
 /** @throws {CodedError} ERR_BUNDLE_FAILED with file, line and column. */
@@ -48,19 +53,24 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
       logLevel: 'silent',
       plugins: [ownSdk(root), noNodeModules],
     } as const satisfies BuildOptions
-    const { outputFiles, metafile } = await build(options)
-    const text = (suffix: string) => outputFiles.find(({ path }) => path.endsWith(suffix))!.text
-    const code = text('.js')
+    const marks = absentMarks(await readFile(join(root, 'dist', 'probe-globals.js'), 'utf8'))
+    const [{ outputFiles, metafile }, marked] = await Promise.all([
+      build(options),
+      build({ ...options, define: marks }),
+    ])
+    const code = textOf(outputFiles, '.js')
     const ownDist = join(relative(folder, root), 'dist/')
     const plain = async () => (await build({ ...options, tsconfigRaw: '{}' })).outputFiles
     const standsAlone =
       ownFiles(metafile, ownDist) === 1 &&
       (await compilesAlone(entry)) &&
       (await plain()).some(({ text }) => text === code)
-    const sourceMap = text('.js.map')
+    const sourceMap = textOf(outputFiles, '.js.map')
+    const markedMap = withoutHostPaths(textOf(marked.outputFiles, '.js.map'), ownDist)
     return {
       code: keepConstants({ code, sourceMap, inputs: new Set(Object.keys(metafile.inputs)) }),
       sourceMap: withoutHostPaths(sourceMap, ownDist),
+      absent: absentUses(textOf(marked.outputFiles, '.js'), markedMap),
       alone: standsAlone ? { source: await readFile(entry), file: plainName(entry) } : undefined,
     }
   } catch (error) {
@@ -71,6 +81,10 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
       `Cannot bundle ${relative(folder, entry)}: ${place({ ...message, text: advised(message.text) })}`,
     )
   }
+}
+
+function textOf(files: readonly OutputFile[], suffix: string): string {
+  return files.find(({ path }) => path.endsWith(suffix))!.text
 }
 
 function ownFiles({ inputs }: Metafile, ownDist: string): number {
@@ -149,6 +163,6 @@ function withoutHostPaths(json: string, ownDist: string): string {
   const named = (source: string) =>
     source.startsWith(ownDist)
       ? `node_modules/concord/${source.slice(ownDist.length)}`
-      : source.replace(/^(\.\.\/)+(.*\/)?(?=node_modules\/|[^/]+$)/, '')
+      : source.replace(/^(\.\.\/)+(.*?\/)??(?=node_modules\/|[^/]+$)/, '')
   return JSON.stringify({ ...map, sources: map.sources.map(named) })
 }

@@ -1,0 +1,25 @@
+/**
+ * AbsentText: says which globals a function uses that are absent where it runs, and what there is instead.
+ * @module
+ */
+import type { AbsentUse } from '../project/absent-globals.ts'
+
+const noNetwork = 'a function has no network: see docs/functions.md, "Calls to other systems"'
+const timers = 'ctx.setTimer calls processTimer later'
+const instead: Readonly<Record<string, string>> = {
+  Buffer: 'use Uint8Array, TextEncoder and TextDecoder, atob and btoa',
+  process: "ctx.env and ctx.args have what 'env' and 'args' of concord.jsonc say",
+  fetch: noNetwork,
+  WebSocket: noNetwork,
+  setInterval: timers,
+  setImmediate: timers,
+  global: 'use globalThis',
+}
+const otherwise = 'see docs/functions.md, "Time and randomness"'
+
+export function absentText({ names, package: of, place, more }: AbsentUse): string {
+  const where = more === 0 ? place : `${place} and ${more} more ${more === 1 ? 'place' : 'places'}`
+  const absent = `${names.map((name) => `'${name}'`).join(', ')} ${names.length === 1 ? 'is' : 'are'} not there where functions run`
+  if (of === undefined) return `${where}: ${absent}: ${instead[names[0]!] ?? otherwise}`
+  return `package ${of}: ${absent} (${where}): a record that gets there fails, also if a unit test does not`
+}
