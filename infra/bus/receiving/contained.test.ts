@@ -81,6 +81,41 @@ test('Consumer counts no record as lost that was for earlier consumers of the pr
   )
 })
 
+test('Consumer keeps what state contains of a producer whose channel it forgets: heard again, it has lost nothing', async () => {
+  const net = new SimNet()
+  const clock = new ManualClock(1000)
+  const producers = [0, 1].map((index) => {
+    const origin = originOf('n', 'p', index)
+    const producer = new Producer({ wire: net.connect(), namespace: 'n', origin, epoch: 1, clock })
+    producer.setStream(stream)
+    return producer
+  })
+  const contains = (): StatePositions => ({ lost: 0, positions: [] })
+  const consumer = new Consumer({
+    ...{ wire: net.connect(), namespace: 'n', name: 'f', epoch: 1, clock, contains },
+    onFrames: () => undefined,
+  })
+  consumer.own('s', [0])
+  const hear = async (from: number): Promise<void> => {
+    producers[from]!.send('s', 0, frameOf([record(from, 0)]), 1)
+    for (let i = 0; i < 50; i++) {
+      while (net.step(0)) await Promise.resolve()
+      for (const frame of consumer.take(Number.POSITIVE_INFINITY))
+        consumer.done(frame, frame.header.count - frame.skip)
+      consumer.acknowledge()
+      clock.advance(300)
+    }
+  }
+  const through = (from: number): number | undefined =>
+    consumer.positions('s', 0).positions.find(({ producer }) => producer === producers[from]!.id)?.through
+  await hear(0)
+  clock.advance(600_000)
+  await hear(1)
+  assert.deepEqual([through(0), through(1)], [1, 1], 'a checkpoint knows of both')
+  await hear(0)
+  assert.deepEqual([through(0), consumer.ledger()[0]!.stateLost], [2, 0])
+})
+
 test('ContainedRecords counts missing records only from where the function reads again', () => {
   const before = { producer: 'p', origin: 'o', epoch: 1, through: 10 }
   const contained = new ContainedRecords({ lost: 0, positions: [before] })
