@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Random } from '../../functions/demo/random.ts'
 import type { FunctionDetail } from '../../sdk/api/index.ts'
+import { Ends } from './load/ends.ts'
 import { type FaultName, faults } from './load/faults.ts'
 import { functionOf, keysByPartition } from './load/records.ts'
 import { Traffic } from './load/traffic.ts'
@@ -28,6 +29,8 @@ const seed = Number(process.env['CONCORD_CHAOS_SEED'] ?? (wanted === 0 ? 1 : Dat
 /** Programs that want a whole core each. */
 const burners = Number(process.env['CONCORD_CHAOS_BURNERS'] ?? availableParallelism())
 const recoveryMs = 180_000
+/** So that a window has few records. */
+const valueBytes = 1000
 const name = 'chaos'
 
 test(`counts are right after ${wanted || short.length} faults under load (seed ${seed})`, {
@@ -39,29 +42,27 @@ test(`counts are right after ${wanted || short.length} faults under load (seed $
   const deploy = () => deployVersion(platform, ++version)
   await deploy()
   const records = Number.POSITIVE_INFINITY
-  const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate: 2000 })
+  const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate: 2000, valueBytes })
   for (let i = 0; i < burners; i++) burn(t)
-  await recovered(platform, 'the start')
+  const ends = new Ends()
+  await recovered(platform, 'the start', ends)
 
   const plan = wanted === 0 ? short : Array.from({ length: wanted }, () => random.pick(allFaults))
   for (const fault of plan) {
     const startMs = performance.now()
     await faults[fault]({ platform, name, random, redeploy: deploy })
-    await recovered(platform, fault)
+    await recovered(platform, fault, ends)
     t.diagnostic(`${fault}: ${((performance.now() - startMs) / 1000).toFixed(1)} s`)
   }
 
   traffic.stop()
-  const { sent, unaccounted, dropped, verdict, text } = await traffic.judged()
-  const { loss = 0, ...others } = verdict.records
+  const { sent, unaccounted, loss, dropped } = await traffic.judged(ends.count)
   const { total, byPartition } = await askCounts(t, platform)
   const isDone = (d: FunctionDetail) => d.state === 'running' && d.ledger[0]!.inFlight === 0
   const { ledger } = await platform.until(name, isDone)
   const { stateLost } = ledger[0]!
   const figures = `${sent} sent, ${unaccounted} unaccounted, ${loss} missing, ${dropped} dead letters, ${stateLost} lost to state, ${total} counted`
   t.diagnostic(figures)
-  assert.deepEqual(others, {}, text)
-  assert.ok(loss <= unaccounted, `${figures}: ${text}`)
   assert.equal(
     total,
     sent - dropped - stateLost,
@@ -82,8 +83,8 @@ async function deployVersion(platform: Platform, version: number): Promise<void>
 }
 
 /** Waits until all instances that are wanted run, and process records. */
-async function recovered(platform: Platform, from: string): Promise<void> {
-  const isWhole = (d: FunctionDetail) => d.state === 'running' && d.instancesRunning === d.instancesWanted
+async function recovered(platform: Platform, from: string, ends: Ends): Promise<void> {
+  const isWhole = ends.seen((d) => d.state === 'running' && d.instancesRunning === d.instancesWanted)
   try {
     let least = processedBy(await platform.until(name, isWhole, recoveryMs))
     const goesOn = (d: FunctionDetail) => {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Platform, Reader } from './platform.ts'
 
 function copies(name: string): string {
@@ -18,6 +21,15 @@ const started = Platform.ofFile()
 
 interface Up {
   readonly processes: Readonly<Record<string, { readonly pid: number }>>
+}
+
+/** How many clients have connected to its nats-server so far, this one included: a watch does so at each look. */
+async function connectionsOf({ natsUrl }: Platform): Promise<number> {
+  const { hostname, port } = new URL(natsUrl)
+  const socket = connect(Number(port), hostname)
+  const [greeting] = (await once(socket, 'data')) as [Buffer]
+  socket.destroy()
+  return Number(/"client_id":(\d+)/.exec(String(greeting))![1])
 }
 
 function pidOf(platform: Platform, name: string): number {
@@ -117,7 +129,12 @@ test('a platform at rest restarts nothing', { timeout: 400_000 }, async (t) => {
   await platform.deployIn(t, 'calm', copies('calm'))
   const before = await platform.until('calm', (d) => d.instances[0]?.pid !== undefined)
   const pids = ['nats-server', 'minimesos', 'scheduler', 'gateway'].map((name) => pidOf(platform, name))
-  await new Promise((resolve) => setTimeout(resolve, 20_000)) // its watches look every five seconds
+  const isCalm = () => pidOf(platform, 'nats-server') === pids[0]
+  // The watch over JetStream acts at the second look, if at all; at the third that is done.
+  for (let looks = 0, own = 1, first = await connectionsOf(platform); looks < 3 && isCalm(); own++) {
+    await sleep(200)
+    looks = (await connectionsOf(platform)) - first - own
+  }
   const after = await platform.client.inspect('calm')
   assert.equal(after.instances[0]!.pid, before.instances[0]!.pid)
   assert.deepEqual(

@@ -12,6 +12,8 @@ import { Platform } from './platform.ts'
 /** A hundred in the long mode; of nats-server fifty. */
 const kills = Number(process.env['CONCORD_KILLS'] ?? 3)
 const natsKills = Number(process.env['CONCORD_NATS_KILLS'] ?? 1)
+/** So that a window has few records. */
+const valueBytes = 500
 const chances = { throwsPerMillion: 0, timersPerMillion: 0, asyncPerMillion: 0 }
 
 test(`a runner killed ${kills} times under load: what is missing is accounted for, nothing is twice or out of order (I7)`, {
@@ -22,7 +24,13 @@ test(`a runner killed ${kills} times under load: what is missing is accounted fo
   writeFileSync(join(platform.home, `${name}.ts`), functionOf({ name, ...chances, keepsState: false }))
   await platform.json(['deploy', projectOf(platform, name)])
   const records = Number.POSITIVE_INFINITY
-  const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate: rateOf(kills) })
+  const traffic = await Traffic.start(t, platform, {
+    name,
+    producers: 2,
+    records,
+    rate: rateOf(kills),
+    valueBytes,
+  })
   let before: number | undefined
   const ends = new Ends()
   const works = ends.seen(
@@ -36,8 +44,7 @@ test(`a runner killed ${kills} times under load: what is missing is accounted fo
   const last = await platform.until(name, (d) => d.state === 'running' && works(d))
   assert.equal(last.instances.length, 1)
   traffic.stop()
-  const { sent, unaccounted, sunk, verdict, text } = await traffic.judged()
-  const { loss = 0, ...others } = verdict.records
+  const { sent, unaccounted, loss, sunk } = await traffic.judged(kills)
   const silentMs = sunk.ownersMs.map(Math.round)
   const sorted = silentMs.toSorted((a, b) => a - b)
   const at = (share: number): number => sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN
@@ -47,8 +54,6 @@ test(`a runner killed ${kills} times under load: what is missing is accounted fo
     `next output of all partitions after ${silentMs.length} kills${how}: median ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms; in turn: ${silentMs.join(', ')}`,
   )
   for (const end of ends.unasked) t.diagnostic(`ended by itself: ${end}`)
-  assert.deepEqual(others, {}, text)
-  assert.ok(loss <= unaccounted, `${loss} missing, ${unaccounted} unaccounted: ${text}`)
   assert.deepEqual(ends.unasked, [], 'none has ended but by a kill')
   assert.equal(silentMs.length, kills, 'each kill brought one other owner')
 })

@@ -21,6 +21,7 @@ test('an owner that is stopped while its partitions move exits when it is woken,
   await platform.deploy('stopped', functionOf({ name: 'stopped', ...chances, keepsState: false }))
   const traffic = await Traffic.start(t, platform, {
     ...{ name: 'stopped', producers: 2, records: Number.POSITIVE_INFINITY, rate: 2000 },
+    valueBytes: 1000, // so that a window has few
   })
   const before = await platform.until('stopped', (d) => d.recordsIn > 5_000)
   const { pid, hostname, taskId } = before.instances[0]!
@@ -37,13 +38,12 @@ test('an owner that is stopped while its partitions move exits when it is woken,
   wake(watchdog, pid!)
   while (isThere(pid!) || isThere(watchdog)) await sleep(20) // the test's time limit bounds it
 
-  await sleep(1000) // for what it may have left on its way
+  // What it has left on its way, the server had read when its connection ended: what is sent from now on comes later.
+  const { recordsIn } = await platform.client.inspect('stopped')
+  await platform.until('stopped', (d) => d.recordsIn > recordsIn + 5_000)
   traffic.stop()
-  const { sent, unaccounted, verdict, text } = await traffic.judged()
-  const { loss = 0, ...others } = verdict.records
+  const { sent, unaccounted, loss } = await traffic.judged(1)
   t.diagnostic(`${sent} sent, ${unaccounted} unaccounted, ${loss} missing`)
-  assert.deepEqual(others, {}, text)
-  assert.ok(loss <= unaccounted, text)
 })
 
 function wake(...pids: readonly number[]): void {

@@ -1,5 +1,5 @@
 /**
- * A producer of numbered records: `node producer-main.ts HOME NATS-URL FUNCTION INDEX RECORDS RATE HISTORY`.
+ * A producer of numbered records: `node producer-main.ts HOME NATS-URL FUNCTION INDEX RECORDS RATE VALUE-BYTES HISTORY`.
  *
  * Sends to FUNCTION-in, over all partitions in turn, until RECORDS are sent or a line comes on stdin; RATE is records a
  * second, 0 as fast as credits allow. Then waits until all are acknowledged and prints one JSON line.
@@ -12,12 +12,17 @@ import { systemClock } from '../../../infra/clock.ts'
 import { frameOf, headerBytesV1, recordBytes, recordHeaderBytes } from '../../../sdk/wire/frame.ts'
 import { HistoryWriter } from '../../history/file.ts'
 import { connectLoad, namespace } from './connection.ts'
-import { keysByPartition, partitions, valueBytes } from './records.ts'
+import { keysByPartition, partitions } from './records.ts'
 
-const [home, url, name, index, records, rate, path] = process.argv.slice(2) as [string, string, ...string[]]
+const [home, url, name, index, records, rate, size, path] = process.argv.slice(2) as [
+  string,
+  string,
+  ...string[],
+]
 const stream = `${name}-in`
 const wanted = Number(records)
 const perSecond = Number(rate)
+const valueBytes = Number(size)
 const recordsPerFrame = perSecond === 0 ? 400 : Math.max(1, Math.min(400, Math.round(perSecond / 2000)))
 const settleMs = 180_000
 

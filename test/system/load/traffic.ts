@@ -2,12 +2,15 @@
  * Traffic: producers and a sink as processes of their own against a platform, and the verdict on what they wrote down.
  * @module
  */
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
+import { budgetFor } from '../../../infra/bus/messages/windows.ts'
 import { type FollowerDocument, openStore, paths, type Store, upsert } from '../../../infra/store/index.ts'
+import { recordBytes } from '../../../sdk/wire/frame.ts'
 import { Checker, type Verdict } from '../../history/checker.ts'
 import type { HistoryEvent } from '../../history/event.ts'
 import { verdictText } from '../../history/explain.ts'
@@ -15,6 +18,7 @@ import { openHistory } from '../../history/file.ts'
 import type { Platform } from '../platform.ts'
 import { namespace } from './connection.ts'
 import type { Gap } from './gaps.ts'
+import { partitions, valueBytes } from './records.ts'
 
 export type { Gap } from './gaps.ts'
 
@@ -27,6 +31,8 @@ export interface TrafficOptions {
   readonly records: number
   /** Records a second of each producer; 0: as fast as credits allow. */
   readonly rate: number
+  /** Of a record's value; default `valueBytes`. Of large ones a window has few. */
+  readonly valueBytes?: number
 }
 
 export interface Sunk {
@@ -52,6 +58,8 @@ export interface Judged {
   /** Until everything was sent. */
   readonly seconds: number
   readonly unaccounted: number
+  /** Records that are nowhere: each is unaccounted. */
+  readonly loss: number
   readonly sunk: Sunk
   /** Records that became dead letters. */
   readonly dropped: number
@@ -102,6 +110,7 @@ export class Traffic {
           i,
           String(options.records),
           String(options.rate),
+          String(options.valueBytes ?? valueBytes),
           fileOf(`producer-${i}`),
         ]),
     )
@@ -119,8 +128,12 @@ export class Traffic {
     for (const producer of this.#producers) producer.say('stop')
   }
 
-  /** Waits until all has come through, or nothing comes any more, and judges it. `more` is what only the test knows. */
-  async judged(more: readonly HistoryEvent[] = []): Promise<Judged> {
+  /**
+   * Waits until all has come through, or nothing comes any more, and judges it. What is missing is unaccounted, and beyond
+   * that no more is than the owners that were killed may have done and not acknowledged: a window each (I7).
+   * @param kills Owners that were killed, or taken for gone.
+   */
+  async judged(kills = 0): Promise<Judged> {
     const sent = await Promise.all(
       this.#producers.map(async (producer) => JSON.parse(await producer.line()) as Sent),
     )
@@ -129,19 +142,31 @@ export class Traffic {
     // Of what is unaccounted some may come all the same: then the sink waits until nothing does any more.
     this.#sink.say(String(sum((one) => one.sent) - dropped.length))
     const sunk = JSON.parse(await this.#sink.line()) as Sunk
-    const events = [...dropped, ...more]
-    const verdict = this.#verdict(events)
-    const text = `${this.#options.name}: ${verdictText(verdict, this.#events(events))}`
+    const verdict = this.#verdict(dropped)
+    const text = `${this.#options.name}: ${verdictText(verdict, this.#events(dropped))}`
     const seconds = Math.max(...sent.map((one) => one.seconds))
+    const unaccounted = sum((one) => one.unaccounted)
+    const { loss = 0, ...others } = verdict.records
+    assert.deepEqual(others, {}, text)
+    assert.ok(loss <= unaccounted, `${loss} missing, ${unaccounted} unaccounted: ${text}`)
+    const most = loss + kills * this.#windowRecords
+    assert.ok(unaccounted <= most, `${unaccounted} unaccounted, ${loss} missing, so at most ${most}: ${text}`)
     return {
       sent: sum((one) => one.sent),
       seconds,
-      unaccounted: sum((one) => one.unaccounted),
+      unaccounted,
+      loss,
       sunk,
       dropped: dropped.length,
       verdict,
       text,
     }
+  }
+
+  /** How many records an owner may have been sent that it has not acknowledged. */
+  get #windowRecords(): number {
+    const { producers, valueBytes: bytes = valueBytes } = this.#options
+    return Math.ceil(budgetFor(undefined, producers * partitions) / recordBytes(0, bytes))
   }
 
   /** The dead letters of the function, as what became of records. */
