@@ -5,7 +5,9 @@
  *   RW2. No record is in the state twice.
  *   RW3. Each record dropped as a dead letter has one.
  *   RW4. Nothing is lost with the state of an instance that is never killed, with a store that never fails.
- *   RW5. It ends only when told to, or when the store does not give it a share, and comes to rest when all that fails is well
+ *   RW5. What is put out is put out once, in order, and by no callback that failed; what is missing there is dropped or
+ *        unaccounted. An owner that was cut off and replaced changes nothing when it is back, and ends.
+ *   RW6. It ends only when told to, or when the store does not give it a share, and comes to rest when all that fails is well
  *        again. Unless it is killed it ends in order: nothing is unaccounted for.
  * @module
  */
@@ -20,6 +22,7 @@ import { frameOf } from '../../../sdk/wire/frame.ts'
 import { Random } from '../../simulation/random.ts'
 import { MemoryLetters } from './letters.ts'
 import { input, partitions, SimRunner } from './runner.ts'
+import { Sink } from './sink.ts'
 import { MemoryStore } from './store.ts'
 
 export type Kind = 'plain' | 'bad' | 'waits' | 'failsNext'
@@ -36,6 +39,9 @@ export class Life {
   readonly #letters: MemoryLetters
   readonly #onError: 'skip' | 'deadLetter'
   readonly #producer: Producer
+  readonly #sink: Sink
+  /** Those that were cut off and replaced, and do not know it. */
+  readonly #lost = new Set<SimRunner>()
   #runner: SimRunner | undefined
   #sent = 0
   #epoch = 0
@@ -52,6 +58,7 @@ export class Life {
       ...{ origin: originOf('n', 'p', 0), epoch: 1 },
     })
     this.#producer.setStream(input)
+    this.#sink = new Sink(this.#net, this.clock)
   }
 
   async start(): Promise<void> {
@@ -104,6 +111,16 @@ export class Life {
     await this.start()
   }
 
+  /** It is cut off, taken for gone, and replaced; and it lives. */
+  async lose(): Promise<void> {
+    this.log.push('is cut off')
+    this.#isKilled = true
+    this.#at.cutOff()
+    this.#lost.add(this.#at)
+    await this.#pump(1)
+    await this.start()
+  }
+
   async swap(errors: number): Promise<void> {
     const version = this.#version + 1
     this.log.push(`swaps to ${version}`)
@@ -122,6 +139,7 @@ export class Life {
 
   /** After an end of its own it begins again, as a scheduler would have it. */
   async goOn(): Promise<void> {
+    if (this.#random.chance(1 / 4)) this.#return()
     const { ending } = this.#at
     if (ending === undefined) return
     this.#mustGoOn()
@@ -134,7 +152,12 @@ export class Life {
   async rest(): Promise<void> {
     this.#store.isSilent = this.#store.isFull = false
     await this.assign(partitions)
-    for (let round = 0; !this.#at.isAssigned || (this.#sent > 0 && !this.#isAtRest); round++) {
+    for (
+      let round = 0;
+      this.#lost.size > 0 || !this.#at.isAssigned || (this.#sent > 0 && !this.#isAtRest);
+      round++
+    ) {
+      this.#return()
       await this.#work()
       await this.time(200)
       await this.goOn()
@@ -158,6 +181,37 @@ export class Life {
     assert.ok(deadLettered <= letters, `dropped without a letter: ${text}`)
     assert.ok(this.#isKilled || this.#store.hasFailed || stateLost === 0, `lost without a cause: ${text}`)
     assert.ok(this.#isKilled || unaccounted === 0, `left without a word: ${text}`)
+    this.#judgeOutputs(gone + unaccounted)
+  }
+
+  /** RW5. @param forgiven How many records need no output. */
+  #judgeOutputs(forgiven: number): void {
+    const texts = this.#sink.texts.flat()
+    const missing = this.#sent - new Set(texts).size
+    assert.equal(texts.length, this.#sent - missing, `put out twice: ${texts}`)
+    assert.ok(missing <= forgiven, `${missing} not put out, ${forgiven} accounted for: ${texts}`)
+    assert.deepEqual(
+      texts.filter((text) => text.endsWith('bad')),
+      [],
+      'put out by a callback that failed',
+    )
+    for (const ofOne of this.#sink.texts)
+      assert.deepEqual(
+        ofOne,
+        ofOne.toSorted((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)),
+        'put out in order',
+      )
+  }
+
+  /** Those that were cut off are back; each that has noticed what happened meanwhile ends. */
+  #return(): void {
+    for (const one of this.#lost) {
+      one.reconnect()
+      if (one.ending === undefined) continue
+      this.log.push(`one that was cut off ends (${one.ending})`)
+      one.kill()
+      this.#lost.delete(one)
+    }
   }
 
   get #at(): SimRunner {
@@ -198,6 +252,7 @@ export class Life {
 
   async #pump(rounds: number): Promise<void> {
     for (let round = 0; round < rounds; round++) {
+      if (this.#random.chance(1 / 2)) this.#sink.read()
       for (let steps = 0; steps < 30 && this.#net.step(this.#random.below(100)); ) steps++
       await turn()
     }
