@@ -192,8 +192,8 @@ export class Split implements Isolate {
     this.#step.witness?.keep(partitions)
   }
 
-  get shadowBytesAhead(): number {
-    return this.holder.shadowBytesAhead
+  shadowBytesAhead(pages: number): number {
+    return this.holder.shadowBytesAhead(pages)
   }
 
   async collect(): Promise<void> {

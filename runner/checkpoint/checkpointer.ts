@@ -64,7 +64,8 @@ export class Checkpointer {
   #near = false
   #cancel: () => void = () => undefined
   #shipping: Promise<boolean> = Promise.resolve(true)
-  #isShipping = false
+  /** The cut that is being shipped. */
+  #capture: Capture | undefined
   #shippingSlots: readonly CutSlot[] = []
   #ended = false
   /** Callers that wait for the next cut. */
@@ -104,8 +105,13 @@ export class Checkpointer {
     return (this.#due || this.#near) && !this.#isShipping && !this.#ended
   }
 
-  get isShipping(): boolean {
-    return this.#isShipping
+  get #isShipping(): boolean {
+    return this.#capture !== undefined
+  }
+
+  /** Pages of the cut under way that are copied should they change now. */
+  get pendingPages(): number {
+    return this.#capture?.pending ?? 0
   }
 
   /** True if only the preparation is due; asked once. */
@@ -160,9 +166,9 @@ export class Checkpointer {
     const { clock } = this.#options
     const { startMs = clock.monotonicMs() } = source
     this.#due = false
-    this.#isShipping = true
     const wanted = this.#wanted.splice(0)
     const capture = new Capture(source.shadow)
+    this.#capture = capture
     const slots = this.#cutSlots(source, capture)
     this.#shippingSlots = slots
     const pauseMs = clock.monotonicMs() - startMs
@@ -358,7 +364,7 @@ export class Checkpointer {
       if (code === 'ERR_CHECKPOINT_SUPERSEDED' && !this.#ended) onSuperseded(error as Error)
       return false
     } finally {
-      this.#isShipping = false
+      this.#capture = undefined
       this.#shippingSlots = []
       const leftMs = this.#wanted.length > 0 ? 0 : everyMs - (clock.monotonicMs() - startMs)
       this.#plan(Math.max(0, leftMs))

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { type Consumer, unlessAborted, type Wire } from '../../infra/bus/index.ts'
 import { ManualClock, systemClock } from '../../infra/clock.ts'
-import { openArena, Shadow, shadowBytes } from '../../sdk/runtime/arena/index.ts'
+import { dirtyPages, openArena, Shadow, shadowBytes } from '../../sdk/runtime/arena/index.ts'
 import type { Isolate } from '../isolate/index.ts'
 import type { Checkpointer } from './checkpointer.ts'
 import type { CutSource } from './cut.ts'
@@ -136,6 +136,36 @@ for (const from of ['its giver', 'the store'])
       await first.last(async () => source)
       assert.equal(await restored(owner(4), 4), 'three')
     })
+
+test('StateKeeper: ahead is what the pages may take that are still pending, and nothing once all are captured', async (t) => {
+  const { store, owner, restored, sourceOf, arena, slabs } = await setUpOwners(t)
+  const answer = Promise.withResolvers<void>()
+  const putPart: typeof store.putPart = async (...args) => {
+    await answer.promise
+    return await store.putPart(...args)
+  }
+  const checkpointer = owner(1, undefined, { store: { ...store, putPart } })
+  await restored(checkpointer, 1)
+  for (let i = 0; i < 1500; i++) arena.set(`key ${i}`, 'x'.repeat(1000))
+  const source = sourceOf('one')
+  const dirty = dirtyPages(slabs, 10_000)!.pages.length
+  const isolate = { shadowBytesAhead: (pages: number) => 10 * pages } as unknown as Isolate
+  const keeper = new StateKeeper(checkpointer, isolate, new Map(), {} as StateKeeperOptions)
+  const stored = checkpointer.cut(source)
+  assert.equal(keeper.bytesAhead, 10 * dirty)
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+  assert.equal(keeper.bytesAhead, 10 * (dirty - 1000), 'four parts have no answer')
+  answer.resolve()
+  assert.equal(await stored, true)
+  assert.equal(keeper.bytesAhead, 0)
+  const settled = Promise.withResolvers<void>()
+  const again = checkpointer.cut(sourceOf('two', undefined, { settled: settled.promise }))
+  assert.ok(keeper.bytesAhead > 0)
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+  assert.equal(keeper.bytesAhead, 0, 'all is captured; only the manifest waits')
+  settled.resolve()
+  await again
+})
 
 test('StateKeeper: where what an instance is to have changes before it works, its isolate forgets what it lacks and gets what it adds', async (t) => {
   const { owner, own, save, instance, restored } = await setUpOwners(t)

@@ -97,7 +97,8 @@ export class StateKeeper {
 
   /** Memory that the checkpoint under way may take yet. */
   get bytesAhead(): number {
-    return this.#checkpointer.isShipping ? this.#isolate.shadowBytesAhead : 0
+    const pages = this.#checkpointer.pendingPages
+    return pages === 0 ? 0 : this.#isolate.shadowBytesAhead(pages)
   }
 
   /** Makes a cut, or prepares it; between two batches, when due. A stop makes the last one instead. */

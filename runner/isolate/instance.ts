@@ -196,8 +196,8 @@ export class Instance {
   }
 
   /** See `HeldState`. */
-  get shadowBytesAhead(): number {
-    return this.#held.shadowBytesAhead
+  shadowBytesAhead(pages: number): number {
+    return this.#held.shadowBytesAhead(pages)
   }
 
   /** Between two batches: collects its garbage, when memory is short. */

@@ -102,8 +102,8 @@ export class Shadowed implements Isolate {
     this.#witness.keep(partitions)
   }
 
-  get shadowBytesAhead(): number {
-    return this.#old.shadowBytesAhead
+  shadowBytesAhead(pages: number): number {
+    return this.#old.shadowBytesAhead(pages)
   }
 
   collect(): Promise<void> {

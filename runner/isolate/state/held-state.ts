@@ -70,9 +70,9 @@ export class HeldState {
     return this.store.heldBytes + this.#shadow.byteLength
   }
 
-  /** Memory that the system has yet to provide for the shadow, should a checkpoint need all of it. */
-  get shadowBytesAhead(): number {
-    return this.#shadow.byteLength - this.#touchedBytes()
+  /** Memory that the system has yet to provide for the shadow, should so many more pages be copied. */
+  shadowBytesAhead(pages: number): number {
+    return Math.max(0, shadowBytesUsed(this.#shadow, pages) - this.#touchedBytes())
   }
 
   /** In which format it is, and which ones stay readable. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { Capture, shadowBytes, shadowBytesUsed } from '../../../sdk/runtime/index.ts'
 import { type BatchResult, type InputFrame, type Instance, StateStore } from '../index.ts'
 import { fn, frame, frameOfTexts, nowMs, record, start, texts } from '../testing/harness.ts'
 
@@ -171,6 +172,34 @@ test('memory of a partition whose entries were all deleted is taken back before 
   }
   await runAll(instance, [frame(names.slice(0, 10), 1)])
   assert.equal(instance.stats().stateEntries, 10)
+})
+
+test('Instance.shadowBytesAhead is the memory that so many more pages take, beside what earlier checkpoints have used', async (t) => {
+  const { instance } = await start(counting)
+  t.after(() => instance.destroy())
+  const all = keyed(...Array.from({ length: 2000 }, (_, i) => [`key ${i}`, ''] as const))
+  for (let round = 0; round < 3; round++) await runAll(instance, [all]) // then it grows no more
+  const shadow = await instance.provideShadow()
+  const pageRow = shadowBytes(1) - shadowBytes(0)
+  const used = (): number => shadowBytesUsed(shadow) - shadowBytes(0)
+  const capture = new Capture(shadow)
+  capture.cut([...instance.state.arenas()])
+  const { pending } = capture
+  assert.equal(instance.shadowBytesAhead(pending), pending * pageRow)
+  await runAll(instance, [all])
+  const copied = used()
+  assert.ok(copied >= 10 * pageRow)
+  assert.equal(instance.shadowBytesAhead(capture.pending), pending * pageRow - copied)
+  assert.equal(
+    instance.shadowBytesAhead(1e9),
+    shadow.byteLength - copied - shadowBytes(0),
+    'it ends somewhere',
+  )
+  capture.abandon()
+  assert.ok((await instance.provideShadow()) === shadow)
+  capture.cut([...instance.state.arenas()])
+  assert.equal(instance.shadowBytesAhead(capture.pending), capture.pending * pageRow - copied)
+  assert.equal(instance.shadowBytesAhead(0), 0)
 })
 
 test('the next isolate gives back what a record had taken in which the one before was ended', async () => {

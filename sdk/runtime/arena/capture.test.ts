@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
-import { Capture, isDirty, markDirty } from './capture.ts'
+import { Capture, dirtyPages, isDirty, markDirty } from './capture.ts'
 import { Arena, faultsOf, OwnSlabs, openArena, type Slabs } from './index.ts'
 import { Memory } from './memory.ts'
 import { finishRestore, PagedSlabs, restorePages } from './paged-slabs.ts'
 import { type PageKeeper, pageBytes } from './pages.ts'
-import { Shadow, shadowBytes } from './shadow.ts'
+import { Shadow, shadowBytes, shadowBytesUsed } from './shadow.ts'
 import { applyTo, applyToModel, type Contents, contentsOf, randomOf, transactionOf } from './testing.ts'
 
 const slabBytes = 256 * 1024
@@ -55,6 +55,10 @@ class Taker {
 
   get overflown(): boolean {
     return this.#capture.overflown
+  }
+
+  get pending(): number {
+    return this.#capture.pending
   }
 
   cut(interrupted = false): void {
@@ -246,6 +250,35 @@ test('Capture of an unchanged arena is empty, and of marked pages has their cont
   taker.finish()
   assert.deepEqual([...taker.kept.pages.keys()], pages)
   verify(taker.kept.restore(), contentsOf(arena))
+})
+
+test('Capture tells how many pages may still be copied: neither those that it has read nor those in the shadow', () => {
+  const slabs = ownSlabs()
+  const taker = new Taker(slabs)
+  const arena = openArena(slabs, { keeper: new Shadow(taker.shadow).of(0) })
+  for (let i = 0; i < 600; i++) arena.set(`key ${i}`, 'x'.repeat(1000)) // several slabs
+  arena.commit()
+  const dirtyNow = (): number => dirtyPages(slabs, 10_000)!.pages.length
+  const dirty = dirtyNow()
+  assert.ok(slabs.count > 1 && dirty > 600)
+  assert.equal(taker.pending, 0)
+  taker.cut()
+  assert.equal(taker.pending, dirty)
+  taker.slice()
+  assert.equal(taker.pending, dirty - 3)
+  for (let i = 300; i < 310; i++) arena.set(`key ${i}`, 'y'.repeat(1000))
+  arena.commit()
+  const rows = (shadowBytesUsed(taker.shadow) - shadowBytes(0)) / (shadowBytes(1) - shadowBytes(0))
+  assert.ok(rows >= 10)
+  assert.equal(taker.pending, dirty - 3 - rows)
+  while (taker.pending > 0) taker.slice()
+  assert.equal(taker.slice(), false, 'what is in the shadow was not read yet')
+  taker.finish()
+  const changed = dirtyNow()
+  taker.cut()
+  assert.equal(taker.pending, changed)
+  taker.abandon()
+  assert.equal(taker.pending, 0)
 })
 
 test('Capture includes an index that has grown since the last one', () => {

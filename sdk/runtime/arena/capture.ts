@@ -67,6 +67,13 @@ export class Capture {
     return this.#shadow.overflown
   }
 
+  /** The pages that neither side has copied yet: so many the writer may still copy. */
+  get pending(): number {
+    let count = 0
+    for (const arena of this.#arenas.values()) count += pendingOf(arena)
+    return count
+  }
+
   /**
    * Copies pages of an arena into `bytes`, at most as many as `pages` takes, and their numbers into `pages`. @returns
    * How many.
@@ -207,6 +214,19 @@ export function dirtyPages(
 function pagedOf(arena: CapturedArena): PagedSlabs {
   arena.paged ??= new PagedSlabs(arena.slabs)
   return arena.paged
+}
+
+/** From where `read` continues: none are left before. */
+function pendingOf(arena: CapturedArena): number {
+  const { slabs } = pagedOf(arena)
+  let count = 0
+  for (let slab = arena.slab, from = arena.page; slab < slabs.length; slab++, from = 0) {
+    const { marks, pages } = slabs[slab]!
+    const first = marks.indexOf(arena.pending, from) // most slabs have none, and this is fast
+    if (first < 0) continue
+    for (let page = first; page < pages; page++) if (marks[page] === arena.pending) count += 1
+  }
+  return count
 }
 
 /** Undefined if there is no arena yet. @throws {CodedError} ERR_STATE_FORMAT */

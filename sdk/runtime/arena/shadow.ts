@@ -20,9 +20,9 @@ export function shadowBytes(pages: number): number {
   return 4 * (headWords + Math.ceil(pages) * rowWords)
 }
 
-/** The bytes of a shadow that its rows take. */
-export function shadowBytesUsed(memory: ArrayBufferLike): number {
-  return shadowBytes(new ShadowReader(memory).count)
+/** The bytes of a shadow that its rows take, and those for so many more pages, as far as there is room. */
+export function shadowBytesUsed(memory: ArrayBufferLike, more = 0): number {
+  return Math.min(shadowBytes(new ShadowReader(memory).count + more), memory.byteLength)
 }
 
 /** The writer's end. */
