@@ -2,8 +2,9 @@
  * Test kit: runs a function in memory, with a clock that the test moves.
  *
  * It is the runtime of the isolates itself (sdk/runtime), so order, atomicity, retries, timers, partitions and limits
- * of size are the real ones. What differs: the globals are Node's (use `ctx.nowMs()`, not `Date.now()`, for time that
- * the test should move), nothing limits time and memory, and module-level variables live through `restart()`.
+ * of size are the real ones, and so are the clock and the random numbers that a function sees (seam-globals.ts). What
+ * differs: the other globals are Node's, nothing limits time and memory, and module-level variables live through
+ * `restart()`.
  *
  *   TK1. A synchronous callback has run when `send` or `advance` returns, and what it did can be seen.
  *   TK2. While a callback's promise has not settled, what the test asks for is queued; `settled()` waits for all of it.
@@ -17,6 +18,7 @@ import { checkDefinition } from '../runtime/callback/definition.ts'
 import { LoadedAssets } from '../runtime/callback/loaded-assets.ts'
 import type { Seam } from '../runtime/callback/seam.ts'
 import { Engine } from '../runtime/engine/engine.ts'
+import { ChaCha } from '../runtime/globals/chacha.ts'
 import { entriesOf } from '../runtime/outcome/outcome-reader.ts'
 import { OutcomeWriter, OutputStream } from '../runtime/outcome/outcome-writer.ts'
 import { utf8Encode, utf8Read } from '../runtime/realm/utf8.ts'
@@ -30,6 +32,7 @@ import { MetricNames, metricNamesBytes, readMetricName } from '../runtime/shared
 import { firstArena, partitionOfArena } from '../wire/arenas.ts'
 import { frameOf, stampHeader } from '../wire/frame.ts'
 import { partitionOf } from '../wire/hash.ts'
+import { SeamGlobals } from './seam-globals.ts'
 import type {
   DeployOptions,
   Output,
@@ -76,6 +79,7 @@ class Kit implements TestKit {
   readonly #jobs: (() => void)[] = []
   readonly #waiters: { resolve: () => void; reject: (error: unknown) => void }[] = []
   readonly #seam: Seam & { version: number }
+  readonly #globals: SeamGlobals
   readonly #controlWords = new ControlWords(new ArrayBuffer(controlBytes))
   readonly #input = inputOf(new ArrayBuffer(inputBytes))
   readonly #log: Uint8Array<ArrayBuffer>
@@ -111,21 +115,24 @@ class Kit implements TestKit {
     const assets = new LoadedAssets(name, version)
     for (const [asset, content] of Object.entries(options.assets ?? {}))
       assets.add(asset, new Uint8Array(bytesOf(content)).buffer) // a copy: a small Buffer is a view of a larger memory
+    const instance = options.instance ?? 0
+    const numbers = new ChaCha(seedOf(options.seed ?? 0, instance))
     this.#seam = {
       function: name,
       version,
-      instance: options.instance ?? 0,
+      instance,
       env: Object.freeze({ ...options.env }),
       args: Object.freeze([...(options.args ?? [])]),
       asset: (name) => assets.get(name),
       nowMs: options.nowMs ?? defaultNowMs,
-      fillRandom: (bytes) => globalThis.crypto.getRandomValues(bytes),
+      fillRandom: (bytes) => numbers.fill(bytes),
       print: (level, line) => console[level](line),
     }
+    this.#globals = new SeamGlobals(this.#seam, () => numbers.number())
     this.#definition = definition
     this.#format = { own: firstFormat, kept: firstFormat }
     this.#engine = this.#make()
-    this.#do(() => this.#engine.lifecycle('init', this.#seam.nowMs))
+    this.#do(() => this.#lifecycle('init'))
   }
 
   send(stream: string, key: Data, value: Data, options: SendOptions = {}): this {
@@ -244,14 +251,18 @@ class Kit implements TestKit {
       change()
       this.#engine = this.#make()
       this.#engine.settleFormat(this.#format.kept)
-      this.#engine.lifecycle('init', this.#seam.nowMs)
+      this.#lifecycle('init')
     })
     return this.#goOn()
   }
 
   stop(): this {
     this.#jobs.push(() => this.#endAside())
-    return this.#do(() => this.#engine.lifecycle('destroy', this.#seam.nowMs))
+    return this.#do(() => this.#lifecycle('destroy'))
+  }
+
+  #lifecycle(step: 'init' | 'destroy'): void {
+    this.#globals.run(() => this.#engine.lifecycle(step, this.#seam.nowMs))
   }
 
   /** Makes an engine over the state and timers that are there. */
@@ -315,12 +326,13 @@ class Kit implements TestKit {
 
   #run(frames: readonly (BatchFrame & { readonly stream: number })[]): void {
     const { words, bytes } = this.#input
-    this.#engine.run({
+    const batch = {
       frames: writeBatch(words, bytes, frames, ({ stream }) => stream).frames,
       nowMs: this.#seam.nowMs,
       text: undefined,
       lines: this.#policy.keepsOrder ? JSON.stringify(this.#aside.lines) : undefined,
-    })
+    }
+    this.#globals.run(() => this.#engine.run(batch))
   }
 
   /** Calls the timers due next, and comes back for more as the next job. */
@@ -423,6 +435,12 @@ class Kit implements TestKit {
 }
 
 const noId = { low: 0, high: 0 }
+
+function seedOf(...words: readonly number[]): Uint8Array {
+  const seed = new Uint32Array(8)
+  seed.set(words)
+  return new Uint8Array(seed.buffer)
+}
 
 function bytesOf(data: Data): Uint8Array {
   return typeof data === 'string' ? utf8Encode(data) : data

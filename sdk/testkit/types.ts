@@ -16,6 +16,8 @@ export interface TestKitOptions {
   readonly partitions?: number
   readonly version?: number
   readonly instance?: number
+  /** From which `Math.random` and `crypto` take their numbers: the same seed gives the same ones. A whole number. Default 0. */
+  readonly seed?: number
   /** As in the manifest. Default 4 MiB. */
   readonly outputBytesPerRecord?: number
 }
