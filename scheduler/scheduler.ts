@@ -22,7 +22,15 @@ import {
   type TaskDocument,
 } from '../infra/store/index.ts'
 import type { BusWatch } from './bus-watch.ts'
-import { type Event, initialState, type Launch, liveTasks, type State, step } from './core/index.ts'
+import {
+  type Event,
+  initialState,
+  type Launch,
+  liveTasks,
+  type State,
+  startMsOf,
+  step,
+} from './core/index.ts'
 import type { Engine, LaunchOrder, Resources } from './engine.ts'
 import { SchedulerMetrics } from './metrics.ts'
 import { Performer } from './performer.ts'
@@ -162,7 +170,8 @@ export class Scheduler {
     }
     const save = (name: string, document: ScalingDocument) => performer.saveScaling(name, document)
     const scale = (name: string, from: number, to: number) => performer.scale(name, from, to)
-    return new Scaler({ clock, log, save, scale }, kept)
+    const startMs = (name: string) => startMsOf(this.#state, name, this.#nowMs())
+    return new Scaler({ clock, log, startMs, save, scale }, kept)
   }
 
   /** Takes over even documents that it does not read: any that nobody has taken over would vanish at the seal. */

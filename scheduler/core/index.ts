@@ -2,5 +2,6 @@
 
 export { versionInForce } from './state/in-force.ts'
 export type { Action, Event, Launch } from './state/protocol.ts'
+export { startMsOf } from './state/starts.ts'
 export { initialState, liveTasks, type State, type Wanted, type WantedFunction } from './state/state.ts'
 export { step } from './step.ts'

@@ -22,6 +22,7 @@ import { isEqual } from './state/equality.ts'
 import { noteStarted } from './state/failed-agents.ts'
 import type { Event } from './state/protocol.ts'
 import { isOf, isUnheard, reportIn, reportOf, worksAsTold } from './state/reports.ts'
+import { noteServing } from './state/starts.ts'
 import { type Closing, instanceId, type Slot, type Task, type Wanted } from './state/state.ts'
 import { timings } from './state/timings.ts'
 import { saveStatus } from './status.ts'
@@ -204,6 +205,7 @@ function observeSeat(draft: Draft, task: Task, seated: Seated): boolean {
   const works = worksAsTold(task) && report?.state === 'running' && report.epoch === seat.document.epoch
   if (slot.phase === 'starting' && works) {
     draft.enter(slot, 'running')
+    noteServing(fn, seat, draft.nowMs)
     logReturn(draft, task, seated)
   }
   const news = works && observeVersion(draft, slot, seat, report)

@@ -17,7 +17,11 @@ class Rig {
   readonly clock = new ManualClock(1_000_000)
   readonly saved: ScalingDocument[] = []
   readonly scaled: (readonly [from: number, to: number])[] = []
+  /** How often all functions were passed over. */
+  walks = 0
   document: FunctionDocument
+  /** What is known of starts. */
+  startMs: number | undefined
   readonly #policy: ScalePolicyInput
   #scaler: Scaler
   #sent = 0
@@ -39,23 +43,22 @@ class Rig {
   /** So many records arrive in each of these seconds; an instance processes 500 a second. */
   pass(seconds: number, perSecond: number): void {
     for (let second = 0; second < seconds; second++) {
-      this.#sent += perSecond
-      this.#done = Math.min(this.#sent, this.#done + 500 * this.document.instances)
-      this.#beat()
+      this.#done = Math.min(this.#sent + perSecond, this.#done + 500 * this.document.instances)
+      this.arrive(perSecond)
       this.clock.advance(1000)
     }
   }
 
-  /** A record arrives, and its gateway reports it at once. */
-  one(): void {
-    this.#sent += 1
+  /** So many records arrive, and their gateway reports them at once. */
+  arrive(records: number): void {
+    this.#sent += records
     this.#beat()
   }
 
   #make(kept: ReadonlyMap<string, ScalingDocument>): Scaler {
     const scaler = new Scaler(
       {
-        ...{ clock: this.clock, log },
+        ...{ clock: this.clock, log, startMs: () => this.startMs },
         save: (_name, document) => void this.saved.push(document),
         scale: (_name, from, to) => {
           this.scaled.push([from, to])
@@ -85,7 +88,13 @@ class Rig {
       deployedAtMs: 0,
     } as const
     const fn = { document: this.document, versions: new Map([[1, version]]) }
-    return { functions: new Map([['f', fn]]), streams: new Map(), followers: new Map(), commands: new Map() }
+    const functions = new Map([['f', fn]])
+    const walk = functions[Symbol.iterator].bind(functions)
+    functions[Symbol.iterator] = () => {
+      this.walks += 1
+      return walk()
+    }
+    return { functions, streams: new Map(), followers: new Map(), commands: new Map() }
   }
 
   #beat(): void {
@@ -158,7 +167,7 @@ test('Scaler goes to zero without input, and returns at the heartbeat that repor
   rig.pass(5, 10)
   rig.pass(10, 0)
   assert.equal(rig.document.instances, 0)
-  rig.one()
+  rig.arrive(1)
   assert.equal(rig.document.instances, 1, 'before time has moved')
   assert.equal(rig.saved.at(-1)!.changes.at(-1)!.because, 'records wait, and nobody is there')
 })
@@ -211,4 +220,19 @@ test('Scaler of a new leader whose clock is behind the last one waits for no mor
     [1, 2],
     [2, 4],
   ])
+})
+
+test('Scaler of a new leader knows how long a start takes, and works a backlog off in three of them', () => {
+  const rig = new Rig({ max: 64, up: { step: 64 } })
+  rig.startMs = 20_000
+  rig.pass(10, 100)
+  rig.failOver()
+  rig.startMs = undefined
+  rig.pass(8, 2000)
+  assert.equal(rig.saved.at(-1)!.latest!.load.startMs, 20_000)
+  assert.match(rig.saved.at(-1)!.changes[0]!.because, /an instance starts in 20 s and does/)
+  assert.deepEqual(rig.scaled, [[1, 6]])
+  rig.startMs = 1_000
+  rig.pass(12, 2000)
+  assert.equal(rig.saved.at(-1)!.latest!.load.startMs, 1_000, 'its own')
 })

@@ -30,6 +30,8 @@ const changesKept = 50
 export interface ScalerOptions {
   readonly clock: Clock
   readonly log: Log
+  /** How long an instance of a function takes to start; undefined: not known since this leader began. */
+  readonly startMs: (name: string) => number | undefined
   /** Stores what is known about a function's scaling. */
   readonly save: (name: string, document: ScalingDocument) => void
   /** Changes the wanted instances from `from` to `to`. */
@@ -113,8 +115,7 @@ export class Scaler {
   /** The functions that have a policy and no pin. */
   #ruled(): Map<string, WantedFunction> {
     const ruled = new Map<string, WantedFunction>()
-    for (const [name, fn] of this.#wanted?.functions ?? [])
-      if (fn.document.deleted !== true && policyOf(fn) !== undefined) ruled.set(name, fn)
+    for (const [name, fn] of this.#wanted?.functions ?? []) if (isRuled(fn)) ruled.set(name, fn)
     return ruled
   }
 
@@ -130,7 +131,9 @@ export class Scaler {
     const subject = this.#subjectOf(name, fn, policy)
     const nowMs = seen.atMs
     const wallMs = this.#options.clock.nowMs()
-    const sample = foreseen(subject, policy, seen, wallMs)
+    const startMs = this.#options.startMs(name) ?? subject.latest?.load.startMs
+    const load = startMs === undefined ? seen : { ...seen, startMs }
+    const sample = foreseen(subject, policy, load, wallMs)
     const { instances } = fn.document
     subject.window = [...subject.window.filter(({ atMs }) => nowMs - atMs <= windowMs(policy)), sample]
     if (isUnderWay(subject, instances, nowMs)) return
@@ -171,7 +174,7 @@ export class Scaler {
       changes: left?.changes ?? [],
       // Of a leader whose clock was ahead: the last change counts as made now.
       changedAtMs: Math.min(this.#nowMs(), left?.changes.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY),
-      latest: undefined,
+      latest: left?.latest,
       toldAtMs: Number.NEGATIVE_INFINITY,
       forecast: predict && new Forecast(predict.dayMs, left?.shape),
       asked: undefined,

@@ -28,6 +28,7 @@ const loadSampleSchema = z.object({
   inFlight: z.number(),
   processed: z.number(),
   trueRate: z.number().optional(),
+  startMs: z.number().optional(),
   busy: z.number(),
   cpu: z.number(),
   p99Ms: z.number().optional(),

@@ -28,6 +28,8 @@ export interface LoadSample {
   readonly processed: number
   /** Records that one instance could process; absent: not known yet. */
   readonly trueRate?: number
+  /** How long an instance takes to start; absent: not known yet. */
+  readonly startMs?: number
   /** The busy time of all instances: the sum of their shares of time. */
   readonly busy: number
   /** CPU cores in use. */
@@ -62,8 +64,13 @@ export interface Decision {
   readonly because: string
 }
 
-/** The time in which a backlog beyond the target should be worked off. */
-const catchUpMs = 5_000
+/** The least time in which a backlog beyond the target should be worked off. */
+const catchUpMinMs = 5_000
+/**
+ * That time in starts of an instance. Records wait while instances start, and those that are starting will work them
+ * off: in three starts a third more than the load needs is enough.
+ */
+const catchUpStarts = 3
 /** The share of its time that an instance should be busy. */
 const busyShare = 0.8
 /** The margin between scaling up and down, so that noise does not cause changes. */
@@ -166,20 +173,22 @@ function needOf({ targets }: ScalePolicy, sample: LoadSample, wanted: number): N
 }
 
 function* needsOf(targets: ScalePolicy['targets'], sample: LoadSample): Generator<Need> {
-  const { instances, demand, backlog, trueRate, cpu, p99Ms, metric, predicted } = sample
+  const { instances, demand, backlog, trueRate, startMs = 0, cpu, p99Ms, metric, predicted } = sample
   const { behindMs, backlog: backlogTarget, recordsPerSecond, cpu: cpuTarget } = targets
   if (trueRate !== undefined) {
     if (behindMs !== undefined) {
       const allowed = (behindMs / 1000) * trueRate * Math.max(1, instances)
       const excess = Math.max(0, backlog - allowed)
+      const catchUpMs = Math.max(catchUpMinMs, catchUpStarts * startMs)
       const toCatchUp = (demand + excess / (catchUpMs / 1000)) / (trueRate * busyShare)
       // A function that is behind although its instances should be able to keep up is not scaled down: something
       // slows it down.
       const need = excess > 0 ? Math.max(toCatchUp, instances) : toCatchUp
       const behind = backlog / (trueRate * Math.max(1, instances))
+      const starts = catchUpMs > catchUpMinMs ? `starts in ${duration(startMs)} and ` : ''
       yield {
         need,
-        because: `${rate(demand)} come, ${records(backlog)} wait (${duration(behind * 1000)} behind, target ${duration(behindMs)}), and an instance does ${rate(trueRate)}`,
+        because: `${rate(demand)} come, ${records(backlog)} wait (${duration(behind * 1000)} behind, target ${duration(behindMs)}), and an instance ${starts}does ${rate(trueRate)}`,
       }
     }
     if (predicted !== undefined)

@@ -49,6 +49,32 @@ test('simulate catches up with a tenfold load, and does not change the number fo
   )
 })
 
+test('simulate: however slowly instances start, a load that grows at once leads to few more than it needs, and to no lasting backlog', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 30 }),
+      fc.integer({ min: 1, max: 5000 }),
+      fc.integer({ min: 1, max: 20_000 }),
+      (startS, before, more) => {
+        const policy = policyOf({ max: 512, up: { step: 512 } })
+        const after = before + more
+        const [quietS, loudS] = [60, 300]
+        const load = [...Array<number>(quietS).fill(before), ...Array<number>(loudS).fill(after)]
+        const { seconds } = simulate(policy, load, { ...plant, startMs: startS * 1000, partitions: 512 })
+        // All of the load waits until it was seen for `up.afterMs`, and new instances work.
+        const waitsS = startS + 4
+        const catchUpS = Math.max(5, 3 * startS)
+        const needed = after / (plant.perInstance * 0.8)
+        const peak = Math.max(...seconds.map(({ wanted }) => wanted))
+        assert.ok(peak <= Math.ceil(needed * (1 + waitsS / catchUpS)), `${peak} of ${needed}`)
+        const lateS = seconds.findLastIndex(({ behindMs }) => behindMs > 1000) - quietS
+        assert.ok(lateS <= catchUpS + 4, `${lateS} s late`)
+      },
+    ),
+    { examples: [[30, 300, 1700]], numRuns: 50 },
+  )
+})
+
 test('simulate: prediction learns the day and falls behind less than reaction, if days are alike', () => {
   const dayS = 1200
   const base = { min: 1, max: 16, up: { afterMs: 5000 }, down: { afterMs: 20_000 } }

@@ -15,7 +15,7 @@ import type { Load } from './shapes.ts'
 export interface Plant {
   /** Records a second that one instance processes. */
   readonly perInstance: number
-  /** The time until a wanted instance works. */
+  /** The time until a wanted instance works. It is known from the beginning: some have started before. */
   readonly startMs: number
   readonly partitions: number
   /** The time of the load's first second. */
@@ -113,7 +113,13 @@ export function simulate(policy: ScalePolicy, load: Load, plant: Plant, from = 0
         inFlight: sums.backlog,
         processed,
       },
-      ...{ trueRate: perInstance, busy: processed / perInstance, cpu: processed / perInstance, timers: 0 },
+      ...{
+        trueRate: perInstance,
+        startMs,
+        busy: processed / perInstance,
+        cpu: processed / perInstance,
+        timers: 0,
+      },
       ...(predicted !== undefined && { predicted }),
     }
     window = [...window.filter(({ atMs }) => nowMs - atMs <= windowMs(policy)), sample]

@@ -121,7 +121,7 @@ export class Draft {
 
   /** Gives a slot its seat and writes it to the store. */
   sit(slot: Slot, task: Task, document: SeatDocument): void {
-    slot.seat = { document }
+    slot.seat = { document, placedAtMs: this.nowMs }
     task.seats = [...task.seats, { function: document.function, index: document.index }]
     this.act({ kind: 'createSeat', document })
   }

@@ -97,6 +97,8 @@ export interface Task {
 
 export interface Seat {
   document: SeatDocument
+  /** When this leader made it; absent: an earlier one did. */
+  readonly placedAtMs?: number
   /** Since when it is seen to run. */
   runningSinceMs?: number
 }
@@ -164,6 +166,8 @@ export interface FunctionState {
   slots: Slot[]
   closing: Closing[]
   ended: Accounts
+  /** How long the latest start of an instance took (starts.ts). */
+  startMs?: number
   /** What removed functions had sent to it (former.ts). */
   former?: FormerAccounts | undefined
   /** When receivers were last asked about its killed instances. */

@@ -98,6 +98,7 @@ test('fn scale --why shows policy, load and changes with their reasons', async (
     processed: 1200,
     busy: 2.5,
     cpu: 0.3,
+    startMs: 1234,
     timers: 0,
   }
   const because = '1234 records/s come: 3 needed'
@@ -112,7 +113,10 @@ test('fn scale --why shows policy, load and changes with their reasons', async (
     stdout,
     /^score: 2 of 3 instances run\nIts policy: 1 to 8 instances, at most 1000 ms behind\nSet by a person/,
   )
-  assert.match(stdout, /s ago: 1\.2 ?k records\/s come, .* 99 wait, 2\.5 instances busy/)
+  assert.match(
+    stdout,
+    /s ago: 1\.2 ?k records\/s come, .* 99 wait, 2\.5 instances busy, .* a start takes 1\.2 s\n/,
+  )
   assert.match(stdout, /1970-01-01T00:00:01\.000Z +1 → 3 +1234 records\/s come: 3 needed/)
   assert.deepEqual(lastJson(await concord(['fn', 'scale', 'score', '--why', '--json'], { env })), json)
 })

@@ -47,7 +47,7 @@ function policyText({ min, max, targets, schedule, predict }: NonNullable<Scalin
 }
 
 function latestText({ atMs, because, load }: NonNullable<Scaling['latest']>, nowMs: number): string {
-  const { demand, processed, backlog, busy, cpu, p99Ms } = load
+  const { demand, processed, backlog, busy, cpu, p99Ms, startMs } = load
   const figures = [
     `${shortNumber(demand)} records/s come`,
     `${shortNumber(processed)} processed`,
@@ -55,6 +55,7 @@ function latestText({ atMs, because, load }: NonNullable<Scaling['latest']>, now
     `${busy.toFixed(1)} instances busy`,
     `${cpu.toFixed(2)} cores`,
     ...(p99Ms === undefined ? [] : [`p99 ${p99Ms} ms`]),
+    ...(startMs === undefined ? [] : [`a start takes ${(startMs / 1000).toFixed(1)} s`]),
   ]
   const age = Math.max(0, Math.round((nowMs - atMs) / 1000))
   return `${age} s ago: ${figures.join(', ')}\n  ${because}`
