@@ -236,3 +236,11 @@ test('Scaler of a new leader knows how long a start takes, and works a backlog o
   rig.pass(12, 2000)
   assert.equal(rig.saved.at(-1)!.latest!.load.startMs, 1_000, 'its own')
 })
+
+test('Scaler does not look at all functions when records wait for one that works', () => {
+  const rig = new Rig({ min: 0, max: 4, idle: { afterMs: 5000 } })
+  rig.pass(5, 10)
+  const before = rig.walks
+  rig.arrive(7)
+  assert.equal(rig.walks, before)
+})

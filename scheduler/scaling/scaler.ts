@@ -105,14 +105,16 @@ export class Scaler {
         .filter((row) => row.sent - row.acked > row.unaccounted)
         .map((row) => functionOfConsumer(row.consumer)),
     )
-    if (waiting.size === 0) return
-    const asleep = [...this.#ruled()].filter(([name, fn]) => fn.document.instances === 0 && waiting.has(name))
+    const asleep = [...waiting].flatMap((name) => {
+      const fn = this.#wanted?.functions.get(name)
+      return fn?.document.instances === 0 && isRuled(fn) ? [[name, fn] as const] : []
+    })
     if (asleep.length === 0) return
     const samples = this.#measure()
     for (const [name, fn] of asleep) this.#lookAt(name, fn, samples.get(name)!)
   }
 
-  /** The functions that have a policy and no pin. */
+  /** The functions that have a policy. */
   #ruled(): Map<string, WantedFunction> {
     const ruled = new Map<string, WantedFunction>()
     for (const [name, fn] of this.#wanted?.functions ?? []) if (isRuled(fn)) ruled.set(name, fn)
@@ -211,6 +213,10 @@ export class Scaler {
 /** The policy of the version in force: a canary's does not count yet. */
 function policyOf(fn: WantedFunction): ScalePolicy | undefined {
   return versionInForce(fn)?.manifest.scale
+}
+
+function isRuled(fn: WantedFunction): boolean {
+  return fn.document.deleted !== true && policyOf(fn) !== undefined
 }
 
 /** Adds the expected load to a sample, if the policy predicts. */
