@@ -31,6 +31,7 @@ import { Catalog } from './catalog/catalog.ts'
 import { Heartbeats } from './catalog/heartbeats.ts'
 import { LedgerGauges } from './catalog/ledger-gauges.ts'
 import { sentBefore } from './catalog/sent-before.ts'
+import { StateLost } from './catalog/state-lost.ts'
 import { DeadLetters } from './dead-letters/dead-letters.ts'
 import { LetterStore, type LetterStoreOptions } from './dead-letters/letter-store.ts'
 import { TimerSetter } from './dead-letters/timer-setter.ts'
@@ -170,7 +171,9 @@ async function start(
     log.error({ err: error }, 'cannot read the store, or take what it says'),
   )
   ends.push(() => catalog.close())
+  const view = () => catalog.current
   const heartbeats = new Heartbeats(clock)
+  const stateLost = new StateLost(view)
   const prober = new Prober(clock)
   ends.push(() => prober.close())
 
@@ -187,7 +190,7 @@ async function start(
   ends.push(() => spill?.close())
   const forgotten = Promise.withResolvers<string>()
   const sentAccount = await SentAccount.open({
-    ...{ store, namespace, gatewayId, clock, log, view: () => catalog.current },
+    ...{ store, namespace, gatewayId, clock, log, view },
     outputs: () => ingest.ledger(),
     onForgotten: () => forgotten.resolve('it was taken for gone, and what it has sent is added up already'),
   })
@@ -204,7 +207,9 @@ async function start(
   ends.push(
     wire.subscribe(subjects.heartbeatSubject(namespace, '*'), (bytes) => {
       const beat = heartbeats.take(bytes)
-      if (beat !== undefined) leaderWork.hear(beat)
+      if (beat === undefined) return
+      stateLost.hear(beat)
+      leaderWork.hear(beat)
     }),
   )
   catalog.onChange = (view) => {
@@ -243,13 +248,12 @@ async function start(
     gatekeeper: new Gatekeeper({ nc, namespace, clock }),
     earlier: new Earlier({ nc, checkpointConnection, namespace, ownership, differences, log }),
   })
-  const view = () => catalog.current
   const deadLetters = new DeadLetters({
     ...{ store: letterStore, ingest, clock, view },
     timers: new TimerSetter({ nc, namespace, view }),
   })
   const accountsOf = accountsBy({
-    ...{ view, heartbeats, gatewayId, sentTo: sentBefore(store, namespace) },
+    ...{ view, heartbeats, stateLost, gatewayId, sentTo: sentBefore(store, namespace) },
     ownRows: () => ingest.ledger(),
   })
   const ledgerGauges = new LedgerGauges({

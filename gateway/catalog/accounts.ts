@@ -1,5 +1,5 @@
 /**
- * Accounts: what all producers have told of the records that they sent, for ledgers.
+ * Accounts: what ledgers are made of: what all producers have told of the records that they sent, and what owners lack of them.
  * @module
  */
 import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
@@ -7,12 +7,15 @@ import type { CatalogView, LiveFunction } from './catalog.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import { allOutputs, outputsOfClients } from './ledger.ts'
 import type { Sent, SentTo } from './sent-before.ts'
+import type { StateLost } from './state-lost.ts'
 
 export interface Accounts {
   /** What gateways had sent to the function. */
   readonly sent: Sent
   /** The rows of all producers. */
   readonly outputs: readonly OutputLedger[]
+  /** By input: how many records the function's state lacks. */
+  readonly stateLost: ReadonlyMap<string, number>
 }
 
 export type AccountsOf = (live: LiveFunction) => Promise<Accounts>
@@ -20,17 +23,19 @@ export type AccountsOf = (live: LiveFunction) => Promise<Accounts>
 export interface AccountsOptions {
   readonly view: () => CatalogView
   readonly heartbeats: Heartbeats
+  readonly stateLost: Pick<StateLost, 'of'>
   readonly sentTo: SentTo
   readonly gatewayId: string
   /** The rows of this gateway. */
   readonly ownRows: () => readonly OutputLedger[]
 }
 
-export function accountsBy({ view, heartbeats, sentTo, gatewayId, ownRows }: AccountsOptions): AccountsOf {
+export function accountsBy(options: AccountsOptions): AccountsOf {
+  const { view, heartbeats, stateLost, sentTo, gatewayId, ownRows } = options
   return async (live) => {
     const clients = heartbeats.ofClients()
     const sent = await sentTo(live, (id) => id === gatewayId || clients.some((beat) => beat.id === id))
     const ofClients = outputsOfClients(clients, { id: gatewayId, rows: ownRows() }, sent)
-    return { sent, outputs: allOutputs(view(), heartbeats, ofClients) }
+    return { sent, outputs: allOutputs(view(), heartbeats, ofClients), stateLost: stateLost.of(live) }
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../infra/clock.ts'
 import { HeartbeatJoiner, parseHeartbeat } from '../../infra/control/index.ts'
-import type { InputLedger, OutputLedger } from '../../infra/control/messages/accounts.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { Heartbeat, InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import type { InstanceStatus } from '../../infra/store/index.ts'
 
@@ -26,8 +26,6 @@ export class Heartbeats {
   readonly #joiner = new HeartbeatJoiner()
   readonly #heard = new Map<string, Heard>()
   readonly #sinceMs: number
-  /** By instance: the accounts of its inputs when it last worked. */
-  readonly #inputs = new Map<string, readonly InputLedger[]>()
   /** Called at each heartbeat, for callers of `firstBeats`. */
   readonly #waiting = new Set<() => void>()
 
@@ -50,24 +48,8 @@ export class Heartbeats {
       if (this.#heard.size <= kept && this.#clock.monotonicMs() - atMs < freshMs) break
       this.#heard.delete(id)
     }
-    for (const report of beat.instances) if (report.state === 'running') this.#keepInputs(report)
     for (const look of this.#waiting) look()
     return beat
-  }
-
-  #keepInputs({ id, inputs }: InstanceReport): void {
-    this.#inputs.delete(id)
-    this.#inputs.set(id, inputs)
-    const [oldest] = this.#inputs.keys()
-    if (this.#inputs.size > kept && oldest !== undefined) this.#inputs.delete(oldest)
-  }
-
-  /**
-   * The accounts of an instance's inputs, kept while it restarts: records missing from its state are still missing
-   * then.
-   */
-  inputsOf(id: string): readonly InputLedger[] {
-    return this.#inputs.get(id) ?? []
   }
 
   /** The last fresh heartbeat: of a runner by its task id, of a gateway by its own id. */

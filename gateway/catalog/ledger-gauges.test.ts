@@ -98,7 +98,8 @@ function gaugesOf(clock: ManualClock) {
       new Promise((resolve) =>
         reads.push((sent) => {
           const row = { stream: 'in', consumer: 'f', sent, acked: 0, dropped: { full: 4 }, unaccounted: 0 }
-          resolve({ sent: { rows: [], over: new Set(), open: [] }, outputs: [row] })
+          const sentBefore = { rows: [], over: new Set<string>(), open: [] }
+          resolve({ sent: sentBefore, outputs: [row], stateLost: new Map() })
         }),
       ),
     deadLetters: { counts: async () => undefined, functions: async () => undefined },

@@ -1,12 +1,12 @@
 /**
  * Ledger: where the records of a function's inputs are (I7). It is the sum of the producers' accounts alone, so it
- * does not depend on the counts of a consumer that died. Only the records missing from state come from the present
- * owners.
+ * does not depend on the counts of a consumer that died. Only the records missing from state come from their owners
+ * (state-lost.ts).
  * @module
  */
 import { addLedgers } from '../../infra/bus/index.ts'
 import { functionOfConsumer } from '../../infra/control/index.ts'
-import type { InputLedger, OutputLedger } from '../../infra/control/messages/accounts.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { Ledger } from '../../sdk/api/index.ts'
 import type { CatalogView } from './catalog.ts'
@@ -54,7 +54,7 @@ export function ledgerOf(
   consumer: string,
   streams: readonly string[],
   outputs: readonly OutputLedger[],
-  inputs: readonly InputLedger[] = [],
+  stateLost: ReadonlyMap<string, number> = new Map(),
 ): Ledger[] {
   return streams.map((stream) => {
     const rows = outputs.filter(
@@ -78,7 +78,7 @@ export function ledgerOf(
       inFlight: sent - acked - unaccounted,
       unaccounted,
       ...(isAtMost && { unaccountedIsAtMost: true }),
-      stateLost: inputs.reduce((sum, row) => sum + (row.stream === stream ? row.stateLost : 0), 0),
+      stateLost: stateLost.get(stream) ?? 0,
       ...(spilled === undefined ? {} : { spilled, spilledBytes }),
     }
   })

@@ -10,6 +10,8 @@ import { functionDetail, functionSummary } from './views.ts'
 
 type State = InstanceStatus['state']
 
+const noAccounts = { outputs: [], stateLost: new Map() }
+
 function heard(heartbeats: Heartbeats, more: object): void {
   const beat = {
     ...{ schema: 1, kind: 'runner', incarnation: 'i', generation: 1, sentAtMs: 1, state: 'running' },
@@ -94,9 +96,8 @@ test('functionDetail says which instances a canary waits for, and why', () => {
   const heartbeats = {
     of: (id: string) => beatOf(Number(id.slice(1))),
     confirms: () => true,
-    inputsOf: () => [],
   } as unknown as Heartbeats
-  assert.deepEqual(functionDetail(withCanary, heartbeats, []).canary?.waitsFor, [
+  assert.deepEqual(functionDetail(withCanary, heartbeats, noAccounts).canary?.waitsFor, [
     'f-1: waiting, no offer has 4 cpus',
     'f-2: it has not been told of this step yet, or has not said so',
   ])
@@ -135,7 +136,7 @@ test('functionSummary of a new gateway calls no instance running that it has not
   const known = { ...function_, status: { ...function_.status!, instances } }
   const found = () => {
     const { state, instancesRunning } = functionSummary(known, heartbeats)
-    return [state, instancesRunning, functionDetail(known, heartbeats, []).instances[0]?.state]
+    return [state, instancesRunning, functionDetail(known, heartbeats, noAccounts).instances[0]?.state]
   }
   assert.deepEqual(found(), ['starting', 0, 'starting'])
   heard(heartbeats, { id: taskId })
@@ -180,28 +181,4 @@ test('Heartbeats forgets silent processes, and ignores other messages', () => {
   assert.deepEqual([heartbeats.of('task-1')?.kind, heartbeats.ofClients().length], ['runner', 1])
   clock.advance(30_001)
   assert.deepEqual([heartbeats.of('task-1'), heartbeats.ofClients().length], [undefined, 0])
-})
-
-test('functionDetail still shows the records missing from state while an instance restarts', () => {
-  const heartbeats = new Heartbeats(new ManualClock())
-  const fn = live(1, ['running'])
-  const manifest = manifestSchema.parse({ name: 'f', istreams: { lines: { grouping: 'groupBy' } } })
-  const at = { ...fn, version: { ...fn.version, manifest } }
-  const beat = (task: string, state: string, stateLost: number): void => {
-    const nothing = { received: 0, processed: 0, dropped: {}, repeats: 0, gaps: 0, refused: {} }
-    const inputs = [{ stream: 'lines', ...nothing, stateLost }]
-    const counts = { recordsIn: 0, recordsOut: 0, errors: 0 }
-    const instances = [
-      { id: 'f-0', function: 'f', index: 0, epoch: 1, version: 2, state, ...counts, inputs, outputs: [] },
-    ]
-    heard(heartbeats, { id: task, instances })
-  }
-  const shown = () => functionDetail(at, heartbeats, []).ledger[0]?.stateLost
-  const seen: unknown[] = [shown()]
-  beat('t1', 'running', 21)
-  seen.push(shown())
-  beat('t2', 'starting', 0)
-  seen.push(shown())
-  beat('t2', 'running', 34)
-  assert.deepEqual([...seen, shown()], [0, 21, 21, 34])
 })

@@ -2,7 +2,6 @@
  * Views: functions, instances, streams and the topology as the API shows them, from documents and heartbeats. Pure.
  * @module
  */
-import type { InputLedger, OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { Heartbeat, InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import type {
   CanaryDocument,
@@ -24,6 +23,7 @@ import type { MovedPartition } from '../../sdk/api/moved.ts'
 import type { RollingView } from '../../sdk/api/rolling.ts'
 import { type CanaryReport, type CanarySide, sumOf } from '../../sdk/versions/canary.ts'
 import { MetricSums } from '../../sdk/wire/user-metrics.ts'
+import type { Accounts } from './accounts.ts'
 import type { CatalogView, LiveFunction, Stream } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
 import { ledgerOf } from './ledger.ts'
@@ -54,7 +54,7 @@ export function functionSummary(live: LiveFunction, heartbeats: Heartbeats): Fun
 export function functionDetail(
   live: LiveFunction,
   heartbeats: Heartbeats,
-  outputs: readonly OutputLedger[],
+  { outputs, stateLost }: Pick<Accounts, 'outputs' | 'stateLost'>,
   deadLetters?: DeadLetterCounts,
 ): FunctionDetail {
   const { manifest, bundleSha256, assets = {}, deployedAtMs } = live.version
@@ -69,7 +69,7 @@ export function functionDetail(
     ...metricsOf(live, heartbeats),
     ...(canaryView(live, heartbeats) ?? {}),
     ...(rollingView(live, heartbeats) ?? {}),
-    ledger: ledgerOf(live.name, Object.keys(manifest.istreams), outputs, inputsOf(live, heartbeats)),
+    ledger: ledgerOf(live.name, Object.keys(manifest.istreams), outputs, stateLost),
     ...(deadLetters === undefined ? {} : { deadLetters }),
   }
 }
@@ -98,11 +98,6 @@ export function scalingView(
     changes: [...(kept?.changes ?? []), ...(live.document.scaled ?? [])].sort((a, b) => a.atMs - b.atMs),
     ...(kept?.latest && { latest: kept.latest }),
   }
-}
-
-/** The input accounts of the existing instances. */
-function inputsOf({ status }: LiveFunction, heartbeats: Heartbeats): InputLedger[] {
-  return (status?.instances ?? []).flatMap(({ id }) => heartbeats.inputsOf(id))
 }
 
 function metricsOf(

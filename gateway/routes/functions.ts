@@ -183,13 +183,14 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     await heard()
     const { name } = c.req.valid('param')
     const live = functionIn(catalog.current, name)
-    const { sent, outputs } = await accountsOf(live)
+    const accounts = await accountsOf(live)
+    const { sent, outputs } = accounts
     const deadLetters = await parts.deadLetters.counts(name)
     const shadow = shadowNow(live, heartbeats, clock.nowMs())
     const settling = sent.open.filter((id) => id !== gatewayId && heartbeats.isSilent(id))
     const heldBack = heldBackBy(live, catalog.current, heartbeats, outputs)
     const detail = {
-      ...functionDetail(live, heartbeats, outputs, deadLetters),
+      ...functionDetail(live, heartbeats, accounts, deadLetters),
       ...(settling.length > 0 && { settling }),
       ...(heldBack.length > 0 && { heldBackBy: heldBack }),
     }

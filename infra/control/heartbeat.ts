@@ -31,6 +31,7 @@ const inputs = z.array(
   z.looseObject({
     ...{ stream: z.string(), received: z.number(), processed: z.number(), dropped: counts },
     ...{ repeats: z.number(), gaps: z.number(), stateLost: z.number(), refused: counts },
+    lost: counts.optional(),
   }),
 )
 

@@ -295,11 +295,16 @@ export class Consumer {
 
   /** One row per stream (I7). */
   ledger(): InputLedger[] {
-    const partitions = [...this.#partitions.values()]
-    return this.#accounts.ledger().map((account) => ({
-      ...account,
-      stateLost: partitions.reduce((sum, p) => sum + (p.stream === account.stream ? p.contained.lost : 0), 0),
-    }))
+    return this.#accounts.ledger().map((account) => {
+      const lost: Record<string, number> = {}
+      let stateLost = 0
+      for (const { stream, partition, contained } of this.#partitions.values()) {
+        if (stream !== account.stream || contained.lost === 0) continue
+        lost[partition] = contained.lost
+        stateLost += contained.lost
+      }
+      return { ...account, stateLost, lost }
+    })
   }
 
   /** What it has taken, and how far it is with killed producers (I7). */

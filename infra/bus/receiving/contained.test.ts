@@ -74,7 +74,8 @@ test('Consumer counts no record as lost that was for earlier consumers of the pr
   send()
   await deliver()
   assert.equal(consumer.queuedFrames, 1)
-  assert.equal(consumer.ledger()[0]!.stateLost, 3)
+  const { stateLost, lost } = consumer.ledger()[0]!
+  assert.deepEqual([stateLost, lost], [3, { 0: 3 }])
   assert.deepEqual(
     consumer.positions('s', 0).positions.map(({ through }) => through),
     [5],

@@ -104,6 +104,8 @@ export interface InputLedger {
   readonly gaps: number
   /** Records that were processed or unaccounted, and whose effects the state lacks: see docs/design/0008-checkpoints.md. */
   readonly stateLost: number
+  /** The same by partition, without those that lack none; absent: sent by an earlier build. */
+  readonly lost?: Readonly<Record<string, number>>
   /** Frames refused: malformed, or fenced by a higher epoch. */
   readonly refused: Readonly<Record<string, number>>
 }
