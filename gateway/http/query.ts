@@ -3,34 +3,33 @@
  * filter would return everything, and `?to=1` on a route that expects `to` in the body would act on another version.
  * @module
  */
+import type { z } from '@hono/zod-openapi'
 import type { MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
 import { refuse } from '../errors.ts'
+import type { App } from './routes.ts'
 
-/** The part of an OpenAPI document that says which parameters each route has. */
-interface Document {
-  readonly paths?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
-}
-
-interface Operation {
-  readonly parameters?: readonly { readonly name: string; readonly in: string }[]
-}
-
-/** @param documentOf Called at a request, when all routes are registered. */
-export function knownQueryOnly(documentOf: () => Document): MiddlewareHandler {
+export function knownQueryOnly(app: App): MiddlewareHandler {
   return async (c, next) => {
-    const query = c.req.query()
+    const keys = Object.keys(c.req.query())
     const path = routePath(c, -1).replaceAll(/:(\w+)/g, '{$1}')
-    const method = c.req.method === 'HEAD' ? 'get' : c.req.method.toLowerCase()
-    const operation = documentOf().paths?.[path]?.[method] as Operation | undefined
-    if (operation !== undefined && Object.keys(query).length > 0) {
-      const parameters = operation.parameters ?? []
-      const known = parameters.filter((one) => one.in === 'query').map(({ name }) => name)
-      const unknown = Object.keys(query).filter((key) => !known.includes(key))
-      if (unknown.length > 0) throw refused(c.req.method, path, unknown, known)
-    }
+    const known = keys.length === 0 ? undefined : knownOf(app, c.req.method, path)
+    const unknown = known === undefined ? [] : keys.filter((key) => !known.includes(key))
+    if (unknown.length > 0) throw refused(c.req.method, path, unknown, known!)
     await next()
   }
+}
+
+/** The parameters in the definition of a route; undefined: no route has one. */
+function knownOf(app: App, used: string, path: string): string[] | undefined {
+  const method = used === 'HEAD' ? 'get' : used.toLowerCase()
+  for (const definition of app.openAPIRegistry.definitions) {
+    if (definition.type !== 'route') continue
+    const { route } = definition
+    if (route.path !== path || route.method !== method) continue
+    return Object.keys((route.request?.query as z.ZodObject | undefined)?.shape ?? {})
+  }
+  return undefined
 }
 
 function refused(method: string, path: string, unknown: readonly string[], known: readonly string[]): Error {
