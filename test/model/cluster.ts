@@ -29,6 +29,9 @@ const askTimeoutMs = 400
 /** Of a frame's header. */
 const creditVersionAt = 44
 const noKey = new Uint8Array(0)
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+const origins = Array.from({ length: sources }, (_, index) => originOf('n', 'p', index))
 
 const describe = (name: string, consumer: string): StreamDescriptor => ({
   name,
@@ -250,7 +253,7 @@ export class ModelCluster {
       bugs: this.#bugs,
     })
     client.subscribe(`move.${instance.task}`, (bytes) => {
-      const { inbox, ask } = JSON.parse(new TextDecoder().decode(bytes)) as { inbox: string; ask: MoveAsk }
+      const { inbox, ask } = JSON.parse(decoder.decode(bytes)) as { inbox: string; ask: MoveAsk }
       void instance.answer(ask).then((answer) => client.publish(inbox, encode(answer)))
     })
     this.#tasks.push({ instance, client, index, serial, epoch, lost: false, reported: new Map() })
@@ -274,7 +277,7 @@ export class ModelCluster {
     const inbox = `inbox.${this.#inboxes++}`
     const { promise, resolve, reject } = Promise.withResolvers<MoveAnswer<ShareState>>()
     const stop = client.subscribe(inbox, (bytes) =>
-      resolve(JSON.parse(new TextDecoder().decode(bytes)) as MoveAnswer<ShareState>),
+      resolve(JSON.parse(decoder.decode(bytes)) as MoveAnswer<ShareState>),
     )
     const cancel = this.#clock.after(askTimeoutMs, () => reject(new Error('timeout')))
     client.publish(`move.${task}`, encode({ inbox, ask }))
@@ -288,11 +291,10 @@ export class ModelCluster {
     const client = this.#net.connect()
     if (index === 1) beOfEarlierBuild(client)
     if (this.#bugs.has('hears-no-cut')) hearNoCut(client)
-    const origin = originOf('n', 'p', index)
     const producer = new Producer({
       wire: client,
       namespace: 'n',
-      origin,
+      origin: origins[index]!,
       epoch: 1,
       clock: this.#clock,
       bufferBytesMax: 16_384,
@@ -314,13 +316,8 @@ export class ModelCluster {
   }
 
   #onOutput(partition: number, view: DataView): void {
-    const [producer, from, after, serial, epoch] = [0, 4, 8, 12, 16].map((at) => view.getInt32(at)) as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ]
+    const word = (index: number): number => view.getInt32(4 * index)
+    const [producer, from, after, serial, epoch] = [word(0), word(1), word(2), word(3), word(4)]
     const record = { stream: 's', partition, producer: `p${producer}`, from, count: 1 }
     this.events.push({ event: 'output', ...record, consumer: 'f', owner: `i${serial}`, epoch, after })
     const key = `${producer} ${partition}`
@@ -374,5 +371,5 @@ function beOfEarlierBuild(client: SimClient): void {
 }
 
 function encode(message: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(message))
+  return encoder.encode(JSON.stringify(message))
 }

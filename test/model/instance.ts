@@ -28,6 +28,8 @@ import type { Cut, ModelCheckpoints, ShareState } from './checkpoints.ts'
 /** So large that a sink which does not read soon leaves outputs without credit. */
 const outputBytes = 800
 const noKey = new Uint8Array(0)
+/** By slot. */
+const origins = new Map<number, string>()
 const heldBytesMax = 4096
 /** So little that what passes is often more. */
 const passedBytes = 3000
@@ -76,6 +78,8 @@ export class ModelInstance {
   readonly #held = new Set<number>()
   readonly #answers = new Map<number, MoveAnswer<ShareState>>()
   readonly #returning = new Set<number>()
+  /** Raised for others' slots. */
+  readonly #fences = new Map<number, number>()
   #hand: TakenFrame[] = []
   /** Of its newest assignment, and of the one by which it took something last. */
   #epoch: number
@@ -88,7 +92,7 @@ export class ModelInstance {
     this.#options = options
     const { wire, clock, index, epoch, output, ask, bugs } = options
     this.#epoch = this.#claimed = epoch
-    this.producer = new Producer({ wire, namespace: 'n', origin: originOf('n', 'f', index), epoch, clock })
+    this.producer = new Producer({ wire, namespace: 'n', origin: originAt(index), epoch, clock })
     this.producer.setStream(output)
     if (!bugs.has('no-fence')) this.producer.fence()
     this.consumer = new Consumer({
@@ -145,8 +149,7 @@ export class ModelInstance {
     const { bugs, index } = this.#options
     this.#epoch = epoch
     if (!bugs.has('no-fence'))
-      for (const [slot, below] of fences)
-        if (slot !== index) this.producer.fence(originOf('n', 'f', slot), below)
+      for (const [slot, below] of fences) if (slot !== index) this.#fence(slot, below)
     this.#giver.want(giving, new Set(shares.keys()))
     const missing = awaited.filter(({ share }) => !this.#epochs.has(share))
     this.#hear(
@@ -163,6 +166,13 @@ export class ModelInstance {
     )
     for (const share of gone.get('s') ?? []) this.#giveUp(share)
     for (const share of come.get('s') ?? []) void this.#ownAgain(share, shares.get(share)!)
+  }
+
+  /** Once: what is raised already would only be heard again. */
+  #fence(slot: number, below: number): void {
+    if (this.#fences.get(slot) === below) return
+    this.#fences.set(slot, below)
+    this.producer.fence(originAt(slot), below)
   }
 
   /** A checkpoint of all that it has. */
@@ -358,6 +368,12 @@ export class ModelInstance {
     state.set(producer, number)
     return { key: noKey, value, timeMs: 0 }
   }
+}
+
+function originAt(slot: number): string {
+  const found = origins.get(slot) ?? originOf('n', 'f', slot)
+  origins.set(slot, found)
+  return found
 }
 
 /** After a reconnect it claims what it owns, and tells nothing again. */

@@ -11,7 +11,10 @@ const decoder = new TextDecoder()
 /** Encoded names: they are few, and written again and again. */
 const spelled = new Map<string, Uint8Array>()
 const spelledMax = 1024
-/** The last name read of each length: the entries of a message mostly have the same stream, and the same reason of drops. */
+/**
+ * The last name read of each length and first letter, as far as these differ here: the entries of a message mostly have the same
+ * stream, and the same reason of drops.
+ */
 const lastNames: ({ readonly text: string; readonly bytes: Uint8Array } | undefined)[] = new Array(256)
 
 export class ByteWriter {
@@ -104,11 +107,12 @@ export class ByteReader {
   name(): string {
     const length = this.u8()
     const at = this.#take(length)
-    const last = lastNames[length]
-    if (last !== undefined && this.#spells(last.bytes, at)) return last.text
+    const place = (length + 31 * (this.#bytes[at] ?? 0)) & 255
+    const last = lastNames[place]
+    if (last?.bytes.length === length && this.#spells(last.bytes, at)) return last.text
     const bytes = this.#bytes.slice(at, at + length)
     const text = decoder.decode(bytes)
-    lastNames[length] = { text, bytes }
+    lastNames[place] = { text, bytes }
     return text
   }
 

@@ -4,6 +4,8 @@
  */
 import { jsonBytes } from '../../json.ts'
 
+const decoder = new TextDecoder()
+
 export interface Claim {
   readonly schema: 1
   readonly consumer: string
@@ -41,7 +43,7 @@ export function encodeClaim(claim: Claim): Uint8Array {
 export function readClaim(bytes: Uint8Array): Claim | undefined {
   if (bytes.length === 0) return undefined // somebody only listens: no error has to be made of that
   try {
-    const claim = JSON.parse(new TextDecoder().decode(bytes)) as Claim
+    const claim = JSON.parse(decoder.decode(bytes)) as Claim
     const isClaim = claim.schema === 1 && typeof claim.epoch === 'number'
     return isClaim && Object.values(claim.partitions).every(Array.isArray) ? claim : undefined
   } catch {

@@ -15,11 +15,13 @@ type Inbound =
   | { readonly receive: (bytes: Uint8Array, subject: string) => void; readonly message: Message }
   | { readonly pong: () => void; readonly lost: () => void }
 
-interface Subscription {
-  /** Of a subject with wildcards. */
-  readonly tokens: readonly string[] | undefined
-  readonly receivers: Set<(bytes: Uint8Array, subject: string) => void>
-}
+type Receivers = Set<(bytes: Uint8Array, subject: string) => void>
+const none: Receivers = new Set()
+
+/** Messages are copied into this until it is full: memory of its own for each would take most of a history's time. */
+let pool = new Uint8Array(0)
+let pooled = 0
+const poolBytes = 65_536
 
 export class SimNet {
   readonly #clients: SimClient[] = []
@@ -57,15 +59,7 @@ export class SimNet {
       from.inbound.push(sent)
       return
     }
-    const have = sent.subject.split('.')
-    for (const client of this.#clients) {
-      if (client.cut) continue
-      for (const [pattern, { tokens, receivers }] of client.subscriptions) {
-        const isHeard = tokens === undefined ? pattern === sent.subject : matches(tokens, have)
-        if (!isHeard) continue
-        for (const receive of receivers) client.inbound.push({ receive, message: sent })
-      }
-    }
+    for (const client of this.#clients) if (!client.cut) client.hear(sent)
   }
 }
 
@@ -73,6 +67,19 @@ function toClient(client: SimClient): void {
   const received = client.inbound.shift()!
   if ('pong' in received) received.pong()
   else received.receive(received.message.bytes, received.message.subject)
+}
+
+/** A publisher may use its memory again at once. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  if (bytes.length > poolBytes / 8) return bytes.slice()
+  if (pooled + bytes.length > pool.length) {
+    pool = new Uint8Array(poolBytes)
+    pooled = 0
+  }
+  const copy = pool.subarray(pooled, pooled + bytes.length)
+  copy.set(bytes)
+  pooled += bytes.length
+  return copy
 }
 
 function matches(want: readonly string[], have: readonly string[]): boolean {
@@ -86,19 +93,32 @@ export class SimClient implements Wire {
   killed = false
   outbound: Outbound[] = []
   inbound: Inbound[] = []
-  readonly subscriptions = new Map<string, Subscription>()
+  /** By subject, and by pattern. */
+  readonly #exact = new Map<string, Receivers>()
+  readonly #patterns = new Map<string, Receivers>()
   readonly #listeners = new Set<() => void>()
 
   publish(subject: string, bytes: Uint8Array): void {
-    if (!this.cut) this.outbound.push({ subject, bytes: bytes.slice() })
+    if (!this.cut) this.outbound.push({ subject, bytes: copyOf(bytes) })
   }
 
   subscribe(subject: string, receive: (bytes: Uint8Array, subject: string) => void): () => void {
-    const tokens = subject.includes('*') ? subject.split('.') : undefined
-    const { receivers } = this.subscriptions.get(subject) ?? { receivers: new Set() }
+    const subscriptions = subject.includes('*') ? this.#patterns : this.#exact
+    const receivers: Receivers = subscriptions.get(subject) ?? new Set()
     receivers.add(receive)
-    this.subscriptions.set(subject, { tokens, receivers })
+    subscriptions.set(subject, receivers)
     return () => receivers.delete(receive)
+  }
+
+  /** The server passes a message on to who has subscribed to it. */
+  hear(message: Message): void {
+    const { subject } = message
+    for (const receive of this.#exact.get(subject) ?? none) this.inbound.push({ receive, message })
+    if (this.#patterns.size === 0) return
+    const have = subject.split('.')
+    for (const [pattern, receivers] of this.#patterns)
+      if (matches(pattern.split('.'), have))
+        for (const receive of receivers) this.inbound.push({ receive, message })
   }
 
   flush(): Promise<void> {
@@ -141,7 +161,8 @@ export class SimClient implements Wire {
   kill(): void {
     this.killed = true
     this.break()
-    this.subscriptions.clear()
+    this.#exact.clear()
+    this.#patterns.clear()
     this.#listeners.clear()
   }
 
