@@ -3,7 +3,7 @@
  * process ends with a message that says which. Tasks continue without it, and the next scheduler takes over.
  *
  * SIGTERM and SIGINT end only this process. SIGUSR2 first drains and ends everything that runs, once this scheduler
- * leads: the orderly end of a platform.
+ * leads, and says which instances did not end in order: the end of a platform.
  *
  * Exit codes: 0 ended as asked; after an error, those of infra/ending.ts.
  * @module
@@ -87,7 +87,10 @@ async function main(): Promise<void> {
   await scheduler.start()
   ends.push(() => scheduler.close())
   process.stdout.write(`${JSON.stringify({ ready: true, url: where })}\n`)
-  const emptied = aborted(emptying.signal).then(() => scheduler.empty())
+  const emptied = aborted(emptying.signal).then(async () => {
+    const killedInstances = await scheduler.empty()
+    process.stdout.write(`${JSON.stringify({ stopped: true, killedInstances })}\n`)
+  })
   await Promise.race([failure, aborted(ending.signal), emptied])
 }
 

@@ -23,6 +23,7 @@ import {
 } from '../infra/store/index.ts'
 import type { BusWatch } from './bus-watch.ts'
 import {
+  disorderlyEnds,
   type Event,
   initialState,
   type Launch,
@@ -121,10 +122,15 @@ export class Scheduler {
     })
   }
 
-  /** Drains everything, and starts nothing more. Resolves once the cluster has confirmed the end of every task. */
-  async empty(): Promise<void> {
+  /**
+   * Drains everything, and starts nothing more. Resolves once the cluster has confirmed the end of every task.
+   * @returns The instances that ended otherwise, such as those of a runner that had to be killed, with the reasons.
+   */
+  async empty(): Promise<string[]> {
+    const sinceMs = this.#nowMs()
     this.#dispatch({ kind: 'empty' })
     await this.#emptied.promise
+    return disorderlyEnds(this.#state, sinceMs)
   }
 
   /** Stops scheduling; the functions continue. */

@@ -37,8 +37,16 @@ export interface Child {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
   /** @param signal How it is asked to stop; default SIGTERM. */
   stop(signal?: NodeJS.Signals, patienceMs?: number): Promise<void>
-  /** Accepted records that it gave up when it stopped; undefined if it did not say. */
-  readonly givenUpRecords: number | undefined
+  /** What it said when it stopped; empty if it did not. */
+  readonly said: LastWords
+}
+
+/** What a process of the platform says was lost when it stopped. */
+export interface LastWords {
+  /** Of a gateway: accepted records that it gave up. */
+  readonly givenUpRecords?: number
+  /** Of the scheduler that drained: the instances that did not end in order, each with the reason. */
+  readonly killedInstances?: readonly string[]
 }
 
 /** Generous: a process starts slowly on a busy machine, and ended for that it would never become ready. */
@@ -64,17 +72,17 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   await once(child, 'spawn')
   const id = processId(child.pid!) ?? { pid: child.pid!, started: '' }
   const closed = once(child, 'close')
-  let givenUpRecords: number | undefined
-  const url = await readyUrl(child, options, (records) => {
-    givenUpRecords = records
+  let said: LastWords = {}
+  const url = await readyUrl(child, options, (words) => {
+    said = words
   })
   if (url === undefined) {
     await endProcess(id, 0) // H2
     const { code, signal } = await exited
-    const said = lastMessage((await readFile(logFile)).subarray(logOffset).toString())
+    const message = lastMessage((await readFile(logFile)).subarray(logOffset).toString())
     throw infraError(
       'ERR_UP_CHILD',
-      `Cannot start the ${name}: ${said ?? `it ended with ${signal ?? code}`} (see ${logFile})`,
+      `Cannot start the ${name}: ${message ?? `it ended with ${signal ?? code}`} (see ${logFile})`,
     )
   }
   return {
@@ -86,8 +94,8 @@ export async function startChild(options: ChildOptions): Promise<Child> {
       await endProcess(id, patienceMs, signal)
       await within(lastWordsMs, closed)
     },
-    get givenUpRecords() {
-      return givenUpRecords
+    get said() {
+      return said
     },
   }
 }
@@ -101,7 +109,7 @@ async function endOf(child: ChildProcess): Promise<Awaited<Child['exited']>> {
 async function readyUrl(
   child: ChildProcess,
   { standsBy = false, isReady }: ChildOptions,
-  onGivenUp: (records: number) => void,
+  onStopped: (said: LastWords) => void,
 ): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>()
   const late = setTimeout(() => child.kill('SIGKILL'), readyTimeoutMs)
@@ -110,8 +118,7 @@ async function readyUrl(
     const [, word, url] = /^\{"(ready|standby)":true,.*"url":"([^"]+)"/.exec(line) ?? []
     if (word === 'ready') isReady?.()
     if (url !== undefined && (word === 'ready' || standsBy)) resolve(url)
-    const records = /^\{"stopped":true,.*"givenUpRecords":(\d+)/.exec(line)?.[1]
-    if (records !== undefined) onGivenUp(Number(records))
+    if (/^\{"stopped":true,.*\}$/.test(line)) onStopped(JSON.parse(line) as LastWords)
   })
   lines.once('close', () => resolve(undefined))
   try {

@@ -16,7 +16,10 @@ import { readUpFile, refuseCopy } from './up-file.ts'
 /** The longest stop of a platform: the gateway, the schedulers, the tasks that they left, then minimesos; with a margin. */
 const stopTimeoutMs = childGraceMs * 2 + emptyMs + taskGraceMs + 10_000
 
-const nothing = { stopped: true, up: false, killed: false, tasks: 0, natsServer: false, tasksLeft: 0 }
+const nothing = {
+  ...{ stopped: true, up: false, killed: false, tasks: 0, natsServer: false },
+  ...{ killedInstances: [] as readonly string[], tasksLeft: 0 },
+}
 
 async function down({ home }: Words): Promise<object> {
   if (!existsSync(home.up)) return { ...nothing, givenUpRecords: 0 }
@@ -36,12 +39,14 @@ async function down({ home }: Words): Promise<object> {
   lock.release()
   const lost = {
     givenUpRecords: after?.givenUpRecords ?? null,
+    killedInstances: after?.killedInstances ?? [],
     tasksLeft: after?.tasksLeft ?? leftovers.tasks,
   }
   const found = { ...nothing, ...leftovers, ...lost }
   if (ended !== undefined) return { ...found, up: true, killed: ended === 'killed' }
-  // Of an up that ended before, what it gave up was said when it ended.
-  return { ...found, givenUpRecords: lost.givenUpRecords === null ? null : 0, tasksLeft: leftovers.tasks }
+  // Of an up that ended before, what was lost was said when it ended.
+  const givenUpRecords = lost.givenUpRecords === null ? null : 0
+  return { ...found, givenUpRecords, killedInstances: [], tasksLeft: leftovers.tasks }
 }
 
 await runCommand('stop', 0, down)

@@ -46,6 +46,8 @@ export interface Platform {
 export interface Stopped {
   /** Accepted records that the gateway gave up; absent: it ended without saying so. */
   readonly givenUpRecords?: number
+  /** Instances that did not end in order, each with the reason: their last records may be unaccounted. */
+  readonly killedInstances: readonly string[]
   /** Tasks that no scheduler ended: they may have been lost sight of, and may still be in the store. */
   readonly tasksLeft: number
 }
@@ -127,13 +129,15 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
       await gateway.stop() // U2
       // The leader drains; the others find nothing left when their turn comes.
       const drain = (process: Child) => process.stop('SIGUSR2', emptyMs)
-      await Promise.all([scheduler, ...standbys].map((each) => each.stop(drain)))
+      const schedulers = [scheduler, ...standbys]
+      await Promise.all(schedulers.map((each) => each.stop(drain)))
       const tasksLeft = await endTasks(home.minimesos, taskGraceMs)
       if (tasksLeft > 0) log.warn({ tasksLeft }, 'no scheduler was there to drain them: ended without it')
       await masters.stop()
       await nats.stop()
-      const { givenUpRecords } = gateway.process
-      return { ...(givenUpRecords !== undefined && { givenUpRecords }), tasksLeft }
+      const { givenUpRecords } = gateway.process.said
+      const killedInstances = schedulers.flatMap((each) => each.process.said.killedInstances ?? [])
+      return { ...(givenUpRecords !== undefined && { givenUpRecords }), killedInstances, tasksLeft }
     },
   }
 }

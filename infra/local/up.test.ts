@@ -137,7 +137,7 @@ test(
     for (const [name, id] of Object.entries(processes)) assert.equal(isAlive(id), false, name)
     assert.deepEqual(await down(home), {
       ...{ stopped: true, up: false, killed: false, tasks: 0, natsServer: false },
-      ...{ givenUpRecords: 0, tasksLeft: 0 },
+      ...{ givenUpRecords: 0, killedInstances: [], tasksLeft: 0 },
     })
   },
 )
@@ -172,7 +172,7 @@ test(
       up: true,
       tasks: 0,
       natsServer: false,
-      ...{ killed: false, givenUpRecords: 0, tasksLeft: 0 },
+      ...{ killed: false, givenUpRecords: 0, killedInstances: [], tasksLeft: 0 },
     })
     for (const id of Object.values(await running(home))) assert.equal(isAlive(id), false)
   },
@@ -208,7 +208,7 @@ test('down does not know what was given up by an up that did not say so', limits
   const file = { schema: 1, up: processId(child.pid!)!, processes: {}, freePorts: {} } as const
   await new UpRecord(homeOf(home), file).change({})
   const found = { stopped: true, up: true, tasks: 0, natsServer: false, killed: false }
-  assert.deepEqual(await down(home), { ...found, givenUpRecords: null, tasksLeft: 0 })
+  assert.deepEqual(await down(home), { ...found, givenUpRecords: null, killedInstances: [], tasksLeft: 0 })
 })
 
 test('down ends the processes that a killed up has left, on a full disk too', limits, async (t) => {
@@ -221,7 +221,7 @@ test('down ends the processes that a killed up has left, on a full disk too', li
   assert.equal(existsSync(homeOf(home).client), true)
   assert.deepEqual(await down(home, 0), {
     ...{ stopped: true, up: false, killed: false, tasks: 0, natsServer: true },
-    ...{ givenUpRecords: null, tasksLeft: 0 },
+    ...{ givenUpRecords: null, killedInstances: [], tasksLeft: 0 },
   })
   assert.equal(existsSync(homeOf(home).client), false)
   assert.equal(isAlive(left), false)
@@ -404,6 +404,6 @@ test('down of an unused home does nothing', limits, async (t) => {
   await mkdir(join(home, 'empty'))
   assert.deepEqual(await down(join(home, 'empty')), {
     ...{ stopped: true, up: false, killed: false, tasks: 0, natsServer: false },
-    ...{ givenUpRecords: 0, tasksLeft: 0 },
+    ...{ givenUpRecords: 0, killedInstances: [], tasksLeft: 0 },
   })
 })

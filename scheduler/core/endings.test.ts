@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { disorderlyEnds } from './endings.ts'
 import { World } from './testing/world.ts'
 
 const keyed = { istreams: { in: { grouping: 'groupBy' as const } }, resources: { cpus: 0.5 } }
@@ -23,4 +24,27 @@ test('endTask blames nobody for an agent that is drained, nor for an end that an
       )
       assert.equal(world.state.failedAgents.size, 0)
     }
+})
+
+test('disorderlyEnds names the instances that did not end in order since then, with the reason', () => {
+  const world = new World()
+  world.deploy('f', { ...keyed, instances: 4 })
+  world.settle(8)
+  const [early, signalled, frozen] = [...world.runners.values()]
+  const end = (runner: typeof early, exitCode: number) => {
+    const { taskId } = runner!.document
+    world.runners.delete(taskId)
+    world.updates.push({ taskId, condition: 'exited', message: 'ended', receipt: 'r', exitCode })
+    world.deliverUpdate()
+    return [...runner!.instances.keys()][0]
+  }
+  end(early, 137)
+  world.settle(8)
+  const sinceMs = world.nowMs + 1
+  world.tick(1)
+  world.feed({ kind: 'empty' })
+  const killed = [`${end(signalled, 137)} (signal 9)`, `${end(frozen, 15)} (frozen)`]
+  world.settle(30)
+  assert.equal(world.runners.size, 0)
+  assert.deepEqual(disorderlyEnds(world.state, sinceMs).toSorted(), killed.toSorted())
 })

@@ -18,7 +18,15 @@ import { blameVersion } from './rollout/rollout.ts'
 import type { Draft, Seated } from './state/draft.ts'
 import { noteFailedLaunch } from './state/failed-agents.ts'
 import { isUnheard, noticeOf, reportOf } from './state/reports.ts'
-import type { FunctionState, LastExit, Seat, Slot, Task } from './state/state.ts'
+import {
+  type FunctionState,
+  instanceId,
+  type LastExit,
+  type Seat,
+  type Slot,
+  type State,
+  type Task,
+} from './state/state.ts'
 import { timings } from './state/timings.ts'
 import { saveStatus } from './status.ts'
 
@@ -38,6 +46,23 @@ const reasonOfCode = new Map<number, string>(
 )
 /** Reasons for which a packed runner ends that say nothing against its instances. */
 const blameless: ReadonlySet<string> = new Set<ExitReason>(['superseded', 'unassigned', 'disconnected'])
+
+/** Reasons of a runner that has stored its state and told its last counts before it ended. */
+const orderly: ReadonlySet<string> = new Set<ExitReason>([
+  ...(['drained', 'functionFailed', 'initFailed', 'bundle', 'recordBroke'] as const),
+  ...(['superseded', 'unassigned', 'checkpoint', 'configuration'] as const),
+])
+
+/** The instances that have ended since then and not in order, each with the reason: `score-1 (signal 9)`. */
+export function disorderlyEnds({ functions }: Pick<State, 'functions'>, sinceMs: number): string[] {
+  return [...functions.values()].flatMap(({ name, slots }) =>
+    slots.flatMap(({ index, lastExit }) =>
+      lastExit === undefined || lastExit.atMs < sinceMs || orderly.has(lastExit.reason)
+        ? []
+        : [`${instanceId(name, index)} (${lastExit.reason})`],
+    ),
+  )
+}
 
 /** Ends a task and all its seats. */
 export function endTask(draft: Draft, task: Task, update: TaskUpdate): void {

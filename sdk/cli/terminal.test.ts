@@ -51,6 +51,10 @@ test('lostText says what a stop has lost, and what it does not know', () => {
     lostText({ givenUpRecords: 1, tasksLeft: 2 }),
     ' 1 record that no function had processed was given up. 2 tasks were ended without a scheduler.',
   )
+  assert.equal(
+    lostText({ givenUpRecords: 0, killedInstances: ['a-0 (signal 9)', 'b-1 (frozen)'] }),
+    " Not ended in order: a-0 (signal 9), b-1 (frozen). Records and changes of state of their last seconds may be lost ('concord fn inspect' counts what is known).",
+  )
 })
 
 /** What `work` writes to this stream at once; `terminals` are those that are one. */

@@ -168,18 +168,25 @@ export function shortNumber(value: number): string {
 export interface Stopped {
   /** Accepted records that no function had processed. */
   readonly givenUpRecords?: number | null
+  /** Instances that did not end in order, each with the reason. */
+  readonly killedInstances?: readonly string[]
   /** Tasks that no scheduler had drained. */
   readonly tasksLeft?: number
 }
 
 /** What was lost when the platform was stopped, or may have been; empty if nothing was. */
-export function lostText({ givenUpRecords: records = null, tasksLeft: tasks = 0 }: Stopped): string {
+export function lostText({
+  givenUpRecords: records = null,
+  killedInstances: instances = [],
+  tasksLeft: tasks = 0,
+}: Stopped): string {
   const given =
     records === null
       ? ' How many records were given up is not known.'
       : ` ${records} ${records === 1 ? 'record' : 'records'} that no function had processed ${wasOf(records)} given up.`
   const left = ` ${tasks} ${tasks === 1 ? 'task' : 'tasks'} ${wasOf(tasks)} ended without a scheduler.`
-  return `${records === 0 ? '' : given}${tasks === 0 ? '' : left}`
+  const killed = ` Not ended in order: ${instances.join(', ')}. Records and changes of state of their last seconds may be lost ('concord fn inspect' counts what is known).`
+  return [records === 0 ? '' : given, instances.length === 0 ? '' : killed, tasks === 0 ? '' : left].join('')
 }
 
 function wasOf(count: number): string {

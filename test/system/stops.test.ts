@@ -168,6 +168,22 @@ test('down says how many records it gives up, and nothing where there are none',
   assert.doesNotMatch((await platform.cli(['down'])).stdout, /given up/)
 })
 
+test('down names an instance whose runner had to be killed', { timeout: 400_000 }, async (t) => {
+  const platform = await Platform.start(t)
+  for (const name of ['good', 'hung'])
+    await platform.deploy(name, chain(name, `${name}-in`, '', 'processRecord() {},'))
+  const { instances } = await platform.until('hung', (d) => d.instances[0]?.pid !== undefined)
+  for (const pid of withWatchdog(instances[0]!.pid!)) process.kill(pid, 'SIGSTOP')
+  const down = await platform.cli(['down'])
+  assert.equal(down.code, 0, down.stderr)
+  assert.match(
+    down.stdout,
+    /^Concord is down \(.* s\)\. Not ended in order: hung-0 \((signal 9|silent)\)\. Records and changes/,
+  )
+  await platform.up()
+  assert.doesNotMatch((await platform.cli(['down'])).stdout, /Not ended/)
+})
+
 test('a record whose limit passes while its runner stands still is tried again: its function is not to blame', {
   timeout: 400_000,
 }, async () => {
@@ -178,7 +194,7 @@ test('a record whose limit passes while its runner stands still is tried again: 
   await platform.json(['fn', 'deploy', writeProject(platform.home, 'busy', source, { limits })])
   const { instances } = await platform.until('busy', (d) => d.instances[0]?.pid !== undefined)
   const runner = instances[0]!.pid!
-  const watchdog = Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${runner}/status`, 'utf8'))![1])
+  const [, watchdog] = withWatchdog(runner)
   await platform.client.produce('busy-in', [{ key: 'k', value: 'first' }]) // its code is warm then
   await platform.until('busy', (d) => d.ledger[0]!.processed === 1)
   const cpuBefore = cpuTicks(runner)
@@ -197,6 +213,11 @@ test('a record whose limit passes while its runner stands still is tried again: 
   assert.equal(after[0]!.lastExit?.reason, 'recordBroke', 'the record was met')
   assert.match(after[0]!.lastExit!.message, /its process had a CPU for \d+ ms of \d+/)
 })
+
+/** The process of a runner, and that of its watchdog. */
+function withWatchdog(runner: number): readonly [number, number] {
+  return [runner, Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${runner}/status`, 'utf8'))![1])]
+}
 
 /** Of all threads of a process, hundredths of a second. */
 function cpuTicks(pid: number): number {

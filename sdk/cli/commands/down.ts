@@ -26,7 +26,9 @@ export function addDown(program: CliCommand, installation: Installation): void {
     .summary('Stop the platform; deployed functions come back with `concord up`.')
     .description('Stop the platform on this machine; deployed functions come back with `concord up`.')
     .option('--home <folder>', 'state folder (default: CONCORD_HOME, else ~/.concord)')
-    .printsData('what was running and what was lost; "givenUpRecords" is null where nobody knows')
+    .printsData(
+      'what was running and what was lost; "givenUpRecords" is null where nobody knows, and "killedInstances" names those that did not end in order',
+    )
     .action((options: DownOptions) => down(installation, options))
 }
 
@@ -38,11 +40,19 @@ export async function down(installation: Installation, options: DownOptions): Pr
   waiting.update(() => 'Stopping the platform, once its functions have drained …')
   const asked = askPlatform<Found>(installation, 'infra/local/down.ts', args, told)
   const found = await asked.finally(() => waiting.clear())
-  const { up, killed, givenUpRecords, tasksLeft } = found
+  const { up, killed, givenUpRecords, killedInstances, tasksLeft } = found
   const ms = Math.round(performance.now() - startedMs)
   const wasRunning = up || found.natsServer || found.tasks > 0
   if (options.json)
-    return await printJson({ stopped: true, wasRunning, ms, killed, givenUpRecords, tasksLeft })
+    return await printJson({
+      stopped: true,
+      wasRunning,
+      ms,
+      killed,
+      givenUpRecords,
+      killedInstances,
+      tasksLeft,
+    })
   if (!wasRunning) return await print(`Nothing was running with ${homeFolder(options)}.`)
   const how = killed ? ' It did not stop when asked, and was killed.' : ''
   await print(`Concord is down (${(ms / 1000).toFixed(1)} s).${how}${lostText(found)}`)
