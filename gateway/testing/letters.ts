@@ -4,7 +4,13 @@
  */
 import { jetstream } from '@nats-io/jetstream'
 import { type NatsConnection, subjects } from '../../infra/bus/index.ts'
-import { encodeLetters, type Letter, lettersStream, marksStream } from '../../infra/dead-letters/index.ts'
+import {
+  type Letter,
+  LetterBlock,
+  lettersStream,
+  marksStream,
+  newLetter,
+} from '../../infra/dead-letters/index.ts'
 import { namespace, until } from './platform.ts'
 
 export interface GivenLetter {
@@ -54,6 +60,7 @@ export async function writeLetters(
     }),
   )
   const subject = subjects.deadLetterSubject(ns, functionName, letters.length)
-  const bytes = encodeLetters({ function: functionName, version: 4, letters })
-  return (await jetstream(nc).publish(subject, bytes)).seq
+  const block = new LetterBlock(functionName, 4)
+  for (const letter of letters) block.add(newLetter(letter))
+  return (await jetstream(nc).publish(subject, block.take()[0]!.bytes)).seq
 }

@@ -2,7 +2,7 @@
  * Letter: a record or a timer that was given up, and why.
  * @module
  */
-import type { RawRecord } from '../../sdk/wire/frame.ts'
+import { frameOf, headerBytesV1, type RawRecord } from '../../sdk/wire/frame.ts'
 
 export interface LetterError {
   readonly name: string
@@ -19,11 +19,15 @@ export interface LetterTimer {
   readonly instance: number
 }
 
-export interface Letter {
-  readonly record: RawRecord
+/** From where a record came. */
+export interface LetterPlace {
   readonly stream: string
   readonly partition: number
   readonly producer: string
+}
+
+export interface Letter extends LetterPlace {
+  readonly record: RawRecord
   readonly sequence: number
   readonly error: LetterError
   /** It is a timer that was given up: its key, its time and no value; `stream`, `producer` and `sequence` say nothing. */
@@ -38,4 +42,19 @@ export interface Letters {
   readonly function: string
   readonly version: number
   readonly letters: readonly Letter[]
+}
+
+/** A letter that is to be written: its record is where it lies, at `at` of an accepted frame. */
+export interface NewLetter extends Omit<Letter, 'record'> {
+  readonly bytes: Uint8Array
+  readonly at: number
+}
+
+export interface NewLetters extends Omit<Letters, 'letters'> {
+  readonly letters: readonly NewLetter[]
+}
+
+/** A letter whose record lies in no frame. */
+export function newLetter({ record, ...letter }: Letter): NewLetter {
+  return { ...letter, bytes: frameOf([record]), at: headerBytesV1 }
 }

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { frameBytesMax } from '../../sdk/wire/frame.ts'
-import type { Letter } from './letter.ts'
-import { decodeLetters, encodeLetters, lettersPerMessageMax, messagesOf } from './message.ts'
+import type { Letter, Letters } from './letter.ts'
+import { newLetter } from './letter.ts'
+import { LetterBlock, type LetterMessage, lettersPerMessageMax } from './letter-block.ts'
+import { decodeLetters } from './message.ts'
 
 const plain = { noNullPrototype: true }
 const letters: fc.Arbitrary<Letter> = fc.record(
@@ -51,19 +53,32 @@ const letters: fc.Arbitrary<Letter> = fc.record(
   },
 )
 
-test('decodeLetters reads what encodeLetters wrote, byte for byte (LT1)', () => {
+function messagesOf({ function: name, version, letters }: Letters): readonly LetterMessage[] {
+  const block = new LetterBlock(name, version)
+  for (const letter of letters) block.add(newLetter(letter))
+  return block.take()
+}
+
+/** The one message of a few letters. */
+function messageOf(content: Letters): Uint8Array {
+  const [message, ...others] = messagesOf(content)
+  assert.equal(others.length, 0)
+  return message!.bytes
+}
+
+test('decodeLetters reads what a LetterBlock wrote, byte for byte (LT1)', () => {
   const content = fc.record(
     {
       function: fc.string(),
       version: fc.nat(),
-      letters: fc.array(letters, { maxLength: 8 }),
+      letters: fc.array(letters, { minLength: 1, maxLength: 8 }),
     },
     plain,
   )
-  fc.assert(fc.property(content, (c) => assert.deepEqual(decodeLetters(encodeLetters(c)), c)))
+  fc.assert(fc.property(content, (c) => assert.deepEqual(decodeLetters(messageOf(c)), c)))
 })
 
-test('encodeLetters says once what errors of one place have in common', () => {
+test('LetterBlock says once what errors of one place have in common', () => {
   const [{ timer: _, ...letter }] = fc.sample(letters, 1) as [Letter]
   const frames = `\n    at f (index.ts:1:2)${' '.repeat(1000)}`
   const many = Array.from({ length: 100 }, (_, i) => {
@@ -73,8 +88,7 @@ test('encodeLetters says once what errors of one place have in common', () => {
   const named = many.map((one) => ({ ...one, error: { ...one.error, name: 'ParseError' } }))
   const long = { name: 'Error', message: 'm'.repeat(1000), stack: `Error: ${'m'.repeat(1000)}${frames}` }
   const same = many.map((one) => ({ ...one, error: long }))
-  const bytesOf = (list: readonly Letter[]) =>
-    encodeLetters({ function: 'f', version: 1, letters: list }).length
+  const bytesOf = (list: readonly Letter[]) => messageOf({ function: 'f', version: 1, letters: list }).length
   for (const [what, list] of Object.entries({ many, named, same }))
     assert.ok(bytesOf(list) - bytesOf(list.slice(1)) < 500, what)
 })
@@ -127,8 +141,44 @@ for (const version of [1, 2])
     })
   })
 
+test('decodeLetters reads version 3, which earlier builds wrote', () => {
+  const head = Buffer.from(
+    JSON.stringify({
+      function: 'f',
+      version: 6,
+      errors: [{ name: 'E', title: 'E: ', stack: '\n at x', at: 'x' }],
+      messages: ['m', 'n'],
+      places: [{ stream: 's', partition: 1, producer: '0a' }],
+      letters: {
+        ...{ error: [0, 0], message: [0, 1], place: [0, 0], sequence: [7, 8], attempts: [2, 1] },
+        ...{ timeMs: [8, -8], failedAtMs: [9, 10], keyBytes: [1, 0], valueBytes: [2, 0] },
+      },
+      timers: [{ letter: 1, arena: 3, instance: 4 }],
+    }),
+  )
+  const bytes = Buffer.concat([Buffer.from([0xcd, 3, 0, 0, 0, 0, 0, 0]), head, Buffer.from([1, 2, 3])])
+  bytes.writeUInt32LE(head.length, 4)
+  const place = { stream: 's', partition: 1, producer: '0a' }
+  const errorOf = (message: string) => ({ name: 'E', message, stack: `E: ${message}\n at x`, at: 'x' })
+  assert.deepEqual(decodeLetters(new Uint8Array(bytes)), {
+    function: 'f',
+    version: 6,
+    letters: [
+      {
+        record: { key: Uint8Array.of(1), value: Uint8Array.of(2, 3), timeMs: 8 },
+        ...{ ...place, error: errorOf('m'), sequence: 7, attempts: 2, failedAtMs: 9 },
+      },
+      {
+        record: { key: new Uint8Array(0), value: new Uint8Array(0), timeMs: -8 },
+        ...{ ...place, error: errorOf('n'), sequence: 8, attempts: 1, failedAtMs: 10 },
+        timer: { arena: 3, instance: 4 },
+      },
+    ],
+  })
+})
+
 test('decodeLetters refuses anything else, says what it found, and throws nothing else (LT2)', () => {
-  const whole = encodeLetters({
+  const whole = messageOf({
     function: 'f',
     version: 1,
     letters: fc.sample(letters, { numRuns: 3, seed: 1 }),
@@ -149,7 +199,7 @@ test('decodeLetters refuses anything else, says what it found, and throws nothin
     }),
   )
   const wrong = Buffer.from(`12345678{"errors":[${'1,'.repeat(100_000)}1]}`)
-  for (const version of [1, 3]) {
+  for (const version of [1, 3, 4]) {
     wrong.set([0xcd, version, 0, 0])
     wrong.writeUInt32LE(wrong.length - 8, 4)
     assert.throws(
@@ -158,12 +208,12 @@ test('decodeLetters refuses anything else, says what it found, and throws nothin
     )
   }
   assert.throws(
-    () => decodeLetters(Uint8Array.of(0xcd, 4, 0, 0, 0, 0, 0, 0)),
-    /is of version 4, .* A later build reads it$/,
+    () => decodeLetters(Uint8Array.of(0xcd, 5, 0, 0, 0, 0, 0, 0)),
+    /is of version 5, .* A later build reads it$/,
   )
 })
 
-test('messagesOf divides letters into messages that NATS accepts, in order, even with the largest record', () => {
+test('LetterBlock divides letters into messages that NATS accepts, in order, even with the largest record', () => {
   const error = { name: 'E', message: '\u0001'.repeat(2048), stack: '\u0001'.repeat(6144) }
   const place = { stream: 's', partition: 0, producer: '00', attempts: 1, failedAtMs: 0 }
   const letter = (sequence: number, valueBytes: number): Letter => ({
@@ -178,14 +228,14 @@ test('messagesOf divides letters into messages that NATS accepts, in order, even
     letter(1001, 0),
   ]
   const sequences: number[] = []
-  for (const part of messagesOf(many)) {
-    assert.ok(part.length <= lettersPerMessageMax)
-    const bytes = encodeLetters({ function: 'f'.repeat(63), version: 1, letters: part })
+  for (const { bytes, count } of messagesOf({ function: 'f'.repeat(63), version: 1, letters: many })) {
+    assert.ok(count <= lettersPerMessageMax)
     assert.ok(bytes.length <= 1024 * 1024 - 512, String(bytes.length))
-    const read = decodeLetters(bytes)
-    for (const [i, { sequence, record }] of read.letters.entries()) {
+    const read = decodeLetters(bytes).letters
+    assert.equal(read.length, count)
+    for (const { sequence, record } of read) {
       sequences.push(sequence)
-      assert.equal(record.value.length, part[i]!.record.value.length)
+      assert.equal(record.value.length, many[sequence]!.record.value.length)
     }
   }
   assert.deepEqual(

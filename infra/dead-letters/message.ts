@@ -1,103 +1,124 @@
 /**
- * Message: many letters in one message of JetStream, with the bytes that their records had.
+ * Message: many letters in one message of JetStream. `letter-block.ts` writes it, `decodeLetters` reads it.
  *
- * Layout, little endian, of all versions (head.ts; 1 knows of no timers):
+ * Layout of version 4, little endian:
  *
- *     u8 0xcd | u8 version | u16 0 | u32 bytes of the head | head: JSON in UTF-8 | key, value of the first | of the next …
+ *     u8 0xcd | u8 version | u16 0 | u32 bytes of the head | head (head.ts) | letters
  *
- *   LT1. `decodeLetters(encodeLetters(x))` is `x`, byte for byte, but for stacks that had to be cut to fit a message.
+ *   a letter:
+ *      0 u16 place, an index in the head          16 f64 when it failed, ms since 1970
+ *      2 u16 error, an index in the head          24 u32 bytes of the message; 2^32 - 1: it is that of the letter before
+ *      4 u32 attempts                             28 the record as in its frame (sdk/wire/frame.ts), then the message in UTF-8
+ *      8 f64 sequence
+ *
+ * Versions 1 to 3 had another head (former-heads.ts), then the key and the value of the first letter, of the next …
+ *
+ *   LT1. What was written is read, byte for byte, but for texts of errors that had to be cut to fit a message.
  *   LT2. What is malformed, truncated or of another version is refused with what was found.
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
-import { jsonBytes, parsedJson } from '../json.ts'
-import { columnsOf, headVersion, malformed, readHead } from './head.ts'
+import { recordAt, recordHeaderBytes } from '../../sdk/wire/frame.ts'
+import { parsedJson } from '../json.ts'
+import { readFormerHead } from './former-heads.ts'
+import { at, errorOf, malformed, readHead } from './head.ts'
 import type { Letter, Letters } from './letter.ts'
 
-const magic = 0xcd
-const prefixBytes = 8
-/** NATS's default bound is 1 MiB, headers included. */
-const messageBytesMax = 1024 * 1024 - 512
-/** Aimed at: a message is read whole to show one of its letters. */
-const messageBytesAimed = 256 * 1024
-/** Also how many subjects a function's letters have: the last part of a subject counts them. */
-export const lettersPerMessageMax = 256
-
-/** About how much of a message a letter takes. */
-export function bytesOf({ record, error }: Letter): number {
-  return record.key.length + record.value.length + error.stack.length + error.message.length + 256
-}
-
-/** Whether letters are a message of their own: there is no use in waiting for more. */
-export function isFull(letters: number, bytes: number): boolean {
-  return letters >= lettersPerMessageMax || bytes >= messageBytesAimed
-}
-
-/** Parts letters into messages, in their order. */
-export function* messagesOf(letters: readonly Letter[]): Generator<readonly Letter[]> {
-  let from = 0
-  let bytes = 0
-  for (const [index, letter] of letters.entries()) {
-    const more = bytesOf(letter)
-    if (index > from && (bytes + more > messageBytesAimed || index - from >= lettersPerMessageMax)) {
-      yield letters.slice(from, index)
-      from = index
-      bytes = 0
-    }
-    bytes += more
-  }
-  if (from < letters.length) yield letters.slice(from)
-}
-
-/** Lengths to which the texts of errors are cut until a message fits. */
-const cuts = [Number.POSITIVE_INFINITY, 1024, 128, 16]
-
-/** @param content What one of `messagesOf` holds. */
-export function encodeLetters(content: Letters): Uint8Array {
-  const { letters } = content
-  const recordBytes = letters.reduce((sum, { record }) => sum + record.key.length + record.value.length, 0)
-  let head = new Uint8Array(0)
-  for (const cut of cuts) {
-    head = jsonBytes(columnsOf(content, cut))
-    if (prefixBytes + head.length + recordBytes <= messageBytesMax) break
-  }
-  const bytes = new Uint8Array(prefixBytes + head.length + recordBytes)
-  const view = new DataView(bytes.buffer)
-  view.setUint8(0, magic)
-  view.setUint8(1, headVersion)
-  view.setUint32(4, head.length, true)
-  bytes.set(head, prefixBytes)
-  let at = prefixBytes + head.length
-  for (const { record } of letters) {
-    bytes.set(record.key, at)
-    bytes.set(record.value, at + record.key.length)
-    at += record.key.length + record.value.length
-  }
-  return bytes
-}
+export const magic = 0xcd
+export const versionNow = 4
+export const prefixBytes = 8
+/** Of a letter, before its record. */
+export const rowBytes = 28
+/** For the bytes of a message. */
+export const asBefore = 2 ** 32 - 1
 
 /** @throws {CodedError} ERR_LETTER_MALFORMED */
 export function decodeLetters(bytes: Uint8Array): Letters {
   if (bytes.length < prefixBytes || bytes[0] !== magic) throw malformed(`it starts with ${bytes[0]}`)
-  if (bytes[1]! < 1 || bytes[1]! > headVersion)
+  const version = bytes[1]!
+  if (version < 1 || version > versionNow)
     throw malformed(
-      `their message is of version ${bytes[1]}, and this build reads versions 1 to ${headVersion}. A later build reads it`,
+      `their message is of version ${version}, and this build reads versions 1 to ${versionNow}. A later build reads it`,
     )
-  const headBytes = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true)
+  const headBytes = viewOf(bytes).getUint32(4, true)
   if (headBytes > bytes.length - prefixBytes) throw malformed(`its head claims ${headBytes} bytes`)
   const json = parsedJson(bytes.subarray(prefixBytes, prefixBytes + headBytes))
   if (json === undefined) throw malformed('its head is no JSON')
-  const head = readHead(bytes[1]!, json)
-  let at = prefixBytes + headBytes
-  const take = (length: number): Uint8Array => {
-    if (length > bytes.length - at) throw malformed('it is cut off')
-    at += length
-    return bytes.slice(at - length, at)
+  const body = new Body(bytes.subarray(prefixBytes + headBytes))
+  const letters = version === versionNow ? readRows(json, body) : readKeysAndValues(version, json, body)
+  if (body.left > 0) throw malformed(`${body.left} bytes follow its last letter`)
+  return letters
+}
+
+/** What follows a head. */
+class Body {
+  readonly #bytes: Uint8Array
+  #at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
   }
+
+  get left(): number {
+    return this.#bytes.length - this.#at
+  }
+
+  /** The next bytes, of which nothing is taken. */
+  next(length: number): Uint8Array {
+    if (length > this.left) throw malformed('it is cut off')
+    return this.#bytes.subarray(this.#at, this.#at + length)
+  }
+
+  /** A copy. */
+  take(length: number): Uint8Array {
+    const taken = this.next(length).slice()
+    this.#at += length
+    return taken
+  }
+}
+
+function readRows(json: unknown, body: Body): Letters {
+  const { letters: count, errors, places, timers = [], function: name, version } = readHead(json)
+  const timerOf = new Map(timers.map(({ letter, ...timer }) => [letter, timer]))
+  const letters: Letter[] = []
+  let message = ''
+  for (let index = 0; index < count; index++) {
+    const row = viewOf(body.take(rowBytes))
+    const [sequence, failedAtMs] = [row.getFloat64(8, true), row.getFloat64(16, true)]
+    if (!Number.isSafeInteger(sequence) || sequence < 0 || !Number.isFinite(failedAtMs))
+      throw malformed(`it has the sequence ${sequence}, failed at ${failedAtMs}`)
+    const record = recordAt(body.take(recordBytesIn(body)), 0)
+    const messageBytes = row.getUint32(24, true)
+    if (messageBytes !== asBefore) message = utf8.decode(body.take(messageBytes))
+    const timer = timerOf.get(index)
+    letters.push({
+      record,
+      ...at(places, row.getUint16(0, true), 'place'),
+      error: errorOf(at(errors, row.getUint16(2, true), 'error'), message),
+      ...{ sequence, attempts: row.getUint32(4, true), failedAtMs },
+      ...(timer && { timer }),
+    })
+  }
+  return { function: name, version, letters }
+}
+
+function recordBytesIn(body: Body): number {
+  const head = viewOf(body.next(recordHeaderBytes))
+  const bytes = recordHeaderBytes + head.getUint16(4, true) + head.getUint32(0, true)
+  return Math.ceil(bytes / 4) * 4 // may be beyond 32 bits
+}
+
+function readKeysAndValues(version: number, json: unknown, body: Body): Letters {
+  const head = readFormerHead(version, json)
   const letters = head.letters.map(({ timeMs, keyBytes, valueBytes, ...letter }) => ({
-    record: { key: take(keyBytes), value: take(valueBytes), timeMs },
+    record: { key: body.take(keyBytes), value: body.take(valueBytes), timeMs },
     ...letter,
   }))
-  if (at !== bytes.length) throw malformed(`${bytes.length - at} bytes follow its last letter`)
   return { ...head, letters }
+}
+
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
+
+function viewOf({ buffer, byteOffset, length }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, length)
 }

@@ -26,14 +26,14 @@ const atOnceMax = 64
 /** A waiting record, and its last failure, if it was called at all. */
 export interface Held {
   readonly frame: AloneFrame
-  readonly failed: Failed | undefined
+  readonly failure: RecordFailure | undefined
   readonly attempts: number
 }
 
 /** The same, inside the list. */
 interface Item {
   readonly frame: AloneFrame
-  failed: Failed | undefined
+  failure: RecordFailure | undefined
 }
 
 export class SetAside {
@@ -81,20 +81,20 @@ export class SetAside {
   /** Keeps those failures of a batch that are set aside, before the frames' memory is reused. */
   hold(failures: readonly Failed[], nowMs: number): void {
     for (const failed of failures) {
-      const { failure, frame, record, sequence } = failed
+      const { failure, frame } = failed
       const { action } = failure
-      if ((action !== 'setAside' && action !== 'behind') || frame === undefined || record === undefined)
-        continue
+      if ((action !== 'setAside' && action !== 'behind') || frame === undefined) continue
       const waiting = this.#out.get(frame)
       if (waiting !== undefined) {
         this.#out.delete(frame)
-        waiting.item.failed = failed
+        waiting.item.failure = failure
         this.#list.again(waiting, nowMs)
         continue
       }
       this.#consumer.setAside(frame)
+      const { record, sequence } = failed
       const alone = frameAlone(frame, record, sequence)
-      const held = { frame: alone, failed: action === 'behind' ? undefined : { ...failed, frame: alone } }
+      const held = { frame: alone, failure: action === 'behind' ? undefined : failure }
       const line = this.#policy().keepsOrder ? lineOf(frame.partition, record.key) : undefined
       const attempts = action === 'behind' ? 0 : Math.max(1, failure.attempts)
       this.#list.add({ item: held, line, attempts, bytes: alone.bytes.length + errorBytes }, nowMs)
@@ -149,12 +149,12 @@ export class SetAside {
 
 /** The failure of a record that was set aside and is given up without another attempt. */
 export function failedOf(
-  { frame, failed, attempts }: Held,
+  { frame, failure: last, attempts }: Held,
   action: RecordFailure['action'],
   timeMs: number,
 ): Failed {
   const never = 'it waited behind an earlier record of its key when its instance ended'
-  const error = failed?.failure.error ?? { name: 'Error', message: never, stack: '', timeMs }
+  const error = last?.error ?? { name: 'Error', message: never, stack: '', timeMs }
   const failure = { index: 0, action, attempts, told: true, error }
   return locate([frame], [failure])[0]!
 }

@@ -1,75 +1,102 @@
 /**
- * Failed: finds the records of a batch's failures in one walk over its frames.
+ * Failed: where the records of a batch's failures are. Most of it is found out when it is asked for: a failure is located on the
+ * way from one batch to the next, its letter is written while the next one runs.
  * @module
  */
 import type { TakenFrame } from '../../infra/bus/index.ts'
 import type { ErrorReport } from '../../infra/control/messages/heartbeat.ts'
-import type { Letter } from '../../infra/dead-letters/index.ts'
+import { type Letter, type NewLetter, newLetter } from '../../infra/dead-letters/index.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
 import { partitionOfArena } from '../../sdk/wire/arenas.ts'
-import { type RawRecord, RecordWalk } from '../../sdk/wire/frame.ts'
+import { type RawRecord, RecordWalk, recordAt } from '../../sdk/wire/frame.ts'
 import type { RecordFailure } from '../isolate/index.ts'
 
 const keyBytesShown = 256
 
-export interface Failed {
+/** A failure, and its record in a frame, of whose bytes nothing is to be read once its memory is used again. */
+export class FailedRecord implements NewLetter {
   readonly failure: RecordFailure
-  /** The frame of the record; none for a timer. */
-  readonly frame?: TakenFrame
-  /** Present if the failure is reported or needs it: a copy if it becomes a letter, else views of the frame, valid as long as that is. */
-  readonly record?: RawRecord
-  /** The record's key, or its beginning, for people; a copy. */
-  readonly key?: Uint8Array
-  readonly sequence: number
+  readonly frame: TakenFrame
+  readonly #index: number
+  readonly #walk: RecordWalk
+
+  /** @param index Of the record in the frame. @param walk Over the frame. */
+  constructor(failure: RecordFailure, frame: TakenFrame, index: number, walk: RecordWalk) {
+    this.failure = failure
+    this.frame = frame
+    this.#index = index
+    this.#walk = walk
+  }
+
+  get bytes(): Uint8Array {
+    return this.frame.bytes
+  }
+
+  get at(): number {
+    return this.#walk.offset(this.#index)
+  }
+
+  /** Views of the frame. */
+  get record(): RawRecord {
+    return recordAt(this.bytes, this.at)
+  }
+
+  get sequence(): number {
+    return this.frame.header.sequence + this.#index
+  }
+
+  get stream(): string {
+    return this.frame.stream
+  }
+
+  get partition(): number {
+    return this.frame.partition
+  }
+
+  get producer(): string {
+    return this.frame.header.producer
+  }
+
+  get error(): ErrorReport {
+    return this.failure.error
+  }
+
+  get attempts(): number {
+    return this.failure.attempts
+  }
+
+  get failedAtMs(): number {
+    return this.error.timeMs
+  }
 }
+
+/** The failure of a timer. */
+export interface FailedTimer {
+  readonly failure: RecordFailure
+  readonly frame?: undefined
+}
+
+export type Failed = FailedRecord | FailedTimer
 
 /** Must be called before the batch's frames are marked as finished, since failures count from the unfinished records. */
 export function locate(batch: readonly TakenFrame[], failures: readonly RecordFailure[]): Failed[] {
   let at = 0
   /** Records of the batch before the current frame, and the walk over that frame. */
   let before = 0
-  let walk: { readonly frame: TakenFrame; readonly records: RecordWalk } | undefined
+  let walk: RecordWalk | undefined
   return failures.map((failure) => {
-    for (let frame = batch[at]; frame !== undefined; frame = batch[++at]) {
+    for (let frame = batch[at]; frame !== undefined; frame = batch[++at], walk = undefined) {
       const from = frame.skip + frame.finished
       const open = frame.header.count - from
       const index = failure.index - before
       if (index < open) {
-        const sequence = frame.header.sequence + from + index
-        if (!failure.told && failure.action === 'skip') return { failure, frame, sequence }
-        if (walk?.frame !== frame) walk = { frame, records: new RecordWalk(frame.bytes, frame.header) }
-        const found = walk.records.to(from + index)
-        if (failure.action !== 'deadLetter')
-          return { failure, frame, sequence, record: found, key: found.key.slice(0, keyBytesShown) }
-        const record = copyOf(found)
-        return { failure, frame, sequence, record, key: record.key }
+        walk ??= new RecordWalk(frame.bytes, frame.header)
+        return new FailedRecord(failure, frame, from + index, walk)
       }
       before += open
     }
-    return { failure, sequence: 0 }
+    return { failure }
   })
-}
-
-/**
- * Memory that the small copies of letters share: memory of its own for each would cost more than all else in a letter. They go in the
- * order in which they came, so a block is not held for one of them; Node's pool would be, among all that is short-lived there.
- */
-const blockBytes = 8 * 1024
-let block = new Uint8Array(blockBytes)
-let used = 0
-
-function copyOf({ key, value, timeMs }: RawRecord): RawRecord {
-  const bytes = key.length + value.length
-  if (bytes > blockBytes / 4) return { key: new Uint8Array(key), value: new Uint8Array(value), timeMs }
-  if (used + bytes > blockBytes) {
-    block = new Uint8Array(blockBytes)
-    used = 0
-  }
-  const copy = block.subarray(used, used + bytes)
-  used += bytes
-  copy.set(key)
-  copy.set(value, key.length)
-  return { key: copy.subarray(0, key.length), value: copy.subarray(key.length), timeMs }
 }
 
 /** A timer as it is shown to people. */
@@ -78,42 +105,28 @@ export function shown({ partition, key, timeMs }: Timer): NonNullable<ErrorRepor
   return { partition: partitionOfArena(partition), key: text, timeMs }
 }
 
-/** A failure with its record, for people and for dead letters. */
-export function errorOf({ failure, frame, key, sequence }: Failed): ErrorReport {
-  const { timer } = failure
-  if (timer !== undefined) return { ...failure.error, timer: shown(timer) }
-  if (frame === undefined || key === undefined) return failure.error
-  const { stream, partition, header } = frame
-  const text = new TextDecoder().decode(key.subarray(0, keyBytesShown))
-  return { ...failure.error, record: { stream, partition, producer: header.producer, sequence, key: text } }
+/** A failure with its record, for people, to be asked for later: what its frame's memory is needed for is read now. */
+export function tellerOf(failed: Failed): () => ErrorReport {
+  const { failure } = failed
+  if (failed.frame === undefined) {
+    const { timer } = failure
+    return () => (timer === undefined ? failure.error : { ...failure.error, timer: shown(timer) })
+  }
+  const { stream, partition, producer, sequence, record } = failed
+  const key = record.key.slice(0, keyBytesShown)
+  let error: ErrorReport | undefined
+  return () => {
+    const text = (): string => new TextDecoder().decode(key)
+    error ??= { ...failure.error, record: { stream, partition, producer, sequence, key: text() } }
+    return error
+  }
 }
 
-/** Letters for the failures that become dead letters, and the frames of their records. */
-export function lettersOf(failures: readonly Failed[]): {
-  readonly frames: readonly TakenFrame[]
-  readonly letters: readonly Letter[]
-} {
-  const frames: TakenFrame[] = []
-  const letters: Letter[] = []
-  for (const { failure, frame, record, sequence } of failures) {
-    if (failure.action !== 'deadLetter' || frame === undefined || record === undefined) continue
-    const { stream, partition, header } = frame
-    const { timeMs: failedAtMs, name, message, stack, at } = failure.error
-    const error = { name, message, stack, ...(at === undefined ? {} : { at }) }
-    const { producer } = header
-    frames.push(frame)
-    letters.push({
-      record,
-      stream,
-      partition,
-      producer,
-      sequence,
-      error,
-      attempts: failure.attempts,
-      failedAtMs,
-    })
-  }
-  return { frames, letters }
+/** Those that become dead letters. */
+export function lettersOf(failures: readonly Failed[]): FailedRecord[] {
+  return failures.filter(
+    (failed): failed is FailedRecord => failed.frame !== undefined && failed.failure.action === 'deadLetter',
+  )
 }
 
 /** @param instance The owner of its state. */
@@ -121,9 +134,9 @@ export function letterOfTimer(
   { partition: arena, key, timeMs }: Timer,
   { error, attempts }: Pick<RecordFailure, 'error' | 'attempts'>,
   instance: number,
-): Letter {
+): NewLetter {
   const { name, message, stack, at } = error
-  return {
+  const letter: Letter = {
     record: { key: new TextEncoder().encode(key), value: new Uint8Array(0), timeMs },
     timer: { arena, instance },
     ...{ stream: '', partition: partitionOfArena(arena), producer: '', sequence: 0 },
@@ -131,4 +144,5 @@ export function letterOfTimer(
     attempts,
     failedAtMs: error.timeMs,
   }
+  return newLetter(letter)
 }

@@ -4,37 +4,38 @@
  *   GL1. Each caller gets the answers for its own letters, in order.
  * @module
  */
-import { bytesOf, isFull, type Letter, type Letters } from '../../infra/dead-letters/index.ts'
+import { LetterBlock, type LetterMessage, type NewLetter } from '../../infra/dead-letters/index.ts'
 
 export class GatheredLetters {
-  readonly #letters: Letter[] = []
+  readonly function: string
+  readonly #block: LetterBlock
   readonly #posts: { readonly count: number; readonly resolve: (stored: readonly boolean[]) => void }[] = []
-  /** All letters. */
-  readonly content: Letters
-  #bytes = 0
 
   constructor(functionName: string, version: number) {
-    this.content = { function: functionName, version, letters: this.#letters }
+    this.function = functionName
+    this.#block = new LetterBlock(functionName, version)
   }
 
   /** Approximate memory. */
   get bytes(): number {
-    return this.#bytes
+    return this.#block.bytes
   }
 
   get isFull(): boolean {
-    return isFull(this.#letters.length, this.#bytes)
+    return this.#block.isFull
   }
 
-  /** @returns For each of these letters whether it was stored. */
-  add(letters: readonly Letter[]): Promise<readonly boolean[]> {
-    for (const letter of letters) {
-      this.#letters.push(letter)
-      this.#bytes += bytesOf(letter)
-    }
+  /** Copies letters. @returns For each of them whether it was stored. */
+  add(letters: readonly NewLetter[]): Promise<readonly boolean[]> {
+    for (const letter of letters) this.#block.add(letter)
     return new Promise((resolve) => {
       this.#posts.push({ count: letters.length, resolve })
     })
+  }
+
+  /** The messages of all letters; none is added any more. */
+  take(): readonly LetterMessage[] {
+    return this.#block.take()
   }
 
   /** @param stored Of all letters, in the order in which they were added. */

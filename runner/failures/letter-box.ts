@@ -20,7 +20,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type NatsConnection, subjects, unlessAborted } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import { encodeLetters, type Letters, messagesOf } from '../../infra/dead-letters/index.ts'
+import type { NewLetters } from '../../infra/dead-letters/index.ts'
 import { GatheredLetters } from './gathered-letters.ts'
 import { LetterPost, Unanswered } from './letter-post.ts'
 
@@ -83,7 +83,7 @@ export class LetterBox {
    * Posts letters, and keeps them until they are answered.
    * @returns For each whether it was stored (false: refused). Waits as long as necessary.
    */
-  post({ function: name, version, letters }: Letters): Promise<readonly boolean[]> {
+  post({ function: name, version, letters }: NewLetters): Promise<readonly boolean[]> {
     const { clock } = this.#options
     const id = `${name} ${version}`
     const gathered = this.#gathered.get(id) ?? new GatheredLetters(name, version)
@@ -133,15 +133,14 @@ export class LetterBox {
     this.#gathered.delete(id)
     if (this.#gathered.size === 0) this.#allSent?.resolve()
     if (this.#gathered.size === 0) this.#allSent = undefined
-    const { content, bytes } = gathered
     const told = this.#options.heard(this.#closing.signal) // LB5
     told.catch(() => undefined) // closed, or awaited later
-    const messages = [...messagesOf(content.letters)].map((letters) => {
-      const message = encodeLetters({ ...content, letters })
-      const stored = this.#answer.then(() => this.#deliver(content.function, letters.length, message, told))
+    const messages = gathered.take().map(({ count, bytes }) => {
+      const stored = this.#answer.then(() => this.#deliver(gathered.function, count, bytes, told))
       this.#answer = stored // LB4
       return stored
     })
+    const { bytes } = gathered
     this.#underWay += messages.length
     void Promise.all(messages).then((stored) => {
       this.#underWay -= messages.length

@@ -19,7 +19,7 @@ import { type BatchResult, isStarved } from '../isolate/index.ts'
 import { type Ending, endingOf, reasonOf } from '../process/ending.ts'
 import { failedOf, type SetAside } from './aside.ts'
 import { brokenBy, chancesOf } from './broken.ts'
-import { errorOf, type Failed, lettersOf, locate } from './failed.ts'
+import { type Failed, lettersOf, locate, tellerOf } from './failed.ts'
 import { type Whose, whoseOf } from './failure-log.ts'
 import { TimerReactions, type TimerReactionsOptions } from './timer-reactions.ts'
 
@@ -105,7 +105,7 @@ export class Reactions {
     const error = brokenBy(fatal!, clock.nowMs())
     const failed = locate([open], [{ index: 0, action: last, attempts, told: true, error }])
     this.errors += 1
-    this.lastFailure = () => errorOf(failed[0]!)
+    this.lastFailure = tellerOf(failed[0]!)
     onFailure(this.#whose, again ? 'to be tried again' : last, this.lastFailure)
     if (again) rememberAttempts(open, attempts)
     else if (last === 'deadLetter') {
@@ -121,10 +121,8 @@ export class Reactions {
     const { failure, frame } = failed
     const { consumer, onFailure } = this.#options
     if (failure.action === 'behind') return
-    let error: ErrorReport | undefined
-    const report = (): ErrorReport => (error ??= errorOf(failed))
     // The log's second is not the isolate's: without this the log could spend its lines on errors without a stack.
-    const told = failure.told && failure.stackless !== true ? report : undefined
+    const told = failure.told && failure.stackless !== true ? tellerOf(failed) : undefined
     if (failure.action === 'setAside') return onFailure(this.#whose, 'to be tried again', told)
     this.errors += 1
     if (told !== undefined) this.lastFailure = told
@@ -137,11 +135,12 @@ export class Reactions {
   }
 
   #post(failures: readonly Failed[]): void {
-    const { frames, letters } = lettersOf(failures)
+    const letters = lettersOf(failures)
     if (letters.length === 0) return
     const { assignment, acknowledger, letters: box } = this.#options
     const { function: name, version } = assignment()
-    acknowledger.await({ frames, answers: box.post({ function: name, version, letters }) })
+    const answers = box.post({ function: name, version, letters })
+    acknowledger.await({ frames: letters.map(({ frame }) => frame), answers })
   }
 
   /** Counts the next record of a frame as done, but dropped. */

@@ -8,6 +8,7 @@ import type { FunctionAssignment } from '../../infra/control/messages/assignment
 import type { ErrorPolicy } from '../../sdk/function.ts'
 import { type FailurePolicy, policyOf } from '../../sdk/manifest/policy.ts'
 import type { Timer } from '../../sdk/runtime/index.ts'
+import { recordAt } from '../../sdk/wire/frame.ts'
 import { type TimerSlot, TriedTimers } from '../checkpoint/tried-timers.ts'
 import { type BatchResult, type Isolate, isolateError } from '../isolate/index.ts'
 import { TimerReactions, type TimerReactionsOptions } from './timer-reactions.ts'
@@ -119,7 +120,9 @@ class World {
       acknowledger: { await: () => undefined },
       letters: {
         post: async ({ letters }) =>
-          letters.map(({ record }) => this.trace.letters.push(`${Buffer.from(record.key)}`) > 0),
+          letters.map(
+            ({ bytes, at }) => this.trace.letters.push(`${Buffer.from(recordAt(bytes, at).key)}`) > 0,
+          ),
         flush: () => undefined,
       },
     } satisfies TimerReactionsOptions)

@@ -20,6 +20,7 @@ function open({
   readonly untold?: () => () => boolean
 } = {}) {
   const log: string[] = []
+  const drops: [TakenFrame, string, number | undefined][] = []
   const waiting: (() => void)[] = []
   const clock = new ManualClock(10_000)
   let done = 0
@@ -29,7 +30,10 @@ function open({
     isAnnounced: (batch: readonly TakenFrame[]) => announced.has(batch),
     acknowledge: (mark: unknown) => log.push(`acknowledged ${mark}`),
     announce: () => log.push('announced'),
-    drop: (_: TakenFrame, reason: string) => log.push(reason),
+    drop: (frame: TakenFrame, reason: string, { records }: { readonly records?: number }) => {
+      log.push(reason)
+      drops.push([frame, reason, records])
+    },
   }
   const producer = {
     isSafe: false,
@@ -45,7 +49,7 @@ function open({
     },
   })
   return {
-    ...{ acknowledger, announced, clock, log, producer, waiting },
+    ...{ acknowledger, announced, clock, drops, log, producer, waiting },
     batch(): void {
       done += 1
       acknowledger.acknowledge()
@@ -175,4 +179,19 @@ test('Acknowledger does not announce a batch again that was announced with the o
   announced.add(batch)
   acknowledger.begun(batch)
   assert.deepEqual(log, [])
+})
+
+test('Acknowledger counts the letters of a frame together, those refused apart', async () => {
+  const { acknowledger, batch, drops, producer } = open()
+  producer.isSafe = true
+  const [one, other] = [{}, {}] as [TakenFrame, TakenFrame]
+  const frames = [one, one, one, other, other]
+  acknowledger.await({ frames, answers: Promise.resolve([true, true, false, false, false]) })
+  batch()
+  await turn()
+  assert.deepEqual(drops, [
+    [one, 'deadLettered', 2],
+    [one, 'deadLetterRefused', 1],
+    [other, 'deadLetterRefused', 2],
+  ])
 })

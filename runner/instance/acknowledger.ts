@@ -151,12 +151,12 @@ export class Acknowledger {
       const stored = await answers
       this.#counted += 1
       if (this.#hasGivenUp) continue
-      for (const [index, frame] of frames.entries())
-        this.#options.consumer.drop(
-          frame,
-          stored[index] === true ? 'deadLettered' : 'deadLetterRefused',
-          mark,
-        )
+      for (let from = 0, to = 1; from < frames.length; to++) {
+        if (frames[to] === frames[from] && stored[to] === stored[from]) continue
+        const reason = stored[from] === true ? 'deadLettered' : 'deadLetterRefused'
+        this.#options.consumer.drop(frames[from]!, reason, { mark, records: to - from })
+        from = to
+      }
     }
   }
 }

@@ -290,32 +290,51 @@ export function* recordsOf(bytes: Uint8Array, header: FrameHeader): Generator<Ra
   for (let index = 0; index < header.count; index++) yield walk.to(index)
 }
 
-/** Walks forward through a parsed frame, and makes views only of the requested records. */
+/** Where the record at `at` of an accepted frame ends. */
+export function recordEnd(bytes: Uint8Array, at: number): number {
+  return at + recordBytes(uint16At(bytes, at + 4), uint32At(bytes, at))
+}
+
+/** The record at `at` of an accepted frame: key and value are views. */
+export function recordAt(bytes: Uint8Array, at: number): RawRecord {
+  const keyAt = at + recordHeaderBytes
+  const valueAt = keyAt + uint16At(bytes, at + 4)
+  return {
+    key: bytes.subarray(keyAt, valueAt),
+    value: bytes.subarray(valueAt, valueAt + uint32At(bytes, at)),
+    timeMs: uint32At(bytes, at + 8) + (uint32At(bytes, at + 12) | 0) * two32,
+  }
+}
+
+/** Finds records of a parsed frame: cheapest in their order. */
 export class RecordWalk {
   readonly #bytes: Uint8Array
-  readonly #view: DataView
+  readonly #start: number
   #at: number
   #index = 0
 
   constructor(bytes: Uint8Array, { headerBytes }: FrameHeader) {
     this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    this.#at = headerBytes
+    this.#at = this.#start = headerBytes
   }
 
-  /** @param index From 0; not lower than in the call before. */
-  to(index: number): RawRecord {
-    const view = this.#view
+  /** Where the record begins. @param index From 0. */
+  offset(index: number): number {
+    const bytes = this.#bytes
     let at = this.#at
-    for (; this.#index < index; this.#index++)
-      at += recordBytes(view.getUint16(at + 4, true), view.getUint32(at, true))
-    this.#at = at
-    const keyAt = at + recordHeaderBytes
-    const valueAt = keyAt + view.getUint16(at + 4, true)
-    return {
-      key: this.#bytes.subarray(keyAt, valueAt),
-      value: this.#bytes.subarray(valueAt, valueAt + view.getUint32(at, true)),
-      timeMs: view.getUint32(at + 8, true) + view.getInt32(at + 12, true) * two32,
+    let passed = this.#index
+    if (index < passed) {
+      at = this.#start
+      passed = 0
     }
+    for (; passed < index; passed++) at = recordEnd(bytes, at)
+    this.#index = index
+    this.#at = at
+    return at
+  }
+
+  /** Makes views only of this record. */
+  to(index: number): RawRecord {
+    return recordAt(this.#bytes, this.offset(index))
   }
 }

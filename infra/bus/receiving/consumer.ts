@@ -229,15 +229,19 @@ export class Consumer {
     channel.dirty = true
   }
 
-  /** Notes that one finished record of a frame was dropped, before it is acknowledged. @param mark A mark that covers it. */
-  drop(frame: TakenFrame, reason: string, mark?: Mark): void {
+  /** Notes that finished records of a frame (one) were dropped, before they are acknowledged. @param mark A mark that covers them. */
+  drop(
+    frame: TakenFrame,
+    reason: string,
+    { mark, records = 1 }: { readonly mark?: Mark; readonly records?: number } = {},
+  ): void {
     const account = this.#accounts.of(frame.stream)
-    account.processed -= 1
-    account.dropped[reason] = (account.dropped[reason] ?? 0) + 1
+    account.processed -= records
+    account.dropped[reason] = (account.dropped[reason] ?? 0) + records
     const { channel } = frame as QueuedFrame
     const position = mark?.get(channel)
     for (const at of position === undefined ? [channel] : [channel, position])
-      at.dropped = oneMore(at.dropped, reason)
+      at.dropped = oneMore(at.dropped, reason, records)
   }
 
   /** True while a record that has ended an owner is expected, or here. */

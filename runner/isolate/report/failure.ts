@@ -14,7 +14,6 @@ class Failure implements RecordFailure {
   readonly action: RecordFailure['action']
   readonly attempts: number
   readonly told: boolean
-  readonly stackless: boolean
   readonly timer?: Timer
   readonly #report: OutcomeReport
   readonly #stackMap: StackMap
@@ -26,11 +25,15 @@ class Failure implements RecordFailure {
     this.action = action
     this.attempts = report.attempts
     this.told = report.text !== undefined
-    this.stackless = report.text !== undefined && isStackless(report.text)
     if (report.timer !== undefined) this.timer = report.timer
     this.#report = report
     this.#stackMap = stackMap
     this.#timeMs = timeMs
+  }
+
+  get stackless(): boolean {
+    const { text } = this.#report
+    return text !== undefined && isStackless(text)
   }
 
   get error(): ErrorReport {
