@@ -4,7 +4,7 @@
  */
 import type { AbsentUse } from '../project/absent-globals.ts'
 
-const noNetwork = 'a function has no network: see docs/functions.md, "Calls to other systems"'
+const noNetwork = 'a function has no network: docs/enrichment.md says how it asks other systems'
 const timers = 'ctx.setTimer calls processTimer later'
 const instead: Readonly<Record<string, string>> = {
   Buffer: 'use Uint8Array, TextEncoder and TextDecoder, atob and btoa',
