@@ -7,7 +7,7 @@
  * Design: docs/design/0003-processes-and-store.md, "What gateways have sent"
  * @module
  */
-import { settle } from '../../infra/control/index.ts'
+import { functionOfConsumer, settle } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import {
   foldedSender,
@@ -22,7 +22,7 @@ export interface Sent {
   readonly rows: readonly OutputLedger[]
   /** Gateways whose rows are complete, even if a heartbeat of theirs is still fresh. */
   readonly over: ReadonlySet<string>
-  /** Gateways whose rows are not final: they still report, or were killed. */
+  /** Gateways that have sent to the function and whose rows are not final: they still report, or were killed. */
   readonly open: readonly string[]
 }
 
@@ -48,13 +48,14 @@ export function sentBefore(store: Store, namespace: string): SentTo {
 async function read(
   store: Store,
   namespace: string,
-  { document, version }: Parameters<SentTo>[0],
+  { name, document, version }: Parameters<SentTo>[0],
   speaks: Parameters<SentTo>[1],
 ): Promise<Sent> {
   const over = new Set<string>()
   const open: string[] = []
   const found: { readonly id: string; readonly stream: string; readonly rows: readonly OutputLedger[] }[] = []
   const streams = Object.keys(version.manifest.istreams)
+  const isToIt = ({ consumer }: OutputLedger) => functionOfConsumer(consumer) === name
   const rowsOf = (sent: SentDocument | undefined) =>
     (sent?.rows ?? []).filter(({ createdAtMs }) => createdAtMs === document.createdAtMs)
   const sentBy = async (id: string, stream: string) =>
@@ -62,11 +63,11 @@ async function read(
   for (const id of await store.list(paths.senders(namespace))) {
     const state = (await store.get<SenderDocument>(paths.sender(namespace, id)))?.value.state
     if (state === undefined) continue
-    if (state === 'open') open.push(id)
-    else over.add(id)
-    if (state === 'open' && speaks(id)) continue
+    if (state !== 'open') over.add(id)
     for (const stream of streams) {
       const rows = rowsOf(await sentBy(id, stream))
+      if (state === 'open' && rows.some(isToIt) && !open.includes(id)) open.push(id)
+      if (state === 'open' && speaks(id)) continue
       found.push({ id, stream, rows: state === 'open' ? rows.map(untilAsked) : rows })
     }
   }

@@ -90,13 +90,22 @@ test('A change of resources names the partitions moved by hand that will return,
   assert.deepEqual((await json<DeployAnswer>('PATCH', '/v1/functions/moved/resources', other)).lapsed, lapsed)
 })
 
-test('Inspect names the killed gateways whose account is incomplete', async () => {
+test('Inspect names the killed gateways that have sent to the function and whose account is incomplete', async () => {
   await deploy('counted', {})
-  const inspect = () => json<FunctionDetail>('GET', '/v1/functions/counted')
+  await deploy('beside', {})
+  const inspect = (name = 'counted') => json<FunctionDetail>('GET', `/v1/functions/${name}`)
   assert.equal((await inspect()).settling, undefined)
   const path = paths.sender(namespace, 'gateway-gone')
   await platform.store.create(path, { schema: 1, state: 'open', atMs: Date.now() })
+  assert.equal((await inspect()).settling, undefined, 'it has sent nothing')
+  const live = (await platform.store.get<FunctionDocument>(paths.function(namespace, 'counted')))!.value
+  const row = { stream: 'words', consumer: 'counted', sent: 9, acked: 8, dropped: {}, unaccounted: 0 }
+  await platform.store.create(paths.sent(namespace, 'gateway-gone', 'words'), {
+    schema: 1,
+    rows: [{ ...row, createdAtMs: live.createdAtMs }],
+  })
   assert.deepEqual((await inspect()).settling, ['gateway-gone'])
+  assert.equal((await inspect('beside')).settling, undefined)
   const found = (await platform.store.get(path))!
   await platform.store.update(path, { schema: 1, state: 'over', atMs: Date.now() }, found.version)
   assert.equal((await inspect()).settling, undefined)

@@ -114,7 +114,7 @@ test('SentAccount writes at once what receivers cannot tell, the rest later, and
   const world = await setUp(t)
   const { clock, store, before } = world
   const { account, outputs } = await opened(t, world)
-  assert.deepEqual(await before(), { rows: [], over: new Set(), open: ['g'] })
+  assert.deepEqual(await before(), { rows: [], over: new Set(), open: [] })
   const written = async () => {
     const rows = (await store.get<SentDocument>(paths.sent(namespace, 'g', 'lines')))?.value.rows
     return rows?.map(({ sent, unaccounted }) => [sent, unaccounted])
@@ -163,6 +163,19 @@ test('GoneGateways settles a killed gateway by the answers of its receivers, onc
   gone.hear(beat(said('g', 1, 200)))
   await gone.look()
   assert.deepEqual(sums((await before()).rows), [[130, 125, 5]])
+})
+
+test('GoneGateways does not wait for records that nobody has in hand', async (t) => {
+  const { clock, gone, silent, put, before } = await setUp(t)
+  await put('g', [row])
+  silent.add('g')
+  await gone.look()
+  assert.deepEqual((await before()).open, ['g'])
+  clock.advance(5_000)
+  gone.hear(beat(said('g', 0, 30), { ...said('g', 1, 100, 90), inHand: 0 }))
+  await gone.look()
+  const { rows, open } = await before()
+  assert.deepEqual([sums(rows), open], [[[130, 115, 15]], []])
 })
 
 test('GoneGateways counts records in flight as unaccounted if the receivers are gone too', async (t) => {

@@ -193,6 +193,21 @@ test('frames heard while awaiting are not used if one before them is missing, an
   assert.deepEqual({ received, gaps }, { received: 6, gaps: 0 })
 })
 
+test("records that were left to be sent again are in nobody's hand once their producer is gone", async () => {
+  const bench = new Bench()
+  const [giver, taker] = [bench.consumer(1), bench.consumer(2)]
+  giver.own('s', [0])
+  bench.send(0, 3)
+  await bench.settle()
+  giver.suspend('s', [0])
+  bench.wire.break()
+  taker.own('s', [0], 2, giver.release('s', [0]))
+  await bench.settle()
+  const gone = [{ name: 'p', index: 0, firstEpoch: 1, epoch: 1 }]
+  const [row] = taker.account(gone).received!
+  assert.deepEqual([row!.sent, row!.acked, row!.inHand], [3, 0, 0])
+})
+
 test('a named next owner that ends before its claim has touched nothing', async () => {
   const bench = new Bench()
   const { giver, taker, next } = await standing(bench)

@@ -46,7 +46,7 @@ const received = z.array(
   z.looseObject({
     ...{ name: z.string(), index: z.union([count, z.string()]), epoch: count },
     ...{ stream: z.string(), consumer: z.string(), partition: count },
-    ...{ sent: count, acked: count, dropped: counts },
+    ...{ sent: count, acked: count, inHand: count.optional(), dropped: counts },
   }),
 )
 

@@ -31,7 +31,7 @@ export interface Ground {
 
 /** Adds the answer of a receiver, or a newer one of the same receiver. */
 export function withRow(known: ReceivedRows | undefined, row: ReceivedRow, heardAtMs: number): ReceivedRows {
-  const { stream, consumer, partition, sent, acked, dropped, claimed = 0 } = row
+  const { stream, consumer, partition, sent, acked, inHand = sent - acked, dropped, claimed = 0 } = row
   const key = `${stream}/${consumer}/${partition}`
   const before = known?.get(key) ?? { sent: 0, acked: 0, droppedBy: new Map<number, Counts>() }
   const droppedBy = new Map(before.droppedBy)
@@ -40,7 +40,7 @@ export function withRow(known: ReceivedRows | undefined, row: ReceivedRow, heard
     droppedBy: droppedBy.set(claimed, mostOf(droppedBy.get(claimed) ?? {}, dropped)),
     sent: Math.max(before.sent, sent),
     acked: Math.max(before.acked, acked),
-    isOpen: sent > acked,
+    isOpen: inHand > 0,
   })
 }
 

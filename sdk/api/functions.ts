@@ -128,8 +128,8 @@ export const functionDetailSchema = functionSummarySchema.extend({
   /** One row for each input stream (I7): sent = processed + dropped + inFlight + unaccounted. */
   ledger: z.array(ledgerSchema),
   /**
-   * Gateways that were killed: their last records are counted once their receivers were asked, within some ten
-   * seconds.
+   * Gateways that have sent to it and were killed: their last records are counted once their receivers were asked, within some
+   * ten seconds, or later while a receiver has some of them in hand.
    */
   settling: z.array(z.string()).optional(),
   /** Who holds back its inputs and outputs, or soon will; absent: nobody. */

@@ -77,6 +77,7 @@ export function receivedFrom(
         },
         sent: Math.max(expected, promised) - from,
         acked: acknowledged - acknowledgedAside - from,
+        inHand: expected - acknowledged + acknowledgedAside,
         dropped: { ...dropped },
       })
     }

@@ -69,6 +69,11 @@ export interface ReceivedRow extends Pick<GoneProducer, 'name' | 'index' | 'epoc
   readonly sent: number
   /** The part of `sent` that is done, or that its producer has called unaccounted. */
   readonly acked: number
+  /**
+   * The part of the rest that this owner has in hand. The others were left to it to be sent again, which a killed producer does
+   * not do. Absent: sent by an earlier build.
+   */
+  readonly inHand?: number
   /** Dropped by this owner, by reason. */
   readonly dropped: Readonly<Record<string, number>>
   /**
