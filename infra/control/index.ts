@@ -19,6 +19,7 @@ export {
   decodeStateAnswer,
   decodeStateAsk,
   encodeState,
+  type ListAsk,
   type StateAnswer,
   type StateAsk,
 } from './state.ts'

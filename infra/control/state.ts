@@ -7,6 +7,18 @@ import { z } from 'zod'
 import { partitionStateSchema } from '../../sdk/api/state.ts'
 import { jsonBytes, parsedJson } from '../json.ts'
 
+/** A slice of one partition's entries. */
+const listSchema = z.object({
+  partition: z.int(),
+  /** That of broadcast inputs, which is the instance's own. */
+  isOwn: z.literal(true).optional(),
+  /** The place where it begins, of 2³² (sdk/runtime/arena/arena-reader.ts). */
+  from: z.number(),
+  limit: z.int(),
+  /** How keys begin, in base64. */
+  prefix: z.base64().optional(),
+})
+
 const askSchema = z.object({
   schema: z.literal(1),
   instance: z.string(),
@@ -16,6 +28,8 @@ const askSchema = z.object({
   partition: z.int().optional(),
   /** The partition that is searched first, since not all can be. */
   first: z.int().optional(),
+  /** Instead of all of these. */
+  list: listSchema.optional(),
 })
 
 const answerSchema = z.discriminatedUnion('ok', [
@@ -25,10 +39,13 @@ const answerSchema = z.discriminatedUnion('ok', [
     readAtMs: z.number(),
     /** All that it has of those asked for. */
     partitions: z.array(partitionStateSchema),
+    /** Where the next slice begins; absent: there is none. */
+    next: z.number().optional(),
   }),
   z.object({ ok: z.literal(false), message: z.string() }),
 ])
 
+export type ListAsk = z.output<typeof listSchema>
 export type StateAsk = z.output<typeof askSchema>
 export type StateAnswer = z.output<typeof answerSchema>
 

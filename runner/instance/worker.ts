@@ -27,7 +27,7 @@ import { Tape } from '../gate/tape.ts'
 import type { MovedState } from '../handover/message.ts'
 import type { MoveAnswer, MoveAsk } from '../handover/moves.ts'
 import { ShareMover } from '../handover/share-mover.ts'
-import { type BatchResult, type Isolate, isRegrouped, readState } from '../isolate/index.ts'
+import { type BatchResult, type Isolate, isRegrouped, listState, readState } from '../isolate/index.ts'
 import { type Ending, endingOf, startFailure, supersededBy } from '../process/ending.ts'
 import { BetweenBatches } from '../succession/between-batches.ts'
 import type { Running } from '../succession/change-over.ts'
@@ -43,6 +43,8 @@ import { Readiness } from './readiness.ts'
 import { TakenFrames } from './taken-frames.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
+/** How long its batches wait for one slice of a list of its state. */
+const listSliceMs = 1
 /** The part of the tape that stays while memory is short. */
 const shortTapeShare = 1 / 4
 
@@ -217,8 +219,13 @@ export class Worker {
     return this.#between.add(async () => {
       const arenas = arenasOf(this.#assignment.groupings, this.#mover.instance.partitions)
       const readAtMs = this.#options.clock.nowMs()
-      const partitions = readState(this.#isolate, arenas, readAtMs, ask)
-      return { ok: true, version: this.#assignment.version, readAtMs, partitions }
+      const untilMs = this.#options.clock.monotonicMs() + listSliceMs
+      const isOver = (): boolean => this.#options.clock.monotonicMs() >= untilMs
+      const told =
+        ask.list === undefined
+          ? { partitions: readState(this.#isolate, arenas, readAtMs, ask) }
+          : listState(this.#isolate, arenas, readAtMs, ask.list, isOver)
+      return { ok: true, version: this.#assignment.version, readAtMs, ...told }
     })
   }
 

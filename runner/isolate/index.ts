@@ -10,6 +10,7 @@ export { isRegrouped, outputsOf, tableOf } from './outcome/outputs.ts'
 export { behind, Results } from './outcome/results.ts'
 export { timerWords, timeText } from './report/at-hand.ts'
 export { inOneLine } from './report/failure.ts'
+export { listState } from './state/list-state.ts'
 export { readState } from './state/read-state.ts'
 export { StateStore } from './state/state-store.ts'
 export type {

@@ -35,6 +35,14 @@ const storedUnderKeySchema = z.object({
 })
 export type StoredUnderKey = z.output<typeof storedUnderKeySchema>
 
+/** One entry in a list of what is stored: its key, and the one thing that it is. Values are cut soon, items are not shown. */
+const stateEntrySchema = storedUnderKeySchema.extend({
+  /** Text if it is UTF-8. */
+  key: z.string().optional(),
+  keyBase64: z.string().optional(),
+})
+export type StateEntry = z.output<typeof stateEntrySchema>
+
 export const partitionStateSchema = z.object({
   partition: z.int(),
   /** State of broadcast inputs, which belongs to the instance alone. */
@@ -46,6 +54,8 @@ export const partitionStateSchema = z.object({
   timers: z.int(),
   /** What was asked for; absent: there is nothing. */
   found: storedUnderKeySchema.optional(),
+  /** What is stored, where no key was asked for. */
+  listed: z.array(stateEntrySchema).optional(),
   /** It is too large to be searched for windows and timers of a key. */
   isUnsearched: z.literal(true).optional(),
 })
@@ -66,16 +76,31 @@ export const functionStateSchema = z.object({
   instances: z.array(instanceStateSchema),
   /** Partitions that were asked for and not read. */
   unread: z.array(z.object({ partitions: z.array(z.int()), why: z.string() })),
+  /** There is more to list: for the query of the next page. */
+  cursor: z.string().optional(),
 })
 export type FunctionState = z.output<typeof functionStateSchema>
 
+export const listedMax = 1000
 export const stateQuerySchema = z.object({
-  key: z.string().optional().describe('text; without a key the answer has the size of the state only'),
+  key: z.string().optional().describe('text; without a key entries are listed'),
   keyBase64: z.base64().optional().describe('bytes instead of text'),
   partition: z.coerce.number().int().min(0).optional().describe('default: all'),
+  prefix: z.string().optional().describe('list keys that begin so'),
+  limit: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(listedMax)
+    .default(100)
+    .describe('list about so many entries; 0: only how much there is'),
+  cursor: z.string().optional().describe('list on from the `cursor` of an answer'),
 })
 export interface StateQuery {
   readonly key?: string | undefined
   readonly keyBase64?: string | undefined
   readonly partition?: number | undefined
+  readonly prefix?: string | undefined
+  readonly limit?: number | undefined
+  readonly cursor?: string | undefined
 }

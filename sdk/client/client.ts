@@ -111,11 +111,11 @@ export class ConcordClient {
     return parseTap(JSON.stringify(answer))
   }
 
-  /** What the state of a function has under a key, or how much it has. */
-  state(name: string, { key, partition }: StateOptions = {}): Promise<FunctionState> {
+  /** What the state of a function has under a key, or a page of what is stored. */
+  state(name: string, { key, ...list }: StateOptions = {}): Promise<FunctionState> {
     const what = `Cannot read the state of function '${name}'`
     const named = typeof key === 'object' ? { keyBase64: base64(key) } : { key }
-    const query = { ...named, partition } satisfies StateQuery
+    const query = { ...named, ...list } satisfies StateQuery
     return this.#json({ what, path: `${functionPath(name)}/state`, query })
   }
 

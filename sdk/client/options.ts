@@ -74,10 +74,16 @@ export interface RedriveOptions extends DeadLetterFilter {
 }
 
 export interface StateOptions {
-  /** Default: none, for the size of the state. */
+  /** Default: none, to list what is stored. */
   readonly key?: string | Uint8Array | undefined
   /** Default: all. */
   readonly partition?: number | undefined
+  /** Lists keys that begin so. */
+  readonly prefix?: string | undefined
+  /** Lists about so many entries (default: 100); 0: only how much there is. */
+  readonly limit?: number | undefined
+  /** Lists on from the `cursor` of an answer. */
+  readonly cursor?: string | undefined
 }
 
 export interface RemoveLettersOptions extends DeadLetterFilter {

@@ -7,25 +7,22 @@
  * Design: docs/design/0037-state-from-outside.md
  * @module
  */
-import { isUtf8 } from 'node:buffer'
 import type { StateAsk } from '../../../infra/control/index.ts'
 import type { PartitionState, StoredUnderKey, StoredValue } from '../../../sdk/api/state.ts'
-import { ArenaReader, partKind, type StoredEntry } from '../../../sdk/runtime/index.ts'
+import { ArenaReader, partKind } from '../../../sdk/runtime/index.ts'
 import { isOwnArena, partitionOfArena } from '../../../sdk/wire/arenas.ts'
 import type { Isolate } from '../isolate.ts'
+import { type Budget, entryBytes, expiryOf, listHead, shownValue, sizeOf } from './shown.ts'
 
 /** RS2: bytes of a value, items of a list, chains and entries that are searched, and bytes of JSON for all that is found. */
 const shownBytesMax = 64 * 1024
 const shownItemsMax = 100
 const searchedMax = 24_576
 const answerBytesMax = 512 * 1024
-/** What one more thing adds as JSON, besides the text of a value. */
-const eachBytes = 96
 
 /** What is left of RS2. */
-interface Budget {
+interface SearchBudget extends Budget {
   searched: number
-  bytes: number
 }
 
 /** @param arenas Those of the partitions that the instance has. */
@@ -38,28 +35,27 @@ export function readState(
   const asked = arenas.filter((one) => partition === undefined || partitionOfArena(one) === partition)
   const sought = key === undefined ? undefined : Buffer.from(key, 'base64')
   const slabs = new Map(state.arenas())
-  const budget: Budget = { searched: searchedMax, bytes: answerBytesMax }
+  const budget: SearchBudget = { searched: searchedMax, bytes: answerBytesMax }
   const inOrder = asked.toSorted((a, b) => Number(b === first) - Number(a === first))
   return inOrder.map((arena) => {
     const of = { partition: partitionOfArena(arena), ...(isOwnArena(arena) && ({ isOwn: true } as const)) }
     if (!state.hasArena(arena)) return { ...of, entries: 0, bytes: 0, timers: 0 }
     const reader = new ArenaReader(slabs.get(arena)!, format.own, nowMs)
-    const { entries, bytes, timers } = reader
-    return { ...of, entries, bytes, timers, ...(sought && underKey(reader, sought, budget)) }
+    return { ...of, ...sizeOf(reader), ...(sought && underKey(reader, sought, budget)) }
   })
 }
 
 function underKey(
   reader: ArenaReader,
   key: Uint8Array,
-  budget: Budget,
+  budget: SearchBudget,
 ): Pick<PartitionState, 'found' | 'isUnsearched'> {
   const isSearched = reader.size <= budget.searched
   if (isSearched) budget.searched -= reader.size
   const state = reader.find(key)
   const counter = reader.find(key, { kind: partKind.counter, number: 0 })
   const found: StoredUnderKey = {
-    ...(state && { state: shownValue(state, budget) }),
+    ...(state && { state: shownValue(state, budget, shownBytesMax) }),
     ...(counter && { counter: { value: counter.number, ...expiryOf(counter) } }),
     ...listOf(reader, key, budget),
     ...(isSearched && partsOf(reader, key, budget)),
@@ -74,12 +70,11 @@ function underKey(
 function listOf(reader: ArenaReader, key: Uint8Array, budget: Budget): Pick<StoredUnderKey, 'list'> {
   const head = reader.find(key, { kind: partKind.list, number: -1 })
   if (head === undefined) return {}
-  const text = new TextDecoder().decode(head.read(shownBytesMax))
-  const [first, next] = text.split(' ').map(Number) as [number, number]
+  const { first, next } = listHead(head)
   const items: StoredValue[] = []
-  for (let back = Math.min(next - first, shownItemsMax); back > 0 && budget.bytes > eachBytes; back--) {
+  for (let back = Math.min(next - first, shownItemsMax); back > 0 && budget.bytes > entryBytes; back--) {
     const item = reader.find(key, { kind: partKind.list, number: next - back })
-    if (item !== undefined) items.push(shownValue(item, budget))
+    if (item !== undefined) items.push(shownValue(item, budget, shownBytesMax))
   }
   return { list: { length: next - first, items, ...expiryOf(head) } }
 }
@@ -92,8 +87,8 @@ function partsOf(
   const windows = new Map<number, NonNullable<StoredUnderKey['windows']>[number]>()
   const timers: { timeMs: number }[] = []
   for (const part of reader.partsOf(key, [partKind.window, partKind.timer])) {
-    if (budget.bytes < eachBytes) break
-    budget.bytes -= eachBytes
+    if (budget.bytes < entryBytes) break
+    budget.bytes -= entryBytes
     if (part.kind === partKind.timer) {
       timers.push({ timeMs: part.number })
       continue
@@ -105,33 +100,4 @@ function partsOf(
     ...(windows.size > 0 && { windows: [...windows.values()].sort((a, b) => a.start - b.start) }),
     ...(timers.length > 0 && { timers: timers.sort((a, b) => a.timeMs - b.timeMs) }),
   }
-}
-
-/** As much of a value as the answer has room for. */
-function shownValue(entry: StoredEntry, budget: Budget): StoredValue {
-  const { bytes, format } = entry
-  for (let most = Math.min(bytes, shownBytesMax); ; most >>= 1) {
-    const text = textOf(entry.read(most), most < bytes)
-    const jsonBytes = Buffer.byteLength(JSON.stringify(text))
-    if (jsonBytes > budget.bytes && most > 0) continue
-    budget.bytes -= jsonBytes + eachBytes
-    return {
-      ...{ ...text, bytes, ...expiryOf(entry) },
-      ...(most < bytes && { isCut: true }),
-      ...(format !== undefined && { format }),
-    }
-  }
-}
-
-/** Text that was cut may end in the middle of a character. */
-function textOf(value: Uint8Array, isCut: boolean): Pick<StoredValue, 'value' | 'valueBase64'> {
-  for (let less = 0; less <= (isCut ? 3 : 0) && less <= value.length; less++) {
-    const part = value.subarray(0, value.length - less)
-    if (isUtf8(part)) return { value: Buffer.from(part).toString() }
-  }
-  return { valueBase64: Buffer.from(value).toString('base64') }
-}
-
-function expiryOf({ expiresMs }: StoredEntry): { readonly expiresMs?: number } {
-  return Number.isFinite(expiresMs) ? { expiresMs } : {}
 }

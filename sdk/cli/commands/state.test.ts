@@ -72,12 +72,55 @@ test('fn state shows what a key has, how old that is, and what was not read', as
   assertFails(await concord(['fn', 'state', 'score', '--key-base64', '#'], { env }), 2, /is not base64: '#'/)
 })
 
-test('fn state without a key shows how much there is by partition, or that there is nothing', async (t) => {
+test('fn state without a key lists what is stored, and says how to go on', async (t) => {
+  const own = {
+    partition: 0,
+    ...{ entries: 1, ...sizes },
+    isOwn: true as const,
+    listed: [{ keyBase64: '/w==', list: { length: 3, items: [] } }],
+  }
+  const listed = [
+    { key: 'card-1', state: { value: '{"a":1}', bytes: 7, expiresMs: readAtMs + 9_000 } },
+    { key: 'two\nlines', windows: [{ start: 60_000, sum: 3 }] },
+  ]
+  let json: FunctionState = {
+    ...{ function: 'score', unread: [], cursor: '0.5.ff' },
+    instances: [
+      {
+        ...{ instance: 'score-0', version: 3, readAtMs },
+        partitions: [own, { partition: 5, entries: 12, ...sizes, listed }],
+      },
+    ],
+  }
+  const { env, received } = await gatewayOf(t, () => ({ status: 200, json }))
+  const list = async (...args: string[]) => await concord(['fn', 'state', 'score', ...args], { env })
+  const { stdout, stderr } = await list()
+  assert.equal(
+    stdout,
+    `PARTITION    INSTANCE  KEY           KIND    EXPIRES  VALUE
+0 (its own)  score-0   base64 /w==   list    -        3 items
+5            score-0   card-1        state   in 9 s   {"a":1}
+5            score-0   "two\\nlines"  window  -        60000: 3
+`,
+  )
+  assert.match(stderr, /^there is more: --cursor 0\.5\.ff shows what follows$/m)
+  json = { ...json, instances: [] }
+  const none = await list('--prefix', 'b', '--limit', '7', '--cursor', '0.3.1')
+  assert.equal(none.stdout, 'No key begins with b in what was read of score so far.\n')
+  assert.deepEqual(
+    received.map(({ path }) => path.replace('/v1/functions/score/state', '')),
+    ['', '?prefix=b&limit=7&cursor=0.3.1'],
+  )
+  assertFails(await list('k', '--prefix', 'b'), 2, /are for a list, without a key/)
+  assertFails(await list('--sizes', '--limit', '5'), 2, /--sizes lists nothing/)
+})
+
+test('fn state --sizes shows how much there is by partition, or that there is nothing', async (t) => {
   let json: object = answer
   const { env } = await gatewayOf(t, () => ({ status: 200, json }))
   const said = async (...args: string[]) => (await concord(['fn', 'state', 'score', ...args], { env })).stdout
   assert.match(
-    await said(),
+    await said('--sizes'),
     /^PARTITION {4}INSTANCE +ENTRIES +BYTES +TIMERS\n5 +score-0 +12 +90 +1\n5 \(its own\)/,
   )
   const of = (index: number) => ({ partition: index, entries: 1, ...sizes })
@@ -87,12 +130,13 @@ test('fn state without a key shows how much there is by partition, or that there
     { instance: 'score-1', ...told, partitions: [of(1)] },
   ]
   json = { function: 'score', instances, unread: [] }
-  assert.deepEqual((await said()).match(/^\d+ +score-\d/gm), [
+  assert.deepEqual((await said('--sizes')).match(/^\d+ +score-\d/gm), [
     '0          score-0',
     '1          score-1',
     '2          score-0',
   ])
   json = { function: 'score', instances: [], unread: [] }
-  assert.equal(await said(), 'What was read of score has no state and no timers.\n')
+  for (const args of [[], ['--sizes']])
+    assert.equal(await said(...args), 'What was read of score has no state and no timers.\n')
   assert.equal(await said('card-1'), 'card-1 has nothing in what was read of score.\n')
 })

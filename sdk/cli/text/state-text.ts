@@ -2,7 +2,13 @@
  * StateText: the text of `concord fn state`.
  * @module
  */
-import type { FunctionState, PartitionState, StoredUnderKey, StoredValue } from '../../api/state.ts'
+import type {
+  FunctionState,
+  PartitionState,
+  StateEntry,
+  StoredUnderKey,
+  StoredValue,
+} from '../../api/state.ts'
 import { table } from '../terminal.ts'
 
 type Row = readonly [kind: string, value: string, expiresMs?: number | undefined]
@@ -21,15 +27,28 @@ export function sizesText(state: FunctionState): string | undefined {
 /** What a key has; undefined: nothing. */
 export function foundText(state: FunctionState): string | undefined {
   const rows = byPartition(state).flatMap((one) =>
-    rowsOf(one.found ?? {}).map(([kind, value, expiresMs]) => [
-      ...[partitionText(one), one.instance, kind],
-      expiresMs === undefined ? '-' : `in ${Math.ceil((expiresMs - one.readAtMs) / 1000)} s`,
-      value,
-    ]),
+    rowsOf(one.found ?? {}).map((row) => [partitionText(one), one.instance, ...cellsOf(row, one)]),
   )
   return rows.length === 0
     ? undefined
     : table([['PARTITION', 'INSTANCE', 'KIND', 'EXPIRES', 'VALUE'], ...rows])
+}
+
+/** What is stored; undefined: nothing. */
+export function listedText(state: FunctionState): string | undefined {
+  const rows = byPartition(state).flatMap((one) =>
+    (one.listed ?? []).flatMap((entry) =>
+      rowsOf(entry).map((row) => [partitionText(one), one.instance, keyText(entry), ...cellsOf(row, one)]),
+    ),
+  )
+  return rows.length === 0
+    ? undefined
+    : table([['PARTITION', 'INSTANCE', 'KEY', 'KIND', 'EXPIRES', 'VALUE'], ...rows])
+}
+
+function cellsOf([kind, value, expiresMs]: Row, { readAtMs }: Pick<Told, 'readAtMs'>): string[] {
+  const expires = expiresMs === undefined ? '-' : `in ${Math.ceil((expiresMs - readAtMs) / 1000)} s`
+  return [kind, expires, value]
 }
 
 function byPartition({ instances }: FunctionState): (PartitionState & Omit<Told, 'partitions'>)[] {
@@ -43,7 +62,7 @@ export function remarksOf({ instances, unread }: FunctionState): string[] {
   const unsearched = all.filter(({ isUnsearched }) => isUnsearched).map(partitionText)
   const narrower = all.length > 1 ? '; --partition N searches one' : ''
   return [
-    ...instances.filter(({ partitions }) => partitions.some(({ found }) => found)).map(readText),
+    ...instances.filter(({ partitions }) => partitions.some(isShown)).map(readText),
     ...(unsearched.length === 0
       ? []
       : [`too large to look for windows and timers: ${countText(unsearched)}${narrower}`]),
@@ -51,6 +70,10 @@ export function remarksOf({ instances, unread }: FunctionState): string[] {
       partitions.length === 0 ? `not read: ${why}` : `${countText(partitions.map(String))} not read: ${why}`,
     ),
   ]
+}
+
+function isShown({ found, listed = [] }: PartitionState): boolean {
+  return found !== undefined || listed.length > 0
 }
 
 function readText({ instance, version, readAtMs }: Told): string {
@@ -75,7 +98,14 @@ function rowsOf({ state, counter, list, windows = [], timers = [] }: StoredUnder
   ]
 }
 
+/** On one line, as a value is. */
+function keyText({ key, keyBase64 = '' }: StateEntry): string {
+  if (key === undefined) return `base64 ${keyBase64}`
+  return key.includes('\n') ? JSON.stringify(key) : key
+}
+
 function listText({ length, items }: NonNullable<StoredUnderKey['list']>): string {
+  if (items.length === 0) return `${length} items`
   const before = length > items.length ? [`… ${length - items.length} more`] : []
   return `[${[...before, ...items.map(valueText)].join(', ')}]`
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { ArenaReader, OwnSlabs, openArena, partKind } from './index.ts'
+import { ArenaReader, OwnSlabs, openArena, partKind, placesMax } from './index.ts'
 import { applyTo, applyToModel, copyOf, transactionOf } from './testing.ts'
 
 const utf8 = new TextEncoder()
@@ -36,10 +36,51 @@ test('ArenaReader finds exactly what was committed, in an arena that another one
         const wanted = arena.timers.list().filter((timer) => timer.key === key)
         assert.deepEqual(new Set(timers), new Set(wanted.map(({ timeMs }) => timeMs)))
       }
+      const listed = new Map<string, string>()
+      const prefix = utf8.encode('key 1')
+      for (let place = 0; place < placesMax; ) {
+        const { entries, next } = reader.chainAt(place, prefix)
+        for (const { key, part, read, bytes } of entries)
+          if (part === undefined) listed.set(hex(key), hex(read(bytes)))
+        place = next
+      }
+      assert.deepEqual(listed, new Map([...model].filter(([key]) => key.startsWith(hex(prefix)))))
       for (let i = 0; i < slabs.count; i++)
         assert.deepEqual(Buffer.from(slabs.get(i)), Buffer.from(before.get(i)))
     }),
     { numRuns: 30 },
+  )
+})
+
+test('Whoever goes through an arena by chainAt meets each entry once that stays, while others come and go', () => {
+  const all = new Uint8Array(0)
+  const clock = { nowMs: 1 }
+  fc.assert(
+    fc.property(fc.nat({ max: 1_000_000 }), fc.nat({ max: 500 }), fc.nat({ max: 7 }), (seed, more, few) => {
+      const slabs = new OwnSlabs({ slabBytes: 256 * 1024 })
+      const arena = openArena(slabs, { clock })
+      for (let i = 0; i < 700; i++) arena.set(`stays ${i}`, String(i))
+      arena.commit()
+      const listed: string[] = []
+      for (let place = 0, pages = 0; place < placesMax; pages++) {
+        const { entries, next } = new ArenaReader(slabs, 1, clock.nowMs).chainAt(place, all)
+        const isPart = pages % 8 === few
+        const told = isPart ? entries.slice(0, 1) : entries
+        for (const { key, read, bytes } of told) {
+          const name = Buffer.from(key).toString()
+          if (!name.startsWith('stays')) continue
+          listed.push(name)
+          assert.equal(Buffer.from(read(bytes)).toString(), name.slice(6))
+        }
+        place = isPart && told[0] !== undefined ? told[0].place + 1 : next
+        if (pages % 100 !== 0 || pages > 1000) continue
+        for (let i = 0; i < more; i++) arena.set(`comes ${pages} ${i}`, '')
+        for (const change of transactionOf(seed + pages, 400)) applyTo(arena, [change])
+        arena.commit()
+      }
+      assert.deepEqual([listed.length, new Set(listed).size], [700, 700])
+    }),
+    { numRuns: 20 },
   )
 })
 

@@ -34,6 +34,11 @@ import { Staging } from './staging.ts'
 const headsMask = headsPerBlock - 1
 /** Many keys of one hash make a chain long; nobody has so many. */
 const chainMax = 65_536
+/** The same where all of them are listed, which takes longer. */
+const listedMax = 4096
+
+/** Places are hashes with their bits in reverse, so there are as many. */
+export const placesMax = 2 ** 32
 
 const staged = new Staging()
 
@@ -47,6 +52,14 @@ export interface StoredEntry {
   readonly number: number
   /** A copy of its first bytes; valid between the same two calls. */
   read(most: number): Uint8Array<ArrayBuffer>
+}
+
+/** An entry with the key that the author gave it. */
+export interface ListedEntry extends StoredEntry {
+  readonly key: Uint8Array<ArrayBuffer>
+  /** Undefined: it is state. */
+  readonly part: Part | undefined
+  readonly place: number
 }
 
 export class ArenaReader {
@@ -104,7 +117,11 @@ export class ArenaReader {
     const isFree = part !== undefined && !isTagged(part.kind)
     let [best, bestRank] = [0, -1]
     let seen = 0
-    for (let entry = this.#load(this.#linkOf(hash)); entry !== 0; entry = this.#load(entry + 1)) {
+    for (
+      let entry = this.#load(this.#headOf(this.#chainOf(hash).bucket));
+      entry !== 0;
+      entry = this.#load(entry + 1)
+    ) {
       if (++seen > Math.min(this.#roots.entries, chainMax)) throw unsound()
       const words = this.#wordsOf(entry)
       const at = entry & this.#mask
@@ -138,15 +155,74 @@ export class ArenaReader {
     return parts
   }
 
+  /**
+   * What is at a place or behind it in the same chain, in the order of places, and the place where the next chain begins.
+   *
+   * In that order the chains of any arena follow one another, and the halves of one that splits take its place. So whoever goes
+   * from place to place meets each entry once that is there all the time, however the arena changes between two calls.
+   * @param prefix How the keys begin that are wanted.
+   */
+  chainAt(place: number, prefix: Uint8Array): { readonly entries: ListedEntry[]; readonly next: number } {
+    const { bucket, bits } = this.#chainOf(reversed(place))
+    const width = 2 ** (32 - bits)
+    const next = (Math.floor(place / width) + 1) * width
+    const found: number[] = []
+    let seen = 0
+    for (let entry = this.#load(this.#headOf(bucket)); entry !== 0; entry = this.#load(entry + 1)) {
+      if (++seen > this.#roots.entries) throw unsound()
+      if (seen > listedMax) throw new Error(`more than ${listedMax} of its keys have one hash`)
+      if (this.#placeOf(entry) >= place && this.#isListed(entry, prefix)) found.push(entry)
+    }
+    const entries = this.#seen(found).flatMap((entry) => {
+      const stored = this.#entryAt(entry)
+      return stored === undefined ? [] : [{ ...stored, ...this.#namedAt(entry), place: this.#placeOf(entry) }]
+    })
+    return { entries: entries.sort((a, b) => a.place - b.place), next }
+  }
+
+  #placeOf(entry: number): number {
+    return reversed(this.#load(entry + 2)) >>> 0
+  }
+
+  #isListed(entry: number, prefix: Uint8Array): boolean {
+    const words = this.#wordsOf(entry)
+    const at = entry & this.#mask
+    return keyBytes(words[at + 3]!) >= prefix.length && this.#beginsWith(words, at, prefix)
+  }
+
+  /** Of those that exist in several formats, the ones that the version at work sees. */
+  #seen(entries: readonly number[]): readonly number[] {
+    if (this.#formats === undefined) return entries
+    const best = new Map<string, { readonly entry: number; readonly rank: number }>()
+    for (const entry of entries) {
+      const { key, part } = this.#namedAt(entry)
+      const rank = part !== undefined && !isTagged(part.kind) ? 0 : this.#rankOf(this.#load(entry + 3))
+      const name = `${part?.kind ?? ''} ${part?.number ?? ''} ${key.join()}`
+      if (rank > (best.get(name)?.rank ?? -1)) best.set(name, { entry, rank })
+    }
+    return [...best.values()].map(({ entry }) => entry)
+  }
+
+  #namedAt(entry: number): { readonly key: Uint8Array<ArrayBuffer>; readonly part: Part | undefined } {
+    const words = this.#wordsOf(entry)
+    const at = entry & this.#mask
+    const form = words[at + 3]!
+    return { key: readBytes(words, at + keyOffset(form), keyBytes(form)), part: partOf(words, at) }
+  }
+
   #partAt(entry: number, key: Uint8Array): Part | undefined {
     const words = this.#wordsOf(entry)
     const at = entry & this.#mask
     const form = words[at + 3]!
-    if (form >= 0 || (form & shape.keyBytes) !== key.length + partBytes) return undefined
-    const from = at + keyOffset(form)
-    for (let i = 0; i < key.length; i++)
-      if (((words[from + (i >> 2)]! >>> ((i & 3) << 3)) & 0xff) !== key[i]) return undefined
+    if (form >= 0 || keyBytes(form) !== key.length || !this.#beginsWith(words, at, key)) return undefined
     return partOf(words, at)
+  }
+
+  #beginsWith(words: Int32Array, at: number, bytes: Uint8Array): boolean {
+    const from = at + keyOffset(words[at + 3]!)
+    for (let i = 0; i < bytes.length; i++)
+      if (((words[from + (i >> 2)]! >>> ((i & 3) << 3)) & 0xff) !== bytes[i]) return false
+    return true
   }
 
   get #hasTable(): boolean {
@@ -174,11 +250,13 @@ export class ArenaReader {
     }
   }
 
-  /** See `Buckets.linkOf`: here nothing is kept from one call to the next. */
-  #linkOf(hash: number): number {
-    const mask = 2 ** (32 - Math.clz32(this.#roots.buckets - 1)) - 1
-    const bucket = hash & mask
-    return this.#headOf(bucket < this.#roots.buckets ? bucket : bucket & (mask >> 1))
+  /** See `Buckets.linkOf`: here nothing is kept from one call to the next. `bits`: how many low ones its hashes share. */
+  #chainOf(hash: number): { readonly bucket: number; readonly bits: number } {
+    const bits = 32 - Math.clz32(this.#roots.buckets - 1)
+    const half = 2 ** (bits - 1)
+    const low = hash & (half - 1)
+    if (low + half >= this.#roots.buckets) return { bucket: low, bits: bits - 1 } // it has not split yet
+    return { bucket: hash & (2 * half - 1), bits }
   }
 
   #headOf(bucket: number): number {
@@ -201,6 +279,20 @@ export class ArenaReader {
     this.#words[index] = words
     return words
   }
+}
+
+/** The bytes of the author's key in an entry of that shape. */
+function keyBytes(form: number): number {
+  return (form & shape.keyBytes) - (form < 0 ? partBytes : 0)
+}
+
+/** The bits of a word in reverse. */
+function reversed(word: number): number {
+  word = ((word >>> 1) & 0x55555555) | ((word & 0x55555555) << 1)
+  word = ((word >>> 2) & 0x33333333) | ((word & 0x33333333) << 2)
+  word = ((word >>> 4) & 0x0f0f0f0f) | ((word & 0x0f0f0f0f) << 4)
+  word = ((word >>> 8) & 0x00ff00ff) | ((word & 0x00ff00ff) << 8)
+  return (word >>> 16) | (word << 16)
 }
 
 function unsound(): Error {

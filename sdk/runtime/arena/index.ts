@@ -1,6 +1,6 @@
 /** The door of the layer: state outside the heap. */
 export { Arena } from './arena.ts'
-export { ArenaReader, type StoredEntry } from './arena-reader.ts'
+export { ArenaReader, type ListedEntry, placesMax, type StoredEntry } from './arena-reader.ts'
 export { Capture, dirtyPages, hasArena, isDirty, markAllDirty, markDirty, usedSlabs } from './capture.ts'
 export { faultsOf } from './check.ts'
 export { type Part, partKind } from './entry.ts'

@@ -95,14 +95,14 @@ test('the state is asked of each instance that has partitions of it, and the ans
   asks.length = 0
   await read('score', `?keyBase64=${encodeURIComponent(key)}&partition=3`)
   assert.deepEqual(asks, [{ schema: 1, instance: 'score-1', key, partition: 3, first }])
-  assert.equal((await read('score')).keyPartition, undefined)
+  assert.equal((await read('score', '?limit=0')).keyPartition, undefined)
 })
 
 test('what was not read is named with the reason; if that is all, the answer is an error', async () => {
   await begin('half', ({ instance }) =>
     instance === 'half-1' ? { ok: false, message: 'half-1 ends' } : has(instance, halves[0]!.slice(1)),
   )
-  const half = await read('half')
+  const half = await read('half', '?limit=0')
   assert.deepEqual(half.unread, [
     { partitions: halves[1], why: 'half-1: half-1 ends' },
     {
@@ -115,7 +115,7 @@ test('what was not read is named with the reason; if that is all, the answer is 
     return `${status} ${code} ${detail}`
   }
   assert.equal(
-    await refused('half', '?partition=1'),
+    await refused('half', '?key=k&partition=1'),
     "503 ERR_STATE_UNREAD Cannot read the state of 'half': half-1: half-1 ends.",
   )
   await begin('taken', ({ instance }) =>
@@ -123,7 +123,7 @@ test('what was not read is named with the reason; if that is all, the answer is 
       ? { ok: false, message: 'it ends' }
       : has(instance, [...halves[0]!, ...halves[1]!]),
   )
-  assert.deepEqual((await read('taken')).unread, [], 'another one has read all that it had')
+  assert.deepEqual((await read('taken', '?limit=0')).unread, [], 'another one has read all that it had')
   await begin('silent')
   assert.match(
     await refused('silent', '?key=k'),
@@ -136,13 +136,84 @@ test('what was not read is named with the reason; if that is all, the answer is 
   assert.match(await refused('idle'), /^503 ERR_STATE_UNREAD .*no instance with what is asked for is at work/)
   assert.match(await refused('scoer'), /^404 ERR_FUNCTION_UNKNOWN/)
   assert.equal(
-    await refused('half', '?partition=16'),
+    await refused('half', '?key=k&partition=16'),
     "404 ERR_PARTITION_UNKNOWN Cannot read partition 16 of the state of 'half': its inputs have the partitions 0 to 15.",
   )
-  for (const query of ['?key=a&keyBase64=YQ==', '?keyBase64=*', '?partition=x', '?kye=a'])
+  for (const query of [
+    ...['?key=a&keyBase64=YQ==', '?keyBase64=*', '?partition=x', '?kye=a', '?key=a&prefix=b'],
+    ...['?key=a&cursor=0.0.0', '?limit=1001', '?cursor=0.0.123456789', '?cursor=x'],
+  ])
     assert.match(await refused('half', query), /^400 ERR_REQUEST_INVALID/, query)
   assert.ok(
     platform.logged.every((line) => !line.includes('card')),
     'no key is logged',
   )
+})
+
+/** An instance with these keys in each partition, two by two; their places are their numbers. */
+function listing(keys: readonly string[], ofBroadcast = false): (ask: StateAsk) => StateAnswer {
+  return ({ instance, list }) => {
+    const { partition, from, limit, isOwn, prefix = '' } = list!
+    const isMine = isOwn ?? halves[Number(instance.at(-1))]!.includes(partition)
+    if (!isMine || (isOwn ?? false) !== ofBroadcast)
+      return { ok: true, version: 1, readAtMs: 5, partitions: [] }
+    const wanted = keys.filter(
+      (key, place) => place >= from && key.startsWith(Buffer.from(prefix, 'base64').toString()),
+    )
+    const listed = wanted.slice(0, Math.min(2, limit)).map((key) => ({ key, counter: { value: partition } }))
+    const next = keys.indexOf(listed.at(-1)?.key ?? keys.at(-1)!) + 1
+    return {
+      ...{ ok: true, version: 1, readAtMs: 5, ...(next < keys.length && { next }) },
+      partitions: [{ partition, ...(isOwn && { isOwn }), entries: keys.length, bytes: 9, timers: 0, listed }],
+    }
+  }
+}
+
+const listedIn = ({ instances }: FunctionState): string[] =>
+  instances.flatMap(({ instance, partitions }) =>
+    partitions.flatMap(({ partition, listed = [] }) =>
+      listed.map(({ key }) => `${instance.at(-1)}/${partition}/${key}`),
+    ),
+  )
+
+test('what is stored is listed partition by partition, in pages that begin where the one before has ended', async () => {
+  await begin('listed', listing(['a', 'b', 'ab']))
+  const pages: string[][] = []
+  let cursor: string | undefined
+  do {
+    const page = await read('listed', `?limit=7${cursor === undefined ? '' : `&cursor=${cursor}`}`)
+    pages.push(listedIn(page))
+    ;({ cursor } = page)
+  } while (cursor !== undefined)
+  assert.deepEqual(pages[0], ['0/0/a', '0/0/b', '0/0/ab', '1/1/a', '1/1/b', '1/1/ab', '0/2/a'])
+  assert.deepEqual(pages[1]!.slice(0, 3), ['0/2/b', '0/2/ab', '1/3/a'])
+  assert.equal(new Set(pages.flat()).size, 48)
+  assert.deepEqual(
+    pages.map(({ length }) => length),
+    [7, 7, 7, 7, 7, 7, 6],
+  )
+  assert.deepEqual(listedIn(await read('listed', '?prefix=a&partition=3')), ['1/3/a', '1/3/ab'])
+  assert.equal((await read('listed', '?prefix=a&partition=3')).cursor, undefined)
+  assert.deepEqual((await read('listed', '?limit=1&partition=3')).cursor, '0.3.1')
+})
+
+test('a list goes past what cannot be read, and names it', async () => {
+  const keys = listing(['a'])
+  await begin('gaps', (ask) =>
+    ask.list!.partition === 2
+      ? { ok: false, message: 'no' }
+      : ask.list!.partition === 5
+        ? { ok: true, version: 1, readAtMs: 5, partitions: [] }
+        : keys(ask),
+  )
+  const { unread, instances } = await read('gaps')
+  assert.deepEqual(unread, [
+    { partitions: [2], why: 'gaps-0: no' },
+    {
+      partitions: [5],
+      why: 'no instance has them now: they move, or their instance starts or is not wanted',
+    },
+  ])
+  assert.equal(listedIn({ function: 'gaps', instances, unread: [] }).length, 14)
+  assert.match((await read('gaps', '?partition=2')).detail, /gaps-0: no/)
 })
