@@ -28,6 +28,8 @@ export interface Waiting {
   readonly slot: Slot
   readonly version: VersionDocument
   readonly sharing: Sharing | undefined
+  /** The agent on which room is being made for it; undefined: none is, or it did not come in time. */
+  readonly comesOn: string | undefined
 }
 
 /** A runner to launch, with its first instances. */
@@ -87,7 +89,10 @@ function waitingSlots(draft: Draft, names: readonly string[]): Waiting[] {
     const fn = draft.fn(name)
     for (const slot of fn.slots.filter(isWaiting)) {
       const version = draft.versionAt(name, slot.index)
-      if (version !== undefined) waiting.push({ fn, slot, version, sharing: sharingOf(version, slot) })
+      const { room } = slot
+      const comesOn = room !== undefined && draft.nowMs < room.untilMs ? room.agentId : undefined
+      if (version !== undefined)
+        waiting.push({ fn, slot, version, sharing: sharingOf(version, slot), comesOn })
     }
   }
   return waiting
@@ -210,7 +215,7 @@ function launchRequestOf(
   room: number,
   peers: ReadonlyMap<string, readonly string[]>,
 ): LaunchRequest {
-  const { fn, slot, version, sharing } = members[0]!
+  const { fn, slot, version, sharing, comesOn } = members[0]!
   const { resources } = version.manifest
   const byFunction = Map.groupBy(members, (member) => member.fn.name)
   const wants = [...byFunction].map(([name, some]) =>
@@ -219,6 +224,7 @@ function launchRequestOf(
   const request = {
     ...{ id: nameOf(fn, slot), wants, members, room },
     priority: version.manifest.placement?.priority ?? 0,
+    ...(comesOn === undefined ? {} : { comesOn }),
   }
   if (sharing === undefined) return { ...request, spread: fn.name, resources, alike: version }
   const needs: Resources = resourcesOf(members.map((member) => member.version.manifest.resources))
@@ -291,7 +297,7 @@ function launch(
     const shares = freeShares(draft, member.fn, version.manifest, member.slot)
     draft.sit(member.slot, task, seatDocument(draft, { ...newSeat, shares }))
     draft.enter(member.slot, 'launching')
-    delete member.slot.roomUntilMs
+    delete member.slot.room
     const message = `${nameOf(member.fn, member.slot)} v${version.version} goes to ${hostname}`
     draft.act({ kind: 'log', level: 'info', message, task: taskId })
   }

@@ -11,6 +11,8 @@
  *       over the second best.
  *   P3. What is placed meets every constraint of its function, counting what else is placed.
  *   P4. All that is placed fits the budget.
+ *   P5. Where room is being made for a request, nothing after it in the order goes to that agent, or uses up the budget
+ *       that it needs.
  * Design: docs/design/0021-placement.md
  * @module
  */
@@ -34,6 +36,8 @@ export interface Request {
    * Requests with the same object differ only in their id: the ranking of agents is computed once for all of them.
    */
   readonly alike?: object
+  /** The agent on which room is being made for it. */
+  readonly comesOn?: string
   /** What to try instead, if it fits nowhere. */
   readonly smaller?: () => readonly Request[]
 }
@@ -62,6 +66,8 @@ interface Capacity {
   readonly failedAtMs: number
   offers: number
   free: Resources
+  /** The request for which room is being made here, and which does not fit yet (P5). */
+  keptFor?: string
 }
 
 /**
@@ -90,8 +96,16 @@ export function place(
       ranking = new Ranking(request, capacities, census)
     const choice = beyond === undefined ? ranking.choose() : undefined
     if (choice === undefined) {
-      if (request.smaller !== undefined) stack.push(...[...request.smaller()].reverse())
-      else unplaced.set(request.id, beyond ?? `${seen}${whyNot(request, capacities, census)}`)
+      if (request.smaller !== undefined) {
+        stack.push(...[...request.smaller()].reverse())
+        continue
+      }
+      unplaced.set(request.id, beyond ?? `${seen}${whyNot(request, capacities, census)}`)
+      if (request.comesOn === undefined) continue
+      spent = plus(spent, request.resources) // P5
+      for (const capacity of capacities)
+        if (capacity.place.agentId === request.comesOn) capacity.keptFor ??= request.id
+      ranking = undefined
       continue
     }
     const { capacity, why } = choice
@@ -217,8 +231,9 @@ class Ranking {
     }
   }
 
-  #rankOf({ place, free, failedAtMs }: Capacity): Rank | undefined {
+  #rankOf({ place, free, failedAtMs, keptFor }: Capacity): Rank | undefined {
     const { wants, spread, resources } = this.#request
+    if (keptFor !== undefined) return undefined
     if (!fits(resources, free) || forbidden(this.#request, place, this.#census) !== undefined)
       return undefined
     let group = 0
@@ -339,8 +354,10 @@ function whyNot(request: Request, capacities: readonly Capacity[], census: Censu
   const whole = new Map<string, Resources>()
   for (const capacity of capacities) {
     const barrier = forbidden(request, capacity.place, census)
-    if (barrier !== undefined)
-      offersBarred.set(barrier.text, (offersBarred.get(barrier.text) ?? 0) + capacity.offers)
+    const kept = capacity.keptFor && `${capacity.keptFor}, for which room is made there`
+    const barredBy = barrier === undefined ? kept : `'${barrier.text}'`
+    if (barredBy !== undefined)
+      offersBarred.set(barredBy, (offersBarred.get(barredBy) ?? 0) + capacity.offers)
     else {
       const { agentId } = capacity.place
       whole.set(agentId, plus(whole.get(agentId) ?? census.taken(agentId), capacity.free))
@@ -348,7 +365,7 @@ function whyNot(request: Request, capacities: readonly Capacity[], census: Censu
       if (miss !== undefined && (best === undefined || miss.size < best.size)) best = miss
     }
   }
-  const barred = [...offersBarred].map(([text, offers]) => `${offers} kept off by '${text}'`)
+  const barred = [...offersBarred].map(([text, offers]) => `${offers} kept off by ${text}`)
   const never = beyondAll(request.resources, [...whole.values()])
   const others = barred.length > 0 ? ' of the others' : ''
   const lacks =

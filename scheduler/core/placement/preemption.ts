@@ -4,7 +4,8 @@
  *   MR1. It has waited `makeRoomMs` since offers were asked for: there may be room that was not offered yet.
  *   MR2. Nobody gives way on an agent where a runner is ending already: that may be room enough.
  *   MR3. Nobody gives way for what the quota forbids even then, nor for more instances than wait.
- *   MR4. Room is made in the order in which it is given (`inOrder` of placement.ts).
+ *   MR4. Room is made in the order in which it is given (`inOrder` of placement.ts). What becomes free meanwhile is kept
+ *        for the request that it is made for (P5 of placement.ts), so that those who give way do not come back at once.
  * Design: docs/design/0021-placement.md
  * @module
  */
@@ -27,7 +28,7 @@ export function preempt(draft: Draft, waiting: readonly LaunchRequest[]): void {
     const slots = request.members.map(({ slot }) => slot)
     if (slots.every(({ role }) => role?.kind === 'replacement')) continue // the instances that they are to replace still work
     const askedMs = Math.max(draft.state.revivedAtMs, ...slots.map((slot) => slot.sinceMs))
-    const roomMs = Math.max(0, ...slots.map((slot) => slot.roomUntilMs ?? 0))
+    const roomMs = Math.max(0, ...slots.map(({ room }) => room?.untilMs ?? 0))
     const owner = request.members[0]!.fn.name
     if (!draft.isDue(owner, Math.max(askedMs + timings.makeRoomMs, roomMs))) continue // MR1
     const chosen = chooseVictims(request, agentsWithTasks(draft), new Census(residentsOf(draft)), budget)
@@ -38,9 +39,9 @@ export function preempt(draft: Draft, waiting: readonly LaunchRequest[]): void {
       else if (beyond !== undefined) for (const slot of slots) slot.why = beyond
       continue
     }
-    const { hostname } = chosen.place
+    const { agentId, hostname } = chosen.place
     for (const slot of slots) {
-      slot.roomUntilMs = draft.nowMs + timings.roomComesMs
+      slot.room = { agentId, untilMs: draft.nowMs + timings.roomComesMs }
       slot.why = `room is made for it on ${hostname}; ${slot.why ?? ''}`
     }
     draft.wakeAt(owner, draft.nowMs + timings.roomComesMs)

@@ -185,3 +185,53 @@ for (const instancesPerRunner of [4, 16])
     assert.deepEqual(states(world, 'high'), ['running'])
     assert.deepEqual(kills(world), ['low'], 'one is enough')
   })
+
+for (const [what, agents, quota] of [
+  ['room', 1, {}],
+  ['quota', 2, { cpus: 4 }],
+] as const)
+  test(`step keeps the ${what} that victims free one by one for the instance that they give way for (MR4)`, () => {
+    const world = new World(agents, quota)
+    world.connect()
+    world.deploy('low', { ...input, instances: 4, resources: { cpus: 1 } })
+    world.settle(5)
+    world.deploy('high', { ...large(9), instances: 1 })
+    world.settle(1)
+    for (let second = 0; second < 8; second++) world.tick(1_000)
+    const victims = [...world.runners.values()].filter(({ killed }) => killed)
+    assert.equal(victims.length, 2)
+    const names = () => [...world.runners.values()].map(({ document }) => document.name.split('-')[0]).sort()
+    for (const [nth, { document }] of victims.entries()) {
+      world.exit(document.taskId, 0)
+      while (world.updates.length > 0) world.deliverUpdate()
+      world.tick(1_000)
+      world.offer()
+      assert.deepEqual(names(), nth === 0 ? ['low', 'low', 'low'] : ['high', 'low', 'low'])
+    }
+    world.settle(60)
+    assert.deepEqual(states(world, 'high'), ['running'])
+    assert.deepEqual(kills(world), ['low', 'low'])
+  })
+
+test('step gives what was kept to others once room has not come in time', () => {
+  const world = new World(1)
+  world.connect()
+  world.deploy('low', { ...input, instances: 4, resources: { cpus: 1 } })
+  world.settle(5)
+  world.deploy('high', { ...large(9), instances: 1 })
+  world.settle(1)
+  for (let second = 0; second < 8; second++) world.tick(1_000)
+  const [victim] = [...world.runners.values()].filter(({ killed }) => killed)
+  world.exit(victim!.document.taskId, 0) // the other one does not end
+  while (world.updates.length > 0) world.deliverUpdate()
+  world.offer()
+  assert.equal(world.runners.size, 3)
+  const waits = world.statuses.get('low')?.instances.find(({ state }) => state === 'waiting')
+  assert.equal(waits?.why, '1 offer seen; 1 kept off by high-0, for which room is made there')
+  for (let second = 0; second < 40; second++) {
+    world.tick(1_000)
+    for (const runner of world.runners.values()) world.beat(runner)
+    world.offer()
+  }
+  assert.equal(world.runners.size, 4)
+})

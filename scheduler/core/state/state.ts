@@ -130,8 +130,8 @@ export interface Slot {
   retiringSinceMs?: number
   /** The end of the back-off. */
   untilMs?: number
-  /** Until when to wait for the room that was made for it. */
-  roomUntilMs?: number
+  /** The room that is being made for it: where, and until when it waits for it. */
+  room?: { readonly agentId: string; readonly untilMs: number }
   seat?: Seat
   lastExit?: LastExit
   why?: string
