@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type NatsServer, startNatsServer } from '../infra/nats/index.ts'
+import { openStore, paths } from '../infra/store/index.ts'
 import { call, linesOf, sourceOf, token, until } from './testing/platform.ts'
 
 let dir: string
@@ -142,4 +143,21 @@ test('main deploys, publishes and follows across a kill and restart of NATS with
   const exited = once(child, 'exit')
   child.kill('SIGTERM')
   assert.deepEqual(await exited, [0, null])
+})
+
+test("main refuses a store that belongs to another namespace, also one that was nobody's when it began", async () => {
+  const url = `sqlite:${join(dir, 'shared.sqlite')}`
+  const store = await openStore(url)
+  const env = { CONCORD_STORE_URL: url, CONCORD_NAMESPACE: 'other' }
+  const early = start(env)
+  await ready(early)
+  const ended = once(early, 'exit')
+  await store.create(paths.framework, { schema: 1, id: 'f', namespace: 'test' })
+  assert.deepEqual(await ended, [2, null])
+  await store.close()
+  const { code, out, err } = await failure(start(env))
+  assert.deepEqual([code, out], [2, ''], err)
+  const last = JSON.parse(err.trimEnd().split('\n').at(-1)!)
+  assert.equal(last.code, 'ERR_OTHER_NAMESPACE')
+  assert.match(last.msg, /'other': the store belongs to the namespace 'test'\. Correct the setting namespace/)
 })

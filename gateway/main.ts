@@ -15,7 +15,7 @@ import { loadConfig } from '../infra/config/index.ts'
 import { askedToEnd, exitCodeOf, sayFatal } from '../infra/ending.ts'
 import { makeLog } from '../infra/log.ts'
 import { checkKey, openArchive } from '../infra/runner-archive/index.ts'
-import { openStore } from '../infra/store/index.ts'
+import { checkNamespace, openStore, watchNamespace } from '../infra/store/index.ts'
 import { refuse } from './errors.ts'
 import { startGateway } from './gateway.ts'
 
@@ -42,6 +42,7 @@ async function main(): Promise<void> {
     ageMaxMs: values.deadLetters.maxAgeHours * 3_600_000,
   }
   const store = await openStore(values.store, { log })
+  await checkNamespace(store, values.namespace)
   const { file, key } = values.runnerArchive
   const runner = file === undefined ? undefined : { archive: await openArchive(file), key: checkKey(key) }
   const gateway = await startGateway({
@@ -56,7 +57,10 @@ async function main(): Promise<void> {
   })
   process.stdout.write(`${JSON.stringify({ ready: true, url: gateway.url })}\n`)
   log.info({ url: gateway.url, id: gateway.id }, 'ready')
-  log.info({ why: await Promise.race([ended, gateway.forgotten]) }, 'stops')
+  const { promise: refused, reject } = Promise.withResolvers<never>()
+  const unwatch = watchNamespace(store, values.namespace, reject) // the store may be nobody's until a scheduler has led on it
+  log.info({ why: await Promise.race([ended, gateway.forgotten, refused]) }, 'stops')
+  unwatch()
   const givenUpRecords = await gateway.close()
   await store.close()
   wire.close()

@@ -40,6 +40,8 @@ export const infraErrors = {
   ERR_STORE_SESSION: 'transient',
   /** The client of the store is not installed. */
   ERR_STORE_MODULE: 'caller',
+  /** The store belongs to another namespace. */
+  ERR_OTHER_NAMESPACE: 'caller',
 
   /** This build cannot read a message of dead letters. */
   ERR_LETTER_MALFORMED: 'platform',

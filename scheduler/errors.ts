@@ -13,8 +13,6 @@ export const schedulerErrors = {
   ERR_MESOS_REMOVED: 'caller',
   /** Another scheduler is the leader now. */
   ERR_LEADERSHIP_LOST: 'transient',
-  /** The store belongs to another namespace. */
-  ERR_OTHER_NAMESPACE: 'caller',
   /** A setting is missing, or settings contradict each other. */
   ERR_SCHEDULER_CONFIG: 'caller',
 } as const satisfies Record<string, Blame>

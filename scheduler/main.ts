@@ -14,13 +14,12 @@ import { type Config, loadConfig } from '../infra/config/index.ts'
 import { askedToEnd, exitCodeOf, sayFatal } from '../infra/ending.ts'
 import { type Log, makeLog } from '../infra/log.ts'
 import { makeRegistry, startMetricsServer } from '../infra/metrics.ts'
-import { openStore } from '../infra/store/index.ts'
+import { checkNamespace, openStore } from '../infra/store/index.ts'
 import { CodedError } from '../sdk/errors.ts'
 import { BusWatch } from './bus-watch.ts'
 import type { Resources } from './engine.ts'
 import type { SchedulerErrorCode } from './errors.ts'
 import { MesosEngine } from './mesos/index.ts'
-import { checkNamespace } from './namespace.ts'
 import {
   archivedRunnerCommand,
   archiveUrls,

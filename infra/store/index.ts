@@ -27,6 +27,7 @@ export {
 } from './documents.ts'
 export { type FileHold, tryHold, tryLock } from './file-lock.ts'
 export { documentBytesMax } from './limits.ts'
+export { checkNamespace, watchNamespace } from './namespace.ts'
 export { openStore, type StoreSettings } from './open.ts'
 export { failureOf, outcomeAfter } from './outcomes.ts'
 export { withoutRollout } from './rollout-progress.ts'

@@ -3,8 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { openStore, paths } from '../infra/store/index.ts'
-import { checkNamespace } from './namespace.ts'
+import { checkNamespace, openStore, paths } from './index.ts'
 
 test('checkNamespace knows whose an older store without tasks is by the epochs that were given', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'concord-namespace-'))

@@ -1,22 +1,36 @@
 /**
  * Namespace: a store belongs to the namespace of the first scheduler that led on it. All schedulers of a store share one
- * election and one framework, and what a scheduler does not know of its framework it kills.
+ * election and one framework, and what a scheduler does not know of its framework it kills. What a gateway of another
+ * namespace writes, nobody reads.
  * Design: docs/design/0003-processes-and-store.md, "Whose store it is"
  * @module
  */
-import { type FrameworkDocument, paths, type Store } from '../infra/store/index.ts'
-import { CodedError } from '../sdk/errors.ts'
-import type { SchedulerErrorCode } from './errors.ts'
+import { CodedError, isCode } from '../../sdk/errors.ts'
+import type { InfraErrorCode } from '../errors.ts'
+import { type FrameworkDocument, paths } from './documents.ts'
+import type { Store } from './store.ts'
 
 /** @throws {CodedError} ERR_OTHER_NAMESPACE if the store belongs to another namespace. */
 export async function checkNamespace(store: Store, namespace: string): Promise<void> {
   const owner = await ownerOf(store, namespace)
   if (owner === undefined || owner === namespace) return
-  throw new CodedError<SchedulerErrorCode>(
+  throw new CodedError<InfraErrorCode>(
     'ERR_OTHER_NAMESPACE',
-    `Cannot schedule the namespace '${namespace}': the store belongs to the namespace '${owner}'. ` +
+    `Cannot work for the namespace '${namespace}': the store belongs to the namespace '${owner}'. ` +
       'Correct the setting namespace, or give each namespace a store of its own',
   )
+}
+
+/**
+ * Calls `refused` if the store, which may be nobody's yet, comes to belong to another namespace.
+ * @returns A function that stops it.
+ */
+export function watchNamespace(store: Store, namespace: string, refused: (error: Error) => void): () => void {
+  return store.watch(paths.framework, () => {
+    checkNamespace(store, namespace).catch((error: Error) => {
+      if (isCode(error, 'ERR_OTHER_NAMESPACE')) refused(error)
+    })
+  })
 }
 
 /** Undefined: nobody's. */
