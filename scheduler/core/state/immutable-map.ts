@@ -28,15 +28,15 @@ export class ImmutableMap<V extends object | string | number> {
   }
 
   *keys(): Generator<string> {
-    for (const bucket of this.#buckets) yield* bucket.keys()
+    for (const bucket of this.#buckets) if (bucket.size > 0) yield* bucket.keys()
   }
 
   *values(): Generator<V> {
-    for (const bucket of this.#buckets) yield* bucket.values()
+    for (const bucket of this.#buckets) if (bucket.size > 0) yield* bucket.values()
   }
 
   *[Symbol.iterator](): Generator<[string, V]> {
-    for (const bucket of this.#buckets) yield* bucket
+    for (const bucket of this.#buckets) if (bucket.size > 0) yield* bucket
   }
 
   /** A draft in which to make changes. */
@@ -104,10 +104,9 @@ export class ImmutableMapDraft<V extends object | string | number> {
       else bucket.set(key, value)
     }
     if (own.size === 0) return this.#before
-    return new ImmutableMap(
-      this.#buckets.map((bucket, at) => own.get(at) ?? bucket),
-      this.#size,
-    )
+    const buckets = this.#buckets.slice()
+    for (const [at, bucket] of own) buckets[at] = bucket
+    return new ImmutableMap(buckets, this.#size)
   }
 }
 
