@@ -26,7 +26,10 @@ export async function renew({ worker, heapBytes, make, log }: RenewalOptions): P
       isolate.kill()
       throw error
     })
-    log('warn', `${found}: a fresh isolate has taken over, without its module-level variables`)
+    log(
+      'warn',
+      `${found}: a fresh isolate has taken over, without its module-level variables: they had filled it, or the texts of large batches, which count as well`,
+    )
     await before.isolate.destroy()
   } catch (error) {
     log('warn', `${found}, and no fresh isolate could take over: ${(error as Error).message}`)

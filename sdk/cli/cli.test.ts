@@ -93,6 +93,7 @@ const detail = {
   instancesWanted: 1,
   instancesRunning: 1,
   manifest: { instances: 3 },
+  istreams: ['words'],
   ostreams: ['loud'],
 }
 const instance = { id: 'shout-0', version: 2, state: 'running' }

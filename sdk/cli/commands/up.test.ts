@@ -88,7 +88,7 @@ test('up --detach returns when the platform is ready, a second one is refused, a
   const { code, stdout } = await concord(['down', '--home', home])
   assert.deepEqual([code, stdout], [0, `Nothing was running with ${home}.\n`])
   const { ms: _, ...said } = JSON.parse((await concord(['down', '--home', home, '--json'])).stdout)
-  const lost = { killed: false, givenUpRecords: 0, tasksLeft: 0 }
+  const lost = { killed: false, givenUpRecords: 0, killedInstances: [], tasksLeft: 0 }
   assert.deepEqual(said, { stopped: true, wasRunning: false, ...lost })
 })
 

@@ -12,6 +12,7 @@ const deployed = { status: 200, json: { name: 'shout', version: 2, bundleSha256:
 const running = {
   ...{ name: 'shout', version: 2, state: 'running', instancesWanted: 1, instancesRunning: 1 },
   manifest: { instances: 1 },
+  istreams: ['words'],
   ostreams: ['loud'],
   instances: [{ id: 'shout-0', version: 2, state: 'running' }],
 }
@@ -35,6 +36,17 @@ test('fn deploy --until-output says that it waits, and gives up after --timeout'
     ran.stderr,
     /shout v2 runs, but nothing came out of it on loud in 0\.3 s: send it a record; 'concord fn logs shout' shows/,
   )
+})
+
+test('fn deploy says that nothing calls a function without inputs', async (t) => {
+  let istreams: string[] = []
+  const { env } = await gatewayOf(t, ({ method }) =>
+    method === 'POST' ? deployed : { status: 200, json: { ...running, istreams } },
+  )
+  const deploy = async () => (await concord(['fn', 'deploy', sourceFile(t)], { env })).stderr
+  assert.match(await deploy(), /^ +v2 reads no stream, so no record and no timer ever comes to it: /m)
+  istreams = ['words']
+  assert.doesNotMatch(await deploy(), /reads no stream/)
 })
 
 test('fn deploy that is interrupted while it waits says that the version is deployed', async (t) => {

@@ -97,6 +97,7 @@ export async function deployProject(
   else if (detail) steps.done('start', `${instancesRunning} of ${detail.instancesWanted} instances running`)
   if (detail && percent === undefined && shadow === undefined) tellOfUntried(detail, answer.version)
   if (detail) tellOfCount(detail, settings.instances)
+  if (detail) tellOfUncalled(detail, answer.version)
   if (output) {
     const streams = detail?.ostreams.join(', ') || 'any stream'
     note(dim(`waiting for the first record on ${streams}, at most ${timeoutMs / 1000} s`))
@@ -375,6 +376,13 @@ function tellOfUntried({ name, instances, manifest }: FunctionDetail, version: n
   note(
     `        v${version} is untried: no record came while it was on trial (${trial.ms / 1000} s); 'concord fn rollback ${name}' goes back`,
   )
+}
+
+/** Says that nothing will call a version without inputs: timers are set by records. */
+function tellOfUncalled({ istreams }: FunctionDetail, version: number): void {
+  if (istreams.length > 0) return
+  const text = `v${version} reads no stream, so no record and no timer ever comes to it: name its inputs in metadata.istreams`
+  note(`        ${text}`)
 }
 
 function superseded(name: string, version: number, by: number): CodedError<CliErrorCode> {
