@@ -74,6 +74,25 @@ test('makeManifest names the errors in metadata and manifest', () => {
   assert.throws(manifest({ env: { A: 'x'.repeat(70_000) } }), refusal('ERR_TOO_LARGE', /manifest/))
 })
 
+test('makeManifest merges no own key __proto__, wherever code or manifest has one', () => {
+  const hidden = (json: string): unknown =>
+    JSON.parse(`{"__proto__":{"onError":"skip","polluted":1},${json}}`)
+  const own = JSON.stringify(metadata).slice(1, -1)
+  assert.throws(
+    () => makeManifest(hidden(own), callbacks, {}),
+    refusal('ERR_METADATA_INVALID', /unknown key '__proto__'/),
+  )
+  const plain = makeManifest(metadata, callbacks, { instances: 2 })
+  const inputs = { ...metadata, istreams: hidden('"clicks":"groupBy"') }
+  for (const found of [
+    makeManifest(metadata, callbacks, hidden('"instances":2')),
+    makeManifest(inputs, callbacks, { instances: 2 }),
+    makeManifest(metadata, callbacks, { instances: 2, istreams: hidden('"clicks":"groupBy"') }),
+  ])
+    assert.deepEqual(found, plain)
+  assert.ok(!('polluted' in {}))
+})
+
 test('makeManifest accepts queue budgets only for inputs with queues', () => {
   const input = (more: object) => ({ ...metadata, istreams: { clicks: { grouping: 'groupBy', ...more } } })
   const made = makeManifest(input({ backPressure: 'enqueue', queueMib: 20, queueAgeMs: 5000 }), callbacks, {})

@@ -237,6 +237,43 @@ test('Consumer refuses what its producers send beyond twice its budget, and gets
   assert.deepEqual([row!.sent, row!.acked, row!.unaccounted], [frames, frames, 0])
 })
 
+test('Consumer grants a quarter of its windows while memory is short, and all of them again later', async () => {
+  const net = new SimNet()
+  const clock = new ManualClock(1000)
+  const client = net.connect()
+  const publish = client.publish.bind(client)
+  let granted = 0
+  client.publish = (subject, bytes) => {
+    if (subject.includes('.c.credit.')) granted = decodeCredit(bytes).entries[0]!.windowBytes
+    publish(subject, bytes)
+  }
+  const named = { namespace: 'n', epoch: 1, clock }
+  const onFrames = (): void => undefined
+  const consumer = new Consumer({ ...named, wire: client, name: 'f', windowBytes: 1 << 20, onFrames })
+  consumer.own('s', [0])
+  const producers = [0, 1, 2, 3].map((index) => {
+    const producer = new Producer({ ...named, wire: net.connect(), origin: originOf('n', 'p', index) })
+    producer.setStream(stream)
+    return producer
+  })
+  const windowNow = async (): Promise<number> => {
+    for (const producer of producers) producer.send('s', 0, frameOf([record(0, 0)]), 1)
+    for (let round = 0; round < 10; round++) {
+      while (net.step(round)) await Promise.resolve()
+      for (const frame of consumer.take(Number.POSITIVE_INFINITY))
+        consumer.done(frame, frame.header.count - frame.skip)
+      consumer.acknowledge()
+      clock.advance(300)
+    }
+    return granted
+  }
+  assert.equal(await windowNow(), 1 << 18)
+  consumer.narrow(true)
+  assert.equal(await windowNow(), 1 << 16)
+  consumer.narrow(false)
+  assert.equal(await windowNow(), 1 << 18)
+})
+
 test('Consumer counts the records that a producer no longer has as gaps, and goes on behind them', async () => {
   const bench = new Bench(1)
   const stranger = bench.net.connect()

@@ -110,12 +110,18 @@ test('a consumer that never had an owner holds others back only when its window 
   assert.equal(bench.producer.isSent, false, 'the other reader was not sent it')
   assert.equal(bench.producer.isSafe, false)
   assert.equal(bench.producer.heldBytes, 0)
+  let isSent = false
+  void bench.producer.sent().then(() => {
+    isSent = true
+  })
   for (let i = 0; i < 40; i++) bench.send(1, 32 * 1024)
   await bench.rounds(10)
   assert.ok(good.seen.length > 30 && good.seen.length < 35, `a window of 1 MiB: ${good.seen.length} records`)
   assert.deepEqual([bench.row('bad').sent, bench.row('bad').acked], [41, 0], 'all is in flight')
+  assert.equal(isSent, false, 'who leaves waits for it')
   bench.come(bad)
   await bench.rounds(20)
+  assert.ok(isSent)
   const all = Array.from({ length: 41 }, (_, i) => i)
   assert.deepEqual([good.seen, bad.seen], [all, all])
   assert.ok(bench.producer.isSettled)

@@ -232,6 +232,24 @@ test('any value may be thrown', async (t) => {
   assert.match(result.failures.at(-1)!.error.message, /call stack/)
 })
 
+test('an own key __proto__ in what a function returns, throws, logs, keeps or puts out stays a key', async (t) => {
+  const json = '{"__proto__":{"polluted":1}}'
+  const source = fn(`
+    const value = JSON.parse('${json}')
+    console.log(value)
+    if (record.text() === 'throw') throw value
+    ctx.setJson('__proto__', value)
+    ctx.produceRecord('out', '__proto__', JSON.stringify(ctx.getJson('__proto__')) + ({}).polluted)
+    return value`)
+  const { instance, lines } = await start(source, { manifest: { onError: 'skip' } })
+  t.after(() => instance.destroy())
+  const result = await instance.run([frameOfTexts('throw', 'x')], nowMs)
+  assert.deepEqual([result.records, texts(result)], [2, [`${json}undefined`]])
+  assert.equal(result.failures[0]?.error.message, `object was thrown: ${json}`)
+  assert.equal(lines.length, 2)
+  assert.ok(!('polluted' in {}) && !('polluted' in result.failures[0]!.error))
+})
+
 for (const [name, body] of Object.entries({
   objects: `const a = []; for (;;) a.push({})`,
   arrays: `const a = []; for (;;) a.push(new Array(1000).fill(1))`,

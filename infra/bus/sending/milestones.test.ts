@@ -63,6 +63,7 @@ test('a record that waits to be stored is safe once it is stored, whatever came 
   send()
   clock.advance(500)
   assert.equal(stored.length, 1)
+  assert.equal(producer.isSent, false, 'who leaves now would lose it')
   let isSafe = false
   void producer.safe().then(() => {
     isSafe = true

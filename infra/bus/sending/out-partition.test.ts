@@ -53,6 +53,7 @@ test('OutPartition: what goes to a late owner in parts is not sent before its la
   out.setConsumers(['good', 'bad'].map((name) => ({ name, blocking: true })))
   const large = { key: new Uint8Array(1), value: new Uint8Array(40_000), timeMs: 0 } // no two are joined
   for (let i = 0; i < 4; i++) out.add(frameOf([large]), 1)
+  assert.equal(out.send(0), undefined, 'while nobody is there, it would only be sent again')
   const sent = (consumer: string, credit: Partial<CreditEntry>): number => {
     out.credit(consumer, consumer, 1, { ...entry, through: 0, accepted: 0, windowBytes: 90_000, ...credit })
     let frames = 0
