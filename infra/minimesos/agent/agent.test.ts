@@ -91,7 +91,7 @@ test('Agent starts with files that a power cut has left empty or torn, as if the
     writeFileSync(join(folder.path, 'task.json'), torn)
     assert.deepEqual(takeUp(t, stateDir).agent.tasks(), [])
     writeFileSync(join(stateDir, 'frameworks.json'), torn)
-    assert.deepEqual(new Registry(stateDir).load(), [])
+    assert.deepEqual(new Registry(stateDir).load().frameworks, [])
   }
 })
 

@@ -230,8 +230,9 @@ export class Task {
     const graceMs = Math.min(order.graceMs ?? policyMs, order.graceMaxMs ?? Number.POSITIVE_INFINITY)
     const deadlineMs = this.#host.clock.nowMs() + graceMs
     this.#folder.killDeadlineMs = Math.min(before ?? deadlineMs, deadlineMs)
-    if (before === undefined) {
+    if (before === undefined || order.reason !== undefined)
       this.#killReason = order.reason === undefined ? {} : { reason: order.reason }
+    if (before === undefined) {
       if (order.reportKilling)
         this.#report({ state: 'TASK_KILLING', source: 'SOURCE_EXECUTOR', ...this.#killReason })
       this.#signal('SIGTERM')

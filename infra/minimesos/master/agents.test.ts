@@ -166,3 +166,24 @@ test('agents are listed and controlled over HTTP, only with the credentials', as
 })
 
 const attribute = (name: string, value: string) => ({ name, type: 'TEXT', text: { value } })
+
+test('an agent that is being drained stays so under the next master, until it is active again', async (t) => {
+  const first = await start(t, { agents })
+  const framework = await first.subscribe()
+  const { agent_id } = await runOn(framework, 'a')
+  const operate = (url: string, body: unknown) =>
+    send(`${url}/api/v1`, 'POST', { 'content-type': 'application/json' }, JSON.stringify(body))
+  const grace = { seconds: 3600 }
+  const drain = { agent_id, max_grace_period: grace }
+  assert.equal((await operate(first.url, { type: 'DRAIN_AGENT', drain_agent: drain })).status, 200)
+  await first.stop()
+
+  const next = await start(t, { agents, stateDir: first.stateDir })
+  const again = await next.subscribe()
+  const hostnames = (event: { offers?: { offers: readonly { hostname: string }[] } }) =>
+    event.offers?.offers.map(({ hostname }) => hostname)
+  assert.deepEqual(hostnames(await again.next('offers', (e) => e.type === 'OFFERS')), ['agent-2'])
+  const reactivate = { type: 'REACTIVATE_AGENT', reactivate_agent: { agent_id } }
+  assert.equal((await operate(next.url, reactivate)).status, 200)
+  assert.deepEqual(hostnames(await again.next('offers', (e) => e.type === 'OFFERS')), ['agent-1'])
+})

@@ -5,7 +5,8 @@
  * …; or gone, for good, because an operator said so.
  *
  *   G1. Nothing of an agent that is not connected is offered, and no messages pass in either direction.
- *       Nothing of one that is being drained is offered either, until it is active again.
+ *       Nothing of one that is being drained is offered either, until it is active again; nor after a restart of the
+ *       master (registry.ts).
  *   G2. Until an agent is back, its last known tasks count.
  * @module
  */
@@ -14,10 +15,15 @@ import type { Agent, Task } from '../agent/index.ts'
 
 export type Reach = 'connected' | 'silent' | 'unreachable' | 'gone'
 
+/** An operator's order to drain an agent. */
+export interface Drain {
+  /** The bound of its tasks' own grace. */
+  readonly graceMaxMs?: number
+}
+
 interface Entry {
   agent: Agent
   reach: Reach
-  isDrained: boolean
   cancelTimeout: () => void
 }
 
@@ -25,9 +31,12 @@ export class Agents {
   readonly #clock: Clock
   readonly #timeoutMs: number
   readonly #byId = new Map<string, Entry>()
+  /** By agent id: those that are being drained, whether they are there or not. */
+  readonly #drains: Map<string, Drain>
 
   /** @param timeoutMs From the broken connection to `unreachable`. */
-  constructor(clock: Clock, timeoutMs: number) {
+  constructor(clock: Clock, timeoutMs: number, drains: ReadonlyMap<string, Drain>) {
+    this.#drains = new Map(drains)
     this.#clock = clock
     this.#timeoutMs = timeoutMs
   }
@@ -36,8 +45,7 @@ export class Agents {
   connect(agent: Agent): Reach | undefined {
     const before = this.#byId.get(agent.id)
     before?.cancelTimeout()
-    const isDrained = before?.isDrained === true
-    this.#byId.set(agent.id, { agent, reach: 'connected', isDrained, cancelTimeout: () => {} })
+    this.#byId.set(agent.id, { agent, reach: 'connected', cancelTimeout: () => {} })
     return before?.reach
   }
 
@@ -56,12 +64,19 @@ export class Agents {
     const entry = this.#byId.get(agent.id)
     entry?.cancelTimeout()
     if (entry !== undefined) entry.reach = 'gone'
+    this.#drains.delete(agent.id)
   }
 
-  /** @param isDrained False: it is active again. */
-  drain(agent: Agent, isDrained: boolean): void {
-    const entry = this.#byId.get(agent.id)
-    if (entry !== undefined) entry.isDrained = isDrained
+  drain(agent: Agent, drain: Drain): void {
+    this.#drains.set(agent.id, drain)
+  }
+
+  reactivate(agent: Agent): void {
+    this.#drains.delete(agent.id)
+  }
+
+  get drains(): ReadonlyMap<string, Drain> {
+    return this.#drains
   }
 
   close(): void {
@@ -88,7 +103,7 @@ export class Agents {
 
   /** Those of which something may be offered (G1). */
   get offering(): readonly Agent[] {
-    return this.connected.filter((agent) => this.#byId.get(agent.id)?.isDrained === false)
+    return this.connected.filter((agent) => !this.#drains.has(agent.id))
   }
 
   /** Agents that are connected, or silent for so short a time that the master still counts on them. */

@@ -82,7 +82,8 @@ export class Master {
     this.#options = options
     this.#id = options.info.id
     this.#registry = new Registry(options.stateDir)
-    this.#agents = new Agents(options.clock, options.agentTimeoutMs ?? agentTimeoutDefaultMs)
+    const { frameworks, drains } = this.#registry.load()
+    this.#agents = new Agents(options.clock, options.agentTimeoutMs ?? agentTimeoutDefaultMs, drains)
     this.#allocator = new Allocator({
       agents: () => this.#agents.offering,
       frameworks: () => this.#frameworks.values(),
@@ -98,7 +99,7 @@ export class Master {
       find: (framework, taskId) => this.#find(framework, taskId),
       report: (framework, report) => this.#report(framework, report),
     })
-    this.#recover()
+    this.#recover(frameworks)
     for (const agent of options.agents) this.connect(agent)
   }
 
@@ -119,6 +120,7 @@ export class Master {
         this.#tell(framework, agent, 'REASON_AGENT_REREGISTERED', 'Unreachable agent re-reregistered')
       if (framework?.stream !== undefined && before !== undefined) agent.resend(id)
     }
+    this.#endTasksIfDrained(agent)
     this.#allocator.allocateSoon()
   }
 
@@ -147,6 +149,7 @@ export class Master {
     }
     this.#rescindOf(agent, this.#allocator.leaveAgent(agent))
     this.#agents.markGone(agent)
+    this.#save()
     this.#fail(agent)
     for (const framework of this.#frameworks.values()) agent.discard(framework.id)
     return true
@@ -156,22 +159,30 @@ export class Master {
   drain(agentId: string, graceMs?: number): Answer {
     const agent = this.#agents.find(agentId)
     if (agent === undefined) return refused(404, `Agent '${agentId}' is not known`)
-    this.#agents.drain(agent, true)
+    this.#agents.drain(agent, graceMs === undefined ? {} : { graceMaxMs: graceMs })
+    this.#save()
     this.#rescindOf(agent, this.#allocator.leaveAgent(agent))
+    this.#endTasksIfDrained(agent)
+    return { status: 200 }
+  }
+
+  /** Told to an agent at each registration too: it may not have heard it. */
+  #endTasksIfDrained(agent: Agent): void {
+    const drain = this.#agents.drains.get(agent.id)
+    if (drain === undefined) return
     for (const { info, id } of this.#frameworks.values())
       for (const task of agent.tasks(id))
         task.kill({
-          reason: 'REASON_AGENT_DRAINING',
-          ...(graceMs === undefined ? {} : { graceMaxMs: graceMs }),
+          ...{ ...drain, reason: 'REASON_AGENT_DRAINING' },
           reportKilling: has(info, 'TASK_KILLING_STATE'),
         })
-    return { status: 200 }
   }
 
   reactivate(agentId: string): Answer {
     const agent = this.#agents.find(agentId)
     if (agent === undefined) return refused(404, `Agent '${agentId}' is not known`)
-    this.#agents.drain(agent, false)
+    this.#agents.reactivate(agent)
+    this.#save()
     this.#allocator.allocateSoon()
     return { status: 200 }
   }
@@ -455,9 +466,9 @@ export class Master {
   }
 
   /** Waits for the frameworks that were known before the restart. */
-  #recover(): void {
+  #recover(frameworks: readonly Framework[]): void {
     const { clock } = this.#options
-    for (const framework of this.#registry.load()) {
+    for (const framework of frameworks) {
       this.#frameworks.set(framework.id, framework)
       const waitMs = Math.max(recoveryMinMs, (framework.info.failover_timeout ?? 0) * 1000)
       framework.cancelRemoval = afterLong(clock, waitMs, () => this.#remove(framework))
@@ -465,7 +476,7 @@ export class Master {
   }
 
   #save(): void {
-    this.#registry.save(this.#frameworks.values())
+    this.#registry.save(this.#frameworks.values(), this.#agents.drains)
   }
 
   #tasks(framework: Framework): readonly Task[] {
