@@ -144,7 +144,7 @@ test('Adopter is idle after a stop only when the chunk that it has taken off the
   const adopted: number[] = []
   const adopt = (partition: number): unknown => adopted.push(partition)
   const lane = { partitions: [0], unstoredBytes: 0, adopt }
-  const ingest = { lane: () => lane } as unknown as Ingest
+  const ingest = { lane: () => lane, hasTaken: () => true } as unknown as Ingest
   const log = makeLog({ name: 'test', level: 'error' })
   const adopter = new Adopter({
     ...{ orphans, ingest, log, clock: new ManualClock(), isOurs: () => true, outputs: () => [] },
@@ -161,4 +161,40 @@ test('Adopter is idle after a stop only when the chunk that it has taken off the
   deleted.resolve()
   await idle
   assert.deepEqual([taken, adopted], [1, [0]])
+})
+
+test('Adopter leaves on disk what belongs to a stream that cannot be taken yet, whose lane is still to come (AD2)', async () => {
+  const clock = new ManualClock()
+  let chunks = 1
+  const orphans = {
+    heard: () => undefined,
+    async *take(wants: (place: object) => boolean) {
+      const place = { function: 'f', stream: 's', partition: 0 }
+      while (wants(place) && chunks > 0) {
+        chunks -= 1
+        yield { ...place, storedAtMs: 0, bytes: new Uint8Array(1) }
+      }
+    },
+  } as unknown as Orphans
+  const adopted: number[] = []
+  const lane = {
+    ...{ partitions: [0], unstoredBytes: 0 },
+    adopt: (partition: number) => adopted.push(partition),
+  }
+  let isTaken = false
+  const ingest = { lane: () => (isTaken ? lane : undefined), hasTaken: () => isTaken } as unknown as Ingest
+  const log = makeLog({ name: 'test', level: 'error' })
+  const adopter = new Adopter({
+    ...{ orphans, ingest, log, clock, isOurs: () => true, outputs: () => [] },
+  })
+  const stop = adopter.start()
+  await nextTurn()
+  await adopter.idle
+  assert.equal(chunks, 1)
+  isTaken = true
+  clock.advance(5_000)
+  await nextTurn()
+  await adopter.idle
+  assert.deepEqual([chunks, adopted], [0, [0]])
+  stop()
 })

@@ -2,7 +2,8 @@
  * Adopter: sends on what ended producers left on disk for functions whose input says `enqueue`.
  *
  *   AD1. Only the leading gateway adopts, so each chunk has one adopter.
- *   AD2. A chunk is taken only when its lane has little in memory: waiting records stay on disk.
+ *   AD2. A chunk is taken only when its lane has little in memory, and not while its stream cannot be taken (G1 of ingest.ts), when
+ *        its lane may yet come: waiting records stay on disk.
  *   AD3. A chunk that is off the disk gets into its lane, also after the stop: `idle` waits for that.
  * Design: docs/design/0016-back-pressure.md
  * @module
@@ -65,7 +66,9 @@ export class Adopter {
     let deleted = 0
     try {
       const wants = (consumer: string, stream: string): boolean =>
-        !isEnded() && (ingest.lane(consumer, stream)?.unstoredBytes ?? 0) < atHandMax
+        !isEnded() &&
+        ingest.hasTaken(stream) &&
+        (ingest.lane(consumer, stream)?.unstoredBytes ?? 0) < atHandMax
       for await (const chunk of orphans.take((place) => wants(place.function, place.stream))) {
         const lane = ingest.lane(chunk.function, chunk.stream)
         if (lane === undefined || chunk.partition >= lane.partitions.length) deleted += 1

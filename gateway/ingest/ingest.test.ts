@@ -4,6 +4,8 @@ import type { Wire } from '../../infra/bus/index.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import type { CatalogView } from '../catalog/catalog.ts'
 import { Ingest } from './ingest.ts'
+import { publish } from './publish.ts'
+import { recordReader } from './record-reader.ts'
 
 /** What the catalog shows of streams, each with its partitions and the function that reads it. */
 function viewOf(
@@ -60,6 +62,22 @@ test('Ingest takes a stream that was removed and made again with other partition
   ingest.mustHave('s', 3)
   assert.throws(() => ingest.mustHave('s', 4), /it has 0 to 3/)
   assert.deepEqual([ingest.heeds('s', 'f'), ingest.heeds('s', 'g')], [false, true])
+})
+
+test('publish has the record that the end of its body completes wait for room too, and asks for none without one (P2 of publish.ts)', async () => {
+  for (const end of ['', '\n']) {
+    const { ingest } = open()
+    ingest.adopt(viewOf({ s: { partitions: 16, reader: 'f' } }))
+    async function* body() {
+      yield Buffer.from(`{"value":"a"}\n{"value":"b"}${end}`)
+      const made = viewOf({ s: { partitions: 4, reader: 'g' } })
+      assert.throws(() => ingest.adopt(made), { code: 'ERR_STREAM_PARTITIONS' })
+    }
+    const reader = recordReader('application/x-ndjson', () => 5)
+    const published = publish(ingest, 's', body(), reader, new AbortController().signal, () => undefined)
+    if (end === '') await assert.rejects(published, { code: 'ERR_STREAM_FULL', detail: { accepted: 1 } })
+    else assert.equal(await published, 2)
+  }
 })
 
 test('Ingest accepts nothing for a stream that it cannot take yet, adopts those behind it, and tries again', async () => {

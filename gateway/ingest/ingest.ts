@@ -115,14 +115,19 @@ export class Ingest {
     throw refuse('ERR_RECORD_INVALID', text)
   }
 
+  /** Whether the producer has the stream as the catalog last showed it (G1). */
+  hasTaken(stream: string): boolean {
+    return !this.#untaken.has(stream)
+  }
+
   writable(stream: string): boolean {
-    return !this.#untaken.has(stream) && this.#producer.writable(stream)
+    return this.hasTaken(stream) && this.#producer.writable(stream)
   }
 
   /** Waits for room (G2). @throws {CodedError} ERR_STREAM_FULL, or the signal's reason */
   async room(stream: string, signal: AbortSignal): Promise<void> {
     if (!this.#producer.writable(stream)) await this.#ready(stream, signal)
-    if (!this.#untaken.has(stream)) return
+    if (this.hasTaken(stream)) return
     throw refuse(
       'ERR_STREAM_FULL',
       `Stream '${stream}' takes no more for now: it has other partitions than before, and what was sent to those is not confirmed yet. Go on after a second, behind the records accepted.`,

@@ -2,6 +2,7 @@
  * Publish: sends the body of one `POST …/records` into a stream, chunk by chunk.
  *
  *   P1. The accepted records are the first ones of the body, in order; however it ends, the answer says how many.
+ *   P2. Each part of the body waits for room, also the record that its end completes (G2 of ingest.ts).
  * @module
  */
 import { CodedError } from '../../sdk/errors.ts'
@@ -35,13 +36,15 @@ export async function publish(
       onTaken(batch.sent)
     }
   }
+  const takeInRoom = async (records: Iterable<ReadRecord>): Promise<void> => {
+    signal.throwIfAborted()
+    await ingest.room(stream, signal)
+    take(records)
+  }
   try {
-    for await (const chunk of chunks) {
-      signal.throwIfAborted()
-      await ingest.room(stream, signal)
-      take(reader.push(chunk))
-    }
-    take(reader.end())
+    for await (const chunk of chunks) await takeInRoom(reader.push(chunk))
+    const last = [...reader.end()]
+    if (last.length > 0) await takeInRoom(last)
     return accepted
   } catch (error) {
     if (!(error instanceof CodedError)) throw error
