@@ -257,3 +257,41 @@ test('judgeInThread finds what judge finds, reads states when asked, and reads a
   assert.deepEqual([all, compared, different, evidence.failed], [2, 2, 1, undefined])
   assert.equal(examples[0]?.shadow.outputs[0]?.value, 'other')
 })
+
+test('judge is stopped within a call that would last for long, with both isolates ended (GT6)', async () => {
+  const looping = counting("if (record.text() === 'b1') for (;;);")
+  const side = (version: number) => sideOf(looping, version, { limits: { ...limits, callbackMs: 60_000 } })
+  const stop = new AbortController()
+  const frames = [frame(records('a0')), frame(records('b1'), 0, 1)]
+  const rest = async (): Promise<void> => void setImmediate(() => stop.abort()) // the second call has begun by then
+  const evidence = await found('', '', frames, {
+    ...{ live: side(1), next: side(2), stop: stop.signal, rest },
+    tape: await tapeOf(frames, 1_000),
+  })
+  assert.match(evidence.failed ?? '', /aborted|has been ended/)
+})
+
+test('judgeInThread ends a judgement that takes too long by a word, never its thread at work, and waits for that (GH3)', async () => {
+  const tape = await tapeOf([frame(records('a0'))])
+  const looping = dataOf(sideOf(fn('for (;;);'), 1, { limits: { ...limits, callbackMs: 60_000 } }))
+  const [words, codes]: [string[], number[]] = [[], []]
+  const begun = Promise.withResolvers<void>()
+  process.once('worker', (thread) => {
+    thread.once('online', begun.resolve)
+    thread.on('message', ({ kind }) => words.push(kind))
+    thread.on('exit', (code) => codes.push(code))
+  })
+  const clock = new ManualClock()
+  const states: KeptStates = { basesOf: () => [], readBase: () => assert.fail('there is none') }
+  const judged = tape.lend((snapshot) => {
+    const task: ThreadTask = {
+      ...{ snapshot, lostMs: tape.lostMs, arenas: { in: 0 }, kept: new Map() },
+      ...{ memory: toldMemory(), limitMs: 60_000, workShare: 1, live: looping, next: looping },
+    }
+    return judgeInThread(task, states, clock)
+  })
+  await begun.promise
+  clock.advance(90_000)
+  await assert.rejects(judged, /did not end in time/)
+  assert.deepEqual([words, codes.length], [['judged'], 1])
+})

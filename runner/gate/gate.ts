@@ -9,9 +9,11 @@
  *   GT3. It takes `limitMs` at most; records that are not judged by then are counted.
  *   GT4. An end of the new version is a finding. An end of the other one, or a start that fails for both, is a failure of the judgement.
  *   GT5. Between two calls it rests as `rest` says: working instances need the same cores.
+ *   GT6. `stop` ends it within a call: what it has found by then is void.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
+import { unlessAborted } from '../../infra/bus/index.ts'
 import { type Clock, sleep } from '../../infra/clock.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import {
@@ -54,6 +56,8 @@ export interface GateOptions {
   readonly live: GateSide
   readonly next: GateSide
   readonly limitMs: number
+  /** GT6. */
+  readonly stop?: AbortSignal
   /** Waits after so much work, so that working instances get the CPU. */
   readonly rest: (workedMs: number) => Promise<void>
 }
@@ -68,12 +72,15 @@ export function resting(clock: Clock, workShare: number): GateOptions['rest'] {
 export async function judge(options: GateOptions): Promise<GateEvidence> {
   return await options.tape.read(async (frames) => {
     const judgement = new Judgement(options)
+    const kill = (): void => judgement.kill()
+    options.stop?.addEventListener('abort', kill, { once: true })
     try {
       await judgement.run(frames)
     } catch (error) {
       judgement.fail((error as Error).message)
     } finally {
       await judgement.end()
+      options.stop?.removeEventListener('abort', kill)
     }
     return judgement.evidence()
   })
@@ -93,7 +100,7 @@ class Judgement {
   }
 
   async run(all: readonly TapeFrame[]): Promise<void> {
-    const { clock, state, memory, limitMs, live, rest } = this.#options
+    const { clock, state, memory, limitMs, live, rest, stop } = this.#options
     const endMs = clock.monotonicMs() + limitMs
     const begin = await beginOf(all, state, memory)
     const { frames } = begin
@@ -103,6 +110,7 @@ class Judgement {
     await this.#make(begin)
     if (this.#evidence.ended !== undefined) return
     for (const [index, call] of calls.entries()) {
+      stop?.throwIfAborted()
       const startMs = clock.monotonicMs()
       if (startMs >= endMs) return this.#leaveOut(calls.slice(index))
       const records = call.reduce((sum, frame) => sum + recordsOf(frame), 0)
@@ -117,7 +125,7 @@ class Judgement {
         return this.#leaveOut(calls.slice(index), this.#findings.compared - before)
       }
       this.#time(records, took)
-      await rest(clock.monotonicMs() - startMs)
+      await unlessAborted(rest(clock.monotonicMs() - startMs), stop)
     }
   }
 
@@ -134,9 +142,13 @@ class Judgement {
       this.#evidence.heapBytes = { live: live.heapBytes, shadow: shadow.heapBytes }
       this.#evidence.stateBytes = { live: live.stateBytes, shadow: shadow.stateBytes }
     }
+    this.kill()
+    await Promise.all([this.#live?.ended(), this.#next?.ended()])
+  }
+
+  kill(): void {
     this.#live?.end()
     this.#next?.end()
-    await Promise.all([this.#live?.ended(), this.#next?.ended()])
   }
 
   evidence(): GateEvidence {

@@ -13,14 +13,18 @@ import { roomIn } from '../process/memory.ts'
 import type { StateSource } from './begin.ts'
 import { type GateSide, judge, resting } from './gate.ts'
 import { framesOn } from './tape.ts'
-import type { ReadAnswer, ThreadSide, ThreadTask, ThreadWord } from './thread.ts'
+import type { ReadAnswer, ThreadSide, ThreadTask, ThreadWord, ToThread } from './thread.ts'
 
 const { runtime, ...task } = workerData as ThreadTask & { readonly runtime: string }
 takeRuntimeText(runtime)
 const { snapshot, live, next, limitMs, workShare } = task
+const stop = new AbortController()
+parentPort!.on('message', (word: ToThread) => {
+  if (word === 'stop') stop.abort()
+})
 const memory = roomIn(task.memory)
 const evidence = await judge({
-  ...{ clock: systemClock, memory, limitMs, rest: resting(systemClock, workShare) },
+  ...{ clock: systemClock, memory, limitMs, rest: resting(systemClock, workShare), stop: stop.signal },
   ...{ live: sideOf(live), next: sideOf(next) },
   tape: { read: (use) => use(framesOn(snapshot)) },
   state: stateOf(task),
@@ -41,7 +45,7 @@ function stateOf({ arenas, kept, lostMs }: ThreadTask): StateSource {
     basesOf: (arena) => bases.get(arena) ?? [],
     async readBase(arena: number, base: Base) {
       say({ kind: 'read', arena, base })
-      const [read] = (await once(parentPort!, 'message')) as [ReadAnswer]
+      const [read] = (await once(parentPort!, 'message', { signal: stop.signal })) as [ReadAnswer]
       if ('slabs' in read) return read.slabs
       bases.set(arena, read.bases)
       throw new CodedError(read.code, read.message)

@@ -3,8 +3,9 @@
  *
  *   GH1. Tape and states lie in memory that both threads share; the new one only reads them.
  *   GH2. The thread gets all else as data. It asks back only for bases (bases.ts), which it cannot read itself.
- *   GH3. It ends with its judgement, or `graceMs` after the limit of that. Before it tells the judgement, or fails, it collects
- *        its garbage (process/collect-before-end.ts): its end could abort the runner else.
+ *   GH3. It ends with its judgement, which is stopped `graceMs` after its limit. Before it tells the judgement, or fails, it has ended
+ *        its isolates and collects its garbage (process/collect-before-end.ts): its end could abort the runner else, so it is
+ *        never ended before. Until it has ended, tape and memory are its own.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
@@ -21,6 +22,8 @@ import type { TapeSnapshot } from './tape.ts'
 
 /** For loading code, making two isolates, and a call that goes beyond the limit. */
 const graceMs = 30_000
+/** A thread that does not end by then after a stop is left alone. */
+const stopMs = 10_000
 
 export interface ThreadSide {
   readonly isolate: Omit<InstanceOptions, 'clock' | 'log' | 'memory' | 'metrics' | 'state'>
@@ -52,6 +55,8 @@ export type ReadAnswer =
   | { readonly slabs: readonly SharedArrayBuffer[] }
   | { readonly code: string; readonly message: string; readonly bases: readonly Base[] }
 
+export type ToThread = ReadAnswer | 'stop'
+
 /** The bases of the working instance. */
 export interface KeptStates {
   basesOf(arena: number): readonly Base[]
@@ -67,20 +72,25 @@ export async function judgeInThread(
   const { promise, resolve, reject } = Promise.withResolvers<GateEvidence>()
   const entry = new URL(`./thread-main${extname(import.meta.url)}`, import.meta.url) // in an archive it is a .js
   const thread = new Thread(entry, { workerData: { ...task, runtime: await runtimeText() } })
+  const tell = (word: ToThread): void => thread.postMessage(word)
+  let late: Error | undefined
   thread.on('message', (word: ThreadWord) => {
-    if (word.kind === 'judged') resolve(word.evidence)
-    else void answer(word, states).then((read) => thread.postMessage(read))
+    if (word.kind === 'read') return void answer(word, states).then(tell)
+    if (late === undefined) resolve(word.evidence)
+    void thread.terminate()
   })
   thread.on('error', reject)
-  thread.on('exit', () => reject(new Error('its thread has ended')))
-  const cancel = clock.after(task.limitMs + graceMs, () =>
-    reject(new Error('its thread did not end in time')),
-  )
+  thread.on('exit', () => reject(late ?? new Error('its thread has ended')))
+  let cancel = clock.after(task.limitMs + graceMs, () => {
+    const why = new Error('its thread did not end in time')
+    late = why
+    tell('stop')
+    cancel = clock.after(stopMs, () => reject(why))
+  })
   try {
     return await promise
   } finally {
     cancel()
-    void thread.terminate()
   }
 }
 
