@@ -18,7 +18,10 @@ export interface Accounts {
   readonly stateLost: ReadonlyMap<string, number>
 }
 
-export type AccountsOf = (live: LiveFunction) => Promise<Accounts>
+/** Of a function, or of readers that are none: what is still heard. */
+export type AccountsOf = (live?: LiveFunction) => Promise<Accounts>
+
+const noneSent: Sent = { rows: [], over: new Set(), open: [] }
 
 export interface AccountsOptions {
   readonly view: () => CatalogView
@@ -34,8 +37,13 @@ export function accountsBy(options: AccountsOptions): AccountsOf {
   const { view, heartbeats, stateLost, sentTo, gatewayId, ownRows } = options
   return async (live) => {
     const clients = heartbeats.ofClients()
-    const sent = await sentTo(live, (id) => id === gatewayId || clients.some((beat) => beat.id === id))
+    const speaks = (id: string): boolean => id === gatewayId || clients.some((beat) => beat.id === id)
+    const sent = live === undefined ? noneSent : await sentTo(live, speaks)
     const ofClients = outputsOfClients(clients, { id: gatewayId, rows: ownRows() }, sent)
-    return { sent, outputs: allOutputs(view(), heartbeats, ofClients), stateLost: stateLost.of(live) }
+    return {
+      sent,
+      outputs: allOutputs(view(), heartbeats, ofClients),
+      stateLost: live === undefined ? new Map() : stateLost.of(live),
+    }
   }
 }

@@ -1,4 +1,4 @@
-/** Streams: list, make, publish, follow. */
+/** Streams: list, inspect, make, publish, follow. */
 import { createRoute, z } from '@hono/zod-openapi'
 import {
   type FollowEvent,
@@ -12,8 +12,10 @@ import {
   streamPutSchema,
   streamSummarySchema,
 } from '../../sdk/api/index.ts'
+import { streamDetailSchema } from '../../sdk/api/readers.ts'
 import { putStream, removeStream } from '../by-hand/streams.ts'
-import { streamSummary } from '../catalog/views.ts'
+import { readersOf } from '../catalog/readers.ts'
+import { streamSummary, tasksAtWork } from '../catalog/views.ts'
 import { unknownStream } from '../errors.ts'
 import { type FollowFormat, formatFor } from '../follow/encode.ts'
 import { HoldingFollower } from '../follow/hold.ts'
@@ -45,6 +47,15 @@ const list = createRoute({
     200: jsonAnswer(z.object({ streams: z.array(streamSummarySchema) }), 'all of them'),
     default: problemAnswer,
   },
+})
+
+const inspect = createRoute({
+  method: 'get',
+  path: '/v1/streams/{name}',
+  summary: 'Inspect a stream: who writes it, and for each reader how many of its records wait',
+  security,
+  request: { params: nameParam },
+  responses: { 200: jsonAnswer(streamDetailSchema, 'the stream'), default: problemAnswer },
 })
 
 const put = createRoute({
@@ -123,9 +134,20 @@ const follow = createRoute({
 })
 
 export function streamRoutes(app: App, parts: GatewayParts): void {
-  const { catalog, store, namespace, deployer, ingest, clock, closing, metrics } = parts
+  const { catalog, heartbeats, accountsOf, store, namespace, deployer, ingest, clock, closing, metrics } =
+    parts
 
   app.openapi(list, (c) => c.json({ streams: [...catalog.current.streams.values()].map(streamSummary) }, 200))
+
+  app.openapi(inspect, async (c) => {
+    const { name } = c.req.valid('param')
+    await mustExist(parts, name)
+    const { current } = catalog
+    await heartbeats.firstBeats(tasksAtWork(current.functions.values()))
+    const stream = current.streams.get(name)!
+    const readers = await readersOf(stream, current, heartbeats, accountsOf)
+    return c.json({ ...streamSummary(stream), readers }, 200)
+  })
 
   app.openapi(put, async (c) => {
     const { name } = c.req.valid('param')

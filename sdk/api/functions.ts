@@ -13,7 +13,7 @@ import { movedPartitionSchema } from './moved.ts'
 import { rollingSchema } from './rolling.ts'
 import { streamSummarySchema } from './streams.ts'
 
-const ledgerSchema = z.object({
+export const ledgerSchema = z.object({
   stream: z.string(),
   sent: z.int(),
   processed: z.int(),

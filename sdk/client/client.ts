@@ -28,6 +28,7 @@ import type {
   Why,
 } from '../api/index.ts'
 import type { MoveAnswer } from '../api/moved.ts'
+import type { StreamDetail } from '../api/readers.ts'
 import type { ResourcesPatch } from '../api/resources.ts'
 import type { ShadowDifferences } from '../api/shadow.ts'
 import type { VersionSources } from '../api/sources.ts'
@@ -269,6 +270,11 @@ export class ConcordClient {
   async streams(): Promise<StreamSummary[]> {
     type Answer = { streams: StreamSummary[] }
     return (await this.#json<Answer>({ what: 'Cannot list streams', path: '/v1/streams' })).streams
+  }
+
+  /** A stream, and for each reader how many of its records wait. */
+  inspectStream(name: string): Promise<StreamDetail> {
+    return this.#json({ what: `Cannot inspect stream '${name}'`, path: streamPath(name) })
   }
 
   /** Creates a stream, or changes whether it is also published raw. Resolves to the stream as it is now. */

@@ -68,7 +68,9 @@ scrape_configs:
 
 Worth an alarm:
 
-- \`concord_input_records{state="in_flight"}\` stays high, or \`processed\` stops growing while \`sent\` grows: a function lags
+- \`concord_input_records{state="in_flight"}\` stays high, or \`processed\` stops growing while \`sent\` grows: a function lags. Other systems
+  call it consumer lag; \`concord stream inspect NAME\` shows it for every reader of a stream. In time it is about
+  \`concord_input_records{state="in_flight"} / ignoring(state) rate(concord_input_records{state="processed"}[5m])\` seconds
 - \`concord_input_records{state="unaccounted"}\` grows: records are lost
 - \`concord_input_dropped_records\` grows for a [reason](../failures.md#why-records-are-dropped) that you have not chosen;
   \`deadLetterRefused\` means that there is [no room for dead letters](../failures.md#dead-letters)

@@ -1,6 +1,7 @@
 /** The state of a function as an operator reads it, while its partitions move between two runners under load (docs/design/0037-state-from-outside.md). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { StreamDetail } from '../../sdk/api/readers.ts'
 import type { FunctionState } from '../../sdk/api/state.ts'
 import { Platform } from './platform.ts'
 
@@ -120,4 +121,16 @@ test('a key is read with its old or its new value, and the list has each key onc
   assert.equal(rest.length, keys.length - 7)
   const one = await platform.cli(['fn', 'state', name, keys[0]!])
   assert.match(one.stdout, new RegExp(`counter +- +${sent}$`, 'm'))
+
+  const { readers } = await platform.json<StreamDetail>(['stream', 'inspect', `${name}-in`])
+  const lag = readers.map((row) => [row.reader, row.instancesRunning, row.processed, row.inFlight])
+  assert.deepEqual(lag, [[name, 2, sent * keys.length, 0]])
+
+  await platform.json(['fn', 'scale', name, '0'])
+  const none = await platform.cli(['fn', 'state', name, keys[0]!])
+  assert.match(none.stderr, /What is stored stays in its checkpoints, and can be read again when one is/)
+  assert.notEqual(none.code, 0)
+  await platform.json(['fn', 'scale', name, '1'])
+  const back = await platform.cli(['fn', 'state', name, keys[0]!])
+  assert.match(back.stdout, new RegExp(`counter +- +${sent}$`, 'm'))
 })

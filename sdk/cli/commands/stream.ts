@@ -1,12 +1,14 @@
 /**
- * concord stream ls | create | rm: lists, creates and removes streams.
+ * concord stream ls | inspect | create | rm: lists, shows, creates and removes streams.
  * @module
  */
 import type { StreamSummary } from '../../api/index.ts'
+import type { StreamDetail } from '../../api/readers.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { wholeNumber } from '../numbers.ts'
 import { print, printJson, table } from '../terminal.ts'
+import { ledgerTable } from '../text/ledger-text.ts'
 
 interface CreateOptions extends ServerOptions {
   readonly partitions?: number
@@ -14,13 +16,24 @@ interface CreateOptions extends ServerOptions {
 }
 
 export function addStreams(program: CliCommand): void {
-  const stream = program.command('stream').description('Streams: list, create, remove.')
+  const stream = program.command('stream').description('Streams: list, inspect, create, remove.')
   stream
     .command('ls')
     .description('List the streams, with their producers and consumers.')
     .printsData('an array of streams')
     .talksToServer()
     .action(list)
+  stream
+    .command('inspect')
+    .summary('Show a stream: who writes it, and for each reader how many records wait.')
+    .description(
+      'Show a stream: who writes it, and the account of each reader. IN FLIGHT is its lag: records that were sent and wait for it, or are being processed.',
+    )
+    .argument('<name>', 'the stream')
+    .printsData()
+    .talksToServer()
+    .example('concord stream inspect words')
+    .action(inspect)
   const creating = stream
     .command('create')
     .description(
@@ -70,6 +83,25 @@ async function list(options: ServerOptions): Promise<void> {
   await print(table([['STREAM', 'PARTITIONS', 'RAW', 'PRODUCERS', 'CONSUMERS'], ...rows]))
 }
 
+async function inspect(name: string, options: ServerOptions): Promise<void> {
+  const detail = await connect(options).inspectStream(name)
+  await (options.json ? printJson(detail) : print(detailText(detail)))
+}
+
+function detailText({ producers, readers, ...stream }: StreamDetail): string {
+  const written = producers.length === 0 ? 'No function writes it.' : `Written by ${producers.join(', ')}.`
+  const rows = readers.map((row) => ({ cells: [row.reader, instancesText(row), row.backPressure], row }))
+  const read =
+    rows.length === 0
+      ? 'Nobody reads it that it waits for.'
+      : ledgerTable(['READER', 'INSTANCES', 'BACK-PRESSURE'], rows)
+  return `${streamText(stream)} ${written}\n${read}`
+}
+
+function instancesText({ instancesRunning, instancesWanted }: StreamDetail['readers'][number]): string {
+  return instancesRunning === undefined ? '-' : `${instancesRunning} of ${instancesWanted}`
+}
+
 async function create(name: string, options: CreateOptions): Promise<void> {
   const { partitions, raw } = options
   const stream = await connect(options).createStream(name, {
@@ -82,7 +114,7 @@ async function create(name: string, options: CreateOptions): Promise<void> {
 }
 
 /** How the stream is now: it may have existed, and may have been changed. */
-function streamText({ name, partitions, raw }: StreamSummary): string {
+function streamText({ name, partitions, raw }: Pick<StreamSummary, 'name' | 'partitions' | 'raw'>): string {
   const count = `${partitions} partition${partitions === 1 ? '' : 's'}`
   return `Stream ${name} has ${count}, and is ${raw ? 'also' : 'not'} published raw.`
 }

@@ -8,6 +8,7 @@ import { quantileOf } from '../../wire/user-metrics.ts'
 import { bold, bytesText, dim, red, table } from '../terminal.ts'
 import { canaryText } from './canary-text.ts'
 import { heldBackText } from './held-back-text.ts'
+import { ledgerTable } from './ledger-text.ts'
 import { memoryTable, mibText } from './memory-text.ts'
 import { placeText } from './place-text.ts'
 import { rollingText } from './rolling-text.ts'
@@ -27,7 +28,7 @@ export function detailText(detail: FunctionDetail): string {
     memoryTable(detail.instances),
     checkpointsTable(detail.instances),
     instancesPerRunnerOf(detail.manifest) === undefined ? '' : runnersTable(detail.instances),
-    detail.ledger.length === 0 ? '' : ledgerTable(detail.ledger, detail.settling),
+    detail.ledger.length === 0 ? '' : inputsText(detail.ledger, detail.settling),
     heldBackText(detail.heldBackBy),
     deadLettersText(detail),
     metricsTable(detail),
@@ -149,27 +150,12 @@ function checkpointsTable(instances: readonly Instance[]): string {
     : table([['CHECKPOINT', 'LAST', 'TOOK', 'STORED', 'WRITTEN SO FAR', 'ERROR'], ...rows])
 }
 
-function ledgerTable(ledger: readonly Ledger[], settling: readonly string[] = []): string {
-  const isLost = ledger.some(({ stateLost = 0 }) => stateLost > 0)
-  const isSpilled = ledger.some(({ spilled = 0 }) => spilled > 0)
-  const rows = ledger.map(({ stateLost = 0, spilled = 0, spilledBytes = 0, ...row }) => [
-    row.stream,
-    row.unaccountedIsAtMost ? `≤ ${row.sent}` : row.sent, // it contains them
-    row.processed,
-    Object.entries(row.dropped)
-      .map(([reason, records]) => `${records} ${reason}`)
-      .join(', ') || 0,
-    row.inFlight,
-    row.unaccountedIsAtMost ? `≤ ${row.unaccounted}` : row.unaccounted,
-    ...(isSpilled ? [`${spilled} (${bytesText(spilledBytes)})`] : []),
-    ...(isLost ? [stateLost] : []),
-  ])
-  const columns = ['INPUT', 'SENT', 'PROCESSED', 'DROPPED', 'IN FLIGHT', 'UNACCOUNTED']
-  const more = [...(isSpilled ? ['ON DISK'] : []), ...(isLost ? ['STATE LOST'] : [])]
+function inputsText(ledger: readonly Ledger[], settling: readonly string[] = []): string {
+  const rows = ledger.map((row) => ({ cells: [row.stream], row }))
   const follows = settling.map(
     (id) => `What ${id} sent last follows: it was killed, and its receivers are being asked.`,
   )
-  return [table([[...columns, ...more], ...rows]), ...follows].join('\n')
+  return [ledgerTable(['INPUT'], rows), ...follows].join('\n')
 }
 
 /** An earlier gateway reports none. */

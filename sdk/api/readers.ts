@@ -1,0 +1,22 @@
+/**
+ * Readers: the readers of a stream in the API, each with its account of it.
+ * @module
+ */
+import { z } from 'zod'
+import { ledgerSchema } from './functions.ts'
+import { streamSummarySchema } from './streams.ts'
+
+/** sent = processed + dropped + inFlight + unaccounted; what is in flight waits for it. */
+const streamReaderSchema = ledgerSchema.extend({
+  /** The function; or, of a reader over HTTP that the stream waits for, `follower.ID`. */
+  reader: z.string(),
+  backPressure: z.string(),
+  /** Of a function. */
+  instancesRunning: z.int().optional(),
+  instancesWanted: z.int().optional(),
+})
+export type StreamReader = z.output<typeof streamReaderSchema>
+
+/** Answer of `GET /v1/streams/NAME`. */
+export const streamDetailSchema = streamSummarySchema.extend({ readers: z.array(streamReaderSchema) })
+export type StreamDetail = z.output<typeof streamDetailSchema>
