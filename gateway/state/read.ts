@@ -107,6 +107,6 @@ export function nothingRead(name: string, failed: readonly string[]): Error {
   const why =
     failed.length > 0
       ? failed.join('; ')
-      : `no instance with what is asked for is at work; what is stored stays, and \`concord fn inspect ${name}\` shows why`
+      : `no instance with what is asked for is at work. What is stored stays in its checkpoints, and can be read again when one is: \`concord fn why ${name}\` says why none is, and \`concord fn scale ${name} 1\` starts one if it is scaled to zero`
   return refuse('ERR_STATE_UNREAD', `Cannot read the state of '${name}': ${why}.`)
 }

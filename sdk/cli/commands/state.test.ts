@@ -139,4 +139,6 @@ test('fn state --sizes shows how much there is by partition, or that there is no
   for (const args of [[], ['--sizes']])
     assert.equal(await said(...args), 'What was read of score has no state and no timers.\n')
   assert.equal(await said('card-1'), 'card-1 has nothing in what was read of score.\n')
+  json = { ...json, unread: answer.unread }
+  assert.equal(await said('card-1'), 'card-1 has nothing in what was read of score, which is not all.\n')
 })

@@ -79,8 +79,11 @@ interface Asked {
   readonly prefix?: string
 }
 
-function nothingText({ function: name, cursor }: FunctionState, { what, bytes, prefix }: Asked): string {
-  const read = `what was read of ${name}`
+function nothingText(
+  { function: name, cursor, unread }: FunctionState,
+  { what, bytes, prefix }: Asked,
+): string {
+  const read = `what was read of ${name}${unread.length === 0 ? '' : ', which is not all'}`
   if (bytes !== undefined) return `${what} has nothing in ${read}.`
   const soFar = cursor === undefined ? '' : ' so far'
   if (prefix !== undefined) return `No key begins with ${prefix} in ${read}${soFar}.`
