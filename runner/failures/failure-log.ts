@@ -24,6 +24,16 @@ export function whoseOf(
   return { function: name, version, instance }
 }
 
+interface Left {
+  readonly whose: Whose
+  readonly action: string
+  failures: number
+}
+
+function isSame(a: Whose, b: Whose): boolean {
+  return a.instance === b.instance && a.version === b.version && a.function === b.function
+}
+
 export interface FailureLogOptions {
   readonly clock: Clock
   readonly print: (whose: Whose, message: string) => void
@@ -33,8 +43,8 @@ export class FailureLog {
   readonly #options: FailureLogOptions
   #endMs = Number.NEGATIVE_INFINITY
   #lines = 0
-  /** Failures left out in the current second, by instance, version and action. */
-  readonly #left = new Map<string, { whose: Whose; action: string; failures: number }>()
+  /** Failures left out in the current second, of each instance, version and action. */
+  #left: Left[] = []
   #cancel: (() => void) | undefined
 
   constructor(options: FailureLogOptions) {
@@ -49,10 +59,10 @@ export class FailureLog {
       this.#lines++
       return this.#options.print(whose, textOf(error(), action))
     }
-    const key = `${whose.instance} ${whose.version} ${action}`
-    const left = this.#left.get(key) ?? { whose, action, failures: 0 }
-    left.failures++
-    this.#left.set(key, left)
+    const isOne = (one: Left): boolean => one.action === action && isSame(one.whose, whose)
+    const left = this.#left.find(isOne) // they are few
+    if (left === undefined) this.#left.push({ whose, action, failures: 1 })
+    else left.failures++
     this.#cancel ??= this.#options.clock.after(this.#endMs - nowMs, () => this.flush())
   }
 
@@ -60,11 +70,11 @@ export class FailureLog {
   flush(): void {
     this.#cancel?.()
     this.#cancel = undefined
-    for (const { whose, action, failures } of this.#left.values()) {
+    for (const { whose, action, failures } of this.#left) {
       const which = failures === 1 ? '1 more callback' : `${failures} more callbacks`
       this.#options.print(whose, `${which} failed (${action}) and had no line of their own`)
     }
-    this.#left.clear()
+    this.#left = []
   }
 
   #begin(nowMs: number): void {

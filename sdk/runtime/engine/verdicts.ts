@@ -9,7 +9,7 @@
  */
 import type { Scope } from '../callback/scope.ts'
 import type { OutcomeWriter } from '../outcome/outcome-writer.ts'
-import { reportOf } from '../outcome/report.ts'
+import { reportOf, type Thrown } from '../outcome/report.ts'
 import type { ReportBudget } from '../outcome/report-budget.ts'
 import type { ControlWords } from '../shared/control-words.ts'
 import { control, entryKind, type Reaction, verdict, verdictOf } from '../shared/layout.ts'
@@ -32,7 +32,7 @@ export class Verdicts {
   readonly #onThrown: ((thrown: unknown) => void) | undefined
   #onTrial: boolean
   /** The error of the attempt before, if it is reported. */
-  #failure: string | undefined
+  #failure: Thrown | undefined
 
   constructor({ writer, controlWords, reports, onThrown, onTrial = false }: VerdictsOptions, intake: Intake) {
     this.#intake = intake
@@ -131,10 +131,10 @@ export class Verdicts {
     this.#writer.publish()
   }
 
-  /** @param text Undefined: the error is only counted. */
-  #report(scope: Scope, reaction: Reaction, text: string | undefined): void {
-    if (text !== undefined)
-      this.#writer.report(kindOf(scope), reaction, this.#intake.attempt, text, scope.timer)
+  /** @param told Undefined: the error is only counted. */
+  #report(scope: Scope, reaction: Reaction, told: Thrown | undefined): void {
+    if (told !== undefined)
+      this.#writer.report(kindOf(scope), reaction, this.#intake.attempt, told, scope.timer)
     this.#intake.attempt = 1
     this.#failure = undefined
   }

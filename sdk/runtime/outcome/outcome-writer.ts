@@ -27,7 +27,7 @@ import {
 } from '../shared/layout.ts'
 import type { MetricNames } from '../shared/metric-names.ts'
 import type { Timer } from '../shared/timer-at-hand.ts'
-import { timerText } from './report.ts'
+import { type Thrown, timerText, writeReport } from './report.ts'
 
 const two32 = 2 ** 32
 
@@ -189,11 +189,11 @@ export class OutcomeWriter {
    * Appends a report on a callback that threw; `of` is the kind of entry that will end it, or 0.
    * @param timer That it was called for, which then stands before the text (timerText).
    */
-  report(of: number, reaction: Reaction, attempts: number, text: string, timer?: Timer): void {
+  report(of: number, reaction: Reaction, attempts: number, thrown: Thrown, timer?: Timer): void {
     const at = this.#end
     const textAt = at + 8
     const from = of === entryKind.timer && timer ? utf8Write(timerText(timer), this.#bytes, textAt) : textAt
-    const textEnd = Math.min(utf8Write(text, this.#bytes, from), from + reportBytesMax)
+    const textEnd = Math.min(writeReport(thrown, this.#bytes, from), from + reportBytesMax)
     this.#words[at >> 2] =
       entryKind.report | (reactions.indexOf(reaction) << 8) | (attempts << 16) | (of << 24)
     this.#words[(at >> 2) + 1] = textEnd - textAt

@@ -9,7 +9,7 @@
  */
 
 import { toJson } from '../realm/primordials.ts'
-import { utf8Length } from '../realm/utf8.ts'
+import { utf8Length, utf8Write } from '../realm/utf8.ts'
 import { reportBytesMax } from '../shared/layout.ts'
 import type { Timer } from '../shared/timer-at-hand.ts'
 
@@ -18,21 +18,64 @@ const messageMax = 2048
 const stackMax = 6144
 /** Limits with which the text fits into `reportBytesMax`, whatever its characters are. */
 const tightMax = 1024
+/** At most, of the line with the lengths. */
+const headMax = 16
+const [newline, comma, zero] = [0x0a, 0x2c, 0x30]
+
+/** What a report says. */
+export interface ReportFields {
+  readonly name: string
+  readonly message: string
+  readonly stack: string
+}
+
+/** What is told of a thrown value; no stack: none was captured. */
+export interface Thrown extends Omit<ReportFields, 'stack'> {
+  readonly stack: string | undefined
+}
+
+const unreadable: Thrown = { name: '', message: '', stack: '' }
 
 /**
- * The report of a thrown value, in at most `reportBytesMax` bytes.
+ * The report of a thrown value, whose text takes at most `reportBytesMax` bytes.
  * @param hasStack False: no stack was captured, so it is not read, which would format it.
  */
-export function reportOf(thrown: unknown, hasStack = true): string {
+export function reportOf(thrown: unknown, hasStack = true): Thrown {
   try {
-    const text = render(thrown, messageMax, hasStack ? stackMax : undefined)
-    if (text.length * 3 <= reportBytesMax) return text // UTF-8 takes at most three bytes per code unit
-    return utf8Length(text) <= reportBytesMax
-      ? text
-      : render(thrown, tightMax, hasStack ? tightMax : undefined)
+    const whole = read(thrown, messageMax, hasStack ? stackMax : undefined)
+    return fits(whole) ? whole : read(thrown, tightMax, hasStack ? tightMax : undefined)
   } catch {
-    return '' // a stack that is used up
+    return unreadable // a stack that is used up
   }
+}
+
+function fits({ name, message, stack = '' }: Thrown): boolean {
+  const units = headMax + name.length + message.length + stack.length
+  if (units * 3 <= reportBytesMax) return true // UTF-8 takes at most three bytes per code unit
+  return headMax + utf8Length(name) + utf8Length(message) + utf8Length(stack) <= reportBytesMax
+}
+
+/**
+ * Writes the text of a report, part by part: to join the parts first would take twice as long as the rest.
+ * @returns The offset behind it.
+ */
+export function writeReport({ name, message, stack }: Thrown, bytes: Uint8Array, at: number): number {
+  at = writeNumber(name.length, bytes, at)
+  bytes[at++] = comma
+  at = writeNumber(message.length, bytes, at)
+  bytes[at++] = comma
+  if (stack !== undefined) at = writeNumber(stack.length, bytes, at)
+  bytes[at++] = newline
+  at = utf8Write(message, bytes, utf8Write(name, bytes, at))
+  return stack === undefined ? at : utf8Write(stack, bytes, at)
+}
+
+function writeNumber(value: number, bytes: Uint8Array, at: number): number {
+  let digits = 1
+  for (let rest = value; rest >= 10; rest = (rest / 10) | 0) digits++
+  for (let i = at + digits - 1, rest = value; i >= at; i--, rest = (rest / 10) | 0)
+    bytes[i] = zero + (rest % 10)
+  return at + digits
 }
 
 /** Whether the error's stack was not captured. (An error without a stack is something else.) */
@@ -62,14 +105,8 @@ export function readTimer(text: string): TimerReport {
 
 /** A thrown value as text for a line of the log. */
 export function wordsOf(thrown: unknown): string {
-  const { name, message, stack } = readFields(reportOf(thrown))
+  const { name, message, stack = '' } = reportOf(thrown)
   return stack === '' ? `${name}: ${message}` : stack
-}
-
-export interface ReportFields {
-  readonly name: string
-  readonly message: string
-  readonly stack: string
 }
 
 /** Parses the text of a report, which may be anything; missing parts become empty. */
@@ -94,12 +131,14 @@ function lengthIn(digits: string): number {
   return Number.isInteger(length) && length >= 0 ? length : 0
 }
 
-function render(thrown: unknown, messageLength: number, stackLength: number | undefined): string {
+function read(thrown: unknown, messageLength: number, stackLength: number | undefined): Thrown {
   const name = field(thrown, 'name', nameMax) ?? 'Error'
   const message = field(thrown, 'message', messageLength) ?? describe(thrown, messageLength)
-  if (stackLength === undefined) return `${name.length},${message.length},\n${name}${message}`
-  const stack = field(thrown, 'stack', stackLength) ?? ''
-  return `${name.length},${message.length},${stack.length}\n${name}${message}${stack}`
+  return {
+    name,
+    message,
+    stack: stackLength === undefined ? undefined : (field(thrown, 'stack', stackLength) ?? ''),
+  }
 }
 
 function field(thrown: unknown, name: string, most: number): string | undefined {
