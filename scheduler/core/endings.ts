@@ -76,7 +76,7 @@ export function endTask(draft: Draft, task: Task, update: TaskUpdate): void {
     if (update.condition === 'lost') fence(seated)
   }
   draft.removeTask(task)
-  conclude(draft, all)
+  removeSeats(draft, all)
   draft.act({ kind: 'removeTask', taskId: task.document.taskId })
 }
 
@@ -131,21 +131,21 @@ export function endFailed(draft: Draft, task: Task, seated: Seated, exit: ExitRe
   // The runner repeats that the instance had drained: an earlier leader knew this, and this leader does not.
   const isWanted = seated.slot.phase === 'draining' || exit.reason === 'drained'
   endSeat(draft, task, seated, lastExit, isWanted ? 'wanted' : 'failed')
-  conclude(draft, [seated])
+  removeSeats(draft, [seated])
 }
 
 /** Ends one packed instance that was asked to leave its runner and has. */
 export function endReleased(draft: Draft, task: Task, seated: Seated): void {
   const message = seated.slot.why ?? 'it was asked to'
   endSeat(draft, task, seated, { code: 0, reason: 'drained', message, atMs: draft.nowMs }, 'wanted')
-  conclude(draft, [seated])
+  removeSeats(draft, [seated])
 }
 
 /**
  * Writes the new status before it removes the seats: a leader that takes over in between still finds the seats and
  * repeats this.
  */
-function conclude(draft: Draft, ended: readonly Seated[]): void {
+function removeSeats(draft: Draft, ended: readonly Seated[]): void {
   for (const fn of new Set(ended.map((seated) => seated.fn))) saveStatus(draft, fn, true)
   for (const { seat } of ended) draft.act({ kind: 'removeSeat', instance: seat.document.instance })
 }

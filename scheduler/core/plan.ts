@@ -21,7 +21,7 @@ import { joinRunners } from './placement/joining.ts'
 import { launchWaiting } from './placement/launching.ts'
 import { preempt } from './placement/preemption.ts'
 import { warmTasks } from './placement/warm.ts'
-import { conclude, dropOrphanedCommands } from './removal.ts'
+import { dropOrphanedCommands, publishOrRemove } from './removal.ts'
 import { watchCanary } from './rollout/canary.ts'
 import { watchRolling } from './rollout/rolling.ts'
 import { settleRollout } from './rollout/rollout.ts'
@@ -35,24 +35,24 @@ import { watch } from './watching.ts'
 
 /**
  * @param isAll Look at everything.
- * @param settled Functions that this step has settled already. If they were settled again, after instances have begun to
+ * @param decided Functions whose slots this step has decided already. If it decided again, after instances have begun to
  *   drain, the result could differ from that of a plan that looked at everything from the start.
  */
-export function plan(draft: Draft, isAll: boolean, settled: ReadonlySet<string> = new Set()): void {
+export function plan(draft: Draft, isAll: boolean, decided: ReadonlySet<string> = new Set()): void {
   const all = isAll || draft.nowMs >= draft.state.commonAtMs
   const scope = all ? everything(draft) : whatChanged(draft)
   const { names } = scope
   draft.state.unsettled = new Set()
-  for (const name of names) if (!settled.has(name)) draft.agenda.delete(name)
+  for (const name of names) if (!decided.has(name)) draft.agenda.delete(name)
   if (all) {
-    draft.agenda = new Map([...draft.agenda].filter(([name]) => settled.has(name)))
+    draft.agenda = new Map([...draft.agenda].filter(([name]) => decided.has(name)))
     draft.state.commonAtMs = Number.POSITIVE_INFINITY
     dropFollowers(draft)
   }
   dropOrphanedCommands(draft)
   for (const taskId of scope.taskIds) watch(draft, draft.task(taskId) as Task)
   if (draft.state.emptying) return empty(draft, scope)
-  settle(draft, names, settled)
+  decideSlots(draft, names, decided)
   if (describeAgain(draft, names, all) && !all) return plan(draft, true, new Set(names))
   joinRunners(draft, names)
   for (const name of names) {
@@ -67,14 +67,14 @@ export function plan(draft: Draft, isAll: boolean, settled: ReadonlySet<string> 
     watchCanary(draft, fn)
     watchShadow(draft, fn)
     watchRolling(draft, fn)
-    conclude(draft, fn)
+    publishOrRemove(draft, fn)
   }
 }
 
 /** Decides which slots each function has, and which of them have to go. */
-function settle(draft: Draft, names: readonly string[], settled: ReadonlySet<string>): void {
+function decideSlots(draft: Draft, names: readonly string[], decided: ReadonlySet<string>): void {
   for (const name of names) {
-    if (settled.has(name)) continue
+    if (decided.has(name)) continue
     const fn = draft.fn(name)
     closeAccounts(draft, fn)
     for (const slot of fn.slots) endBackoff(draft, fn, slot)
@@ -119,6 +119,6 @@ function empty(draft: Draft, { names, taskIds }: Scope): void {
   draft.state.offers = new Map()
   for (const name of names) {
     closeAccounts(draft, draft.fn(name))
-    conclude(draft, draft.fn(name))
+    publishOrRemove(draft, draft.fn(name))
   }
 }

@@ -13,7 +13,7 @@ import type { FunctionState } from './state/state.ts'
 import { saveStatus } from './status.ts'
 
 /** Writes the status. If the function is deleted and nothing of it runs, removes its documents. */
-export function conclude(draft: Draft, fn: FunctionState): void {
+export function publishOrRemove(draft: Draft, fn: FunctionState): void {
   const wanted = draft.state.wanted.functions.get(fn.name)
   if (!isUnwanted(wanted)) {
     fn.removing = false

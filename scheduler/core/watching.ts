@@ -8,7 +8,7 @@
  * @module
  */
 import { endReleased, endTask } from './endings.ts'
-import { takeOver } from './partitions/ownership.ts'
+import { recordTaken } from './partitions/ownership.ts'
 import { type Draft, ownerOf } from './state/draft.ts'
 import { worksAsTold } from './state/reports.ts'
 import type { Task } from './state/state.ts'
@@ -25,7 +25,7 @@ export function watch(draft: Draft, task: Task): void {
     task.isKnown = true
     task.leaving = task.leaving.filter((left) => task.assigned?.instances.some(({ id }) => id === left))
   }
-  takeOver(draft, task)
+  recordTaken(draft, task)
   release(draft, task)
   if (task.unsureSinceMs !== undefined && draft.state.busUp) {
     const heardMs = Math.max(task.unsureSinceMs, task.beatAtMs ?? 0)

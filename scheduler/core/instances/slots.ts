@@ -68,7 +68,7 @@ function obeyCommands(draft: Draft, fn: FunctionState): Set<number> {
   const { commands, functions } = draft.state.wanted
   const applied = new Set(functions.get(fn.name)?.document.applied ?? [])
   for (const slot of fn.slots)
-    if (slot.command !== undefined && !commands.has(slot.command.id)) settle(fn, slot)
+    if (slot.command !== undefined && !commands.has(slot.command.id)) forgetCommand(fn, slot)
   for (const [id, command] of commands) {
     if (command.function !== fn.name) continue
     const slot = fn.slots.find((candidate) => instanceId(fn.name, candidate.index) === command.instance)
@@ -95,7 +95,7 @@ function restart(draft: Draft, slot: Slot, command: string): void {
 
 function leave(draft: Draft, fn: FunctionState, slot: Slot, command: string, applied: boolean): void {
   if (applied) {
-    if (slot.command?.id === command || !draft.state.finished.has(command)) settle(fn, slot)
+    if (slot.command?.id === command || !draft.state.finished.has(command)) forgetCommand(fn, slot)
     finish(draft, command)
     return
   }
@@ -108,7 +108,7 @@ function leave(draft: Draft, fn: FunctionState, slot: Slot, command: string, app
 }
 
 /** Forgets a command that is finished or was withdrawn. A slot that was to be removed goes once it is empty. */
-function settle(fn: FunctionState, slot: Slot): void {
+function forgetCommand(fn: FunctionState, slot: Slot): void {
   if (slot.command?.kind === 'remove' && slot.seat === undefined)
     fn.slots = fn.slots.filter((other) => other !== slot)
   delete slot.command

@@ -132,7 +132,7 @@ export function freeShares(draft: Draft, fn: FunctionState, manifest: Manifest, 
  * Makes the shares that a task reports as taken its own, and then removes them from the giver. Written in this order
  * (CC2), so that a crash in between leaves no share without an owner.
  */
-export function takeOver(draft: Draft, task: Task): void {
+export function recordTaken(draft: Draft, task: Task): void {
   if (!worksAsTold(task)) return
   for (const { fn, seat } of draft.seated(task)) {
     const report = reportOf(task, seat)

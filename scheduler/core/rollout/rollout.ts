@@ -122,12 +122,12 @@ export function settleRollout(draft: Draft, fn: FunctionState): void {
     const reason = waveText(draft, fn, bad) + failureOf(fn, bad, version)
     const text = `${fn.name} goes back to version ${good}: version ${version} has failed: ${reason}`
     draft.act({ kind: 'log', level: 'warn', message: text })
-    settle(draft, fn, version, good, { state: 'failed', reason: reason.slice(0, reasonMax) })
+    writeOutcome(draft, fn, version, good, { state: 'failed', reason: reason.slice(0, reasonMax) })
     return
   }
   const active = activeOf(fn)
   if (active.length > 0 && active.every((index) => runsVersion(fn, index, version)))
-    settle(draft, fn, version, version, { state: 'live', ...passedBy(draft, fn, wanted) })
+    writeOutcome(draft, fn, version, version, { state: 'live', ...passedBy(draft, fn, wanted) })
 }
 
 /** Why a version has failed in a slot: the swap failed, or the slot is crash looping. */
@@ -162,7 +162,7 @@ function passedBy(
   return { untried: true, reason: `no record came while it was on trial (${trial.ms / 1000} s)` }
 }
 
-function settle(
+function writeOutcome(
   draft: Draft,
   fn: FunctionState,
   version: number,

@@ -50,7 +50,7 @@ export function watchShadow(draft: Draft, fn: FunctionState): void {
   }
   const seen = fn.shadow
   if (seen.settled) return
-  const over = (state: 'shadowed' | 'failed', why?: string): void => settle(draft, fn, seen, state, why)
+  const over = (state: 'shadowed' | 'failed', why?: string): void => writeOutcome(draft, fn, seen, state, why)
   if (refused !== undefined) return over('failed', `it cannot be beside version ${good.version}: ${refused}`)
   if (at === undefined) return // its beginning is being written to the store
   const broken = fn.slots.find(({ lastExit, restarts }) => isItsFault(lastExit, restarts, at.sinceMs))
@@ -76,7 +76,7 @@ function leave(draft: Draft, fn: FunctionState, shadow: WantedShadow | undefined
   draft.act({ kind: 'saveOutcome', function: fn.name, outcome })
 }
 
-function settle(
+function writeOutcome(
   draft: Draft,
   fn: FunctionState,
   seen: Seen,
