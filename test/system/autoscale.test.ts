@@ -52,6 +52,7 @@ test('a function that waits is scaled from 1 to 8 instances and back by its load
   assert.deepEqual(steps.faults.slice(0, 5), [])
   assert.equal(steps.outputs, steps.sent)
   assert.match(why, /\d → 8 .*records\/s come/)
+  assert.match(why, /, a start takes \d+\.\d s\n/)
   const { ledger } = await platform.client.inspect(name)
   assert.equal(ledger[0]!.unaccounted + ledger[0]!.stateLost, 0)
 
