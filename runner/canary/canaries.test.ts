@@ -112,7 +112,7 @@ function starvedRig(rehearse: () => Promise<void>) {
       await isAt.promise
       isAt = Promise.withResolvers()
     },
-    work: () => split!.run([], 1, undefined), // a timer is due
+    work: () => split!.run([], 1), // a timer is due
   }
 }
 

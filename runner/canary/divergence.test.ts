@@ -94,7 +94,7 @@ async function rigOf(
     ...{ divergence, ended },
     run: async (frames) => {
       for (let left = frames; left.length > 0; ) {
-        const { records, fatal } = await split.run(left, nowMs, undefined)
+        const { records, fatal } = await split.run(left, nowMs)
         assert.equal(fatal, undefined)
         left = behind(left, records)
       }

@@ -100,7 +100,7 @@ async function runAll(split: Split, frames: readonly InputFrame[], atMs = nowMs)
   const results: BatchResult[] = []
   let records = 0
   while (left.length > 0) {
-    const result = await split.run(left, atMs, undefined)
+    const result = await split.run(left, atMs)
     results.push(result)
     records += result.records
     left = behind(left, result.records)
@@ -286,7 +286,7 @@ test('Split ends as an instance where both versions were ended: the state stays,
       [mine!, ''],
     ]),
   ]
-  const result = await split.run(frames, nowMs, undefined)
+  const result = await split.run(frames, nowMs)
   assert.equal(result.fatal?.code, 'ERR_DEADLINE')
   assert.deepEqual([result.records, result.recordAtHand], [2, true])
   assert.deepEqual(
@@ -416,7 +416,7 @@ test('Split calls a timer in the version that has its key, and if that throws in
   await runAll(split, [keyed(names.map((key) => [key, 'timer'] as const))])
   const fired: Out[] = []
   for (let i = 0; i < 100 && fired.length < names.length; i++)
-    fired.push(...outs(await split.run([], nowMs + 1000, undefined)))
+    fired.push(...outs(await split.run([], nowMs + 1000)))
   assert.deepEqual(fired.map(({ timer }) => timer).toSorted(), names.toSorted())
   for (const { key, version } of fired) {
     if (!isCanarys(key)) assert.equal(version, 1)
@@ -437,7 +437,7 @@ test('Split gives the version before the one timer at which the new one threw, a
   await runAll(split, [keyed(names.map((key) => [key, 'timer'] as const))])
   const fired: Out[] = []
   for (let i = 0; i < 100 && fired.length < names.length; i++)
-    fired.push(...outs(await split.run([], nowMs + 1000, undefined)))
+    fired.push(...outs(await split.run([], nowMs + 1000)))
   assert.deepEqual(
     fired.map(({ timer, version }) => `${timer} ${version}`).toSorted(),
     names.map((name, i) => `${name} ${i === 0 ? 1 : 2}`).toSorted(),
@@ -461,7 +461,7 @@ test('Split finishes a batch under the step with which it began, whatever step i
     onCall: (side) => heard.push(side),
   }
   const frames = [keyed(keys.map((key) => [key, 'async'] as const))]
-  const first = split.run(frames, nowMs, undefined)
+  const first = split.run(frames, nowMs)
   split.step(next)
   const byVersion = (result: BatchResult) => outs(result).map(({ key, version }) => [key, version])
   assert.deepEqual(

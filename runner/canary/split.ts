@@ -13,6 +13,7 @@ import {
   type BatchResult,
   behind,
   type InputFrame,
+  type RunOptions,
   type Instance,
   type Isolate,
   inOneLine,
@@ -77,7 +78,7 @@ export class Split implements Isolate {
   async run(
     frames: readonly InputFrame[],
     nowMs: number,
-    lines: readonly string[] | undefined,
+    { lines = [] }: Pick<RunOptions, 'lines'> = {},
   ): Promise<BatchResult> {
     const step = this.#step
     const { shares } = step
@@ -85,7 +86,7 @@ export class Split implements Isolate {
     const isTimer = (this.nextTimerMs ?? Number.POSITIVE_INFINITY) <= nowMs
     const canary = this.#isAlone ? 'gone' : this.canary.isEnded ? 'ended' : 'works'
     const batch = new SharedBatch({ points, shares, isTimer, canary })
-    const input = { step, frames, points, nowMs, lines: [...(lines ?? [])] }
+    const input = { step, frames, points, nowMs, lines: [...lines] }
     for (let turn = batch.next(); turn !== undefined; turn = batch.next())
       batch.took(turn.kind === 'call' ? await this.#call(input, turn) : await this.#takeBack(turn.why))
     if (batch.regression !== undefined) step.onRegression(inOneLine(batch.regression.error))
@@ -104,9 +105,8 @@ export class Split implements Isolate {
     if (side !== undefined) step.onCall(side, isolate, points, from)
     else if (witness !== undefined) isolate.watch((piece) => witness.add(piece))
     witness?.begin(isolate, frames, nowMs, control)
-    const waiting = lines.length === 0 ? undefined : lines
     const { result, ms } = await timedCall(isolate, this.#options.nowMs, () =>
-      isolate.run(frames, nowMs, waiting, share, undefined, isOne),
+      isolate.run(frames, nowMs, { lines: lines.length > 0 ? lines : undefined, share, isOne: isOne === true }),
     )
     witness?.took(isolate, result, ms, share === undefined ? othersIn(points, control!, result) : 0)
     if (side !== undefined) step.onCalled(side, isolate, result.records - result.elsewhere, ms)

@@ -55,7 +55,7 @@ export class Processing {
     sampler.see(input)
     onRun()
     time.called()
-    return isolate().run(input, clock.nowMs(), aside.lines)
+    return isolate().run(input, clock.nowMs(), { lines: aside.lines })
   }
 
   /** Continues a batch with a pending callback. */

@@ -21,4 +21,5 @@ export type {
   InstanceStats,
   Outputs,
   RecordFailure,
+  RunOptions,
 } from './types.ts'

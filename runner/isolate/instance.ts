@@ -15,7 +15,6 @@ import { type Clock, systemClock } from '../../infra/clock.ts'
 import type { StateFormat } from '../../sdk/function.ts'
 import type { TapFile } from '../../sdk/replay/index.ts'
 import { firstFormat } from '../../sdk/runtime/index.ts'
-import type { KeyShare } from '../../sdk/wire/key-share.ts'
 import { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import { Caller } from './caller.ts'
 import { TimerCalls } from './calls/timer-calls.ts'
@@ -30,7 +29,7 @@ import { StackMap } from './report/stack-map.ts'
 import { HeldState } from './state/held-state.ts'
 import { StateStore } from './state/state-store.ts'
 import { type Tap, type Tapped, tapOf } from './tap/tap.ts'
-import type { BatchResult, InputFrame, InstanceOptions, InstanceStats, Outputs } from './types.ts'
+import type { BatchResult, InputFrame, InstanceOptions, InstanceStats, Outputs, RunOptions } from './types.ts'
 
 export class Instance {
   /** The instance that has the state (isolate.ts). */
@@ -116,22 +115,9 @@ export class Instance {
     return this.#guest.ended ? undefined : this.#partitionsKept ? 0 : this.#regions.nextTimerMs
   }
 
-  /**
-   * Processes due timers, then as many of the frames as fit.
-   * @param lines Records that wait behind set-aside ones to keep their order (sdk/runtime/records/aside.ts).
-   * @param share The keys to process; records of others count as done.
-   * @param batch The number of the batch, for random numbers; if it is that of the call before, their sequence
-   *   continues. Default: the next.
-   * @param isOne End after the first callback.
-   */
-  async run(
-    frames: readonly InputFrame[],
-    nowMs: number,
-    lines?: readonly string[],
-    share?: KeyShare,
-    batch = this.#batch + 1,
-    isOne = false,
-  ): Promise<BatchResult> {
+  /** Processes due timers, then as many of the frames as fit. */
+  async run(frames: readonly InputFrame[], nowMs: number, how: RunOptions = {}): Promise<BatchResult> {
+    const { lines, share, batch = this.#batch + 1, isOne = false } = how
     this.#checkIdle('run a batch', false)
     this.#batch = batch
     if ((this.#partitionsKept ?? this.#outputsWanted) !== undefined) await this.#applyOutputs()
@@ -159,7 +145,7 @@ export class Instance {
       this.#caller.begin([])
       return this.#caller.call(entry, args, undefined, true)
     }
-    const run = (nowMs: number) => this.run([], nowMs, undefined, undefined, undefined, true)
+    const run = (nowMs: number) => this.run([], nowMs, { isOne: true })
     return new TimerCalls({ regions: this.#regions, order, provide: () => this.#held.provide([]), run })
   }
 

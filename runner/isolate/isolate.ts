@@ -3,7 +3,7 @@
  * @module
  */
 import type { Instance } from './instance.ts'
-import type { BatchResult, InputFrame } from './types.ts'
+import type { BatchResult, InputFrame, RunOptions } from './types.ts'
 
 export type Isolate = Pick<
   Instance,
@@ -31,4 +31,10 @@ export type Isolate = Pick<
   | 'stats'
   | 'takeOver'
   | 'tapped'
-> & { run(frames: readonly InputFrame[], nowMs: number, lines?: readonly string[]): Promise<BatchResult> }
+> & {
+  run(
+    frames: readonly InputFrame[],
+    nowMs: number,
+    how?: Pick<RunOptions, 'lines'>,
+  ): Promise<BatchResult>
+}

@@ -13,6 +13,7 @@ import type { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import type { ResidentMemory } from './calls/memory-guard.ts'
 import type { IsolateErrorCode } from './errors.ts'
 import type { StateStore } from './state/state-store.ts'
+import type { KeyShare } from '../../sdk/wire/key-share.ts'
 
 export interface InputFrame {
   readonly stream: string
@@ -26,6 +27,18 @@ export interface InputFrame {
   readonly tried?: number | undefined
   /** This is its last attempt. */
   readonly last?: boolean | undefined
+}
+
+/** What a batch may have beside its frames. */
+export interface RunOptions {
+  /** Records that wait behind set-aside ones to keep their order (sdk/runtime/records/aside.ts). */
+  readonly lines?: readonly string[] | undefined
+  /** The keys to process; records of others count as done. Default: all. */
+  readonly share?: KeyShare | undefined
+  /** Its number, for random numbers; if it is that of the call before, their sequence continues. Default: the next. */
+  readonly batch?: number
+  /** End after the first callback. */
+  readonly isOne?: boolean
 }
 
 /** Assets in memory, by name. Several names may share one, and so may several instances. */

@@ -113,7 +113,7 @@ export class Player {
     const instance = this.#instance
     let idle = 0
     for (let at = from; ; ) {
-      let result = await instance.run(between(frames, at, to), nowMs, undefined, share, batch)
+      let result = await instance.run(between(frames, at, to), nowMs, { share, batch })
       for (;;) {
         for (const { frame } of result.outputs()) giveBackMemory(frame)
         this.#onFailures?.(result.failures)

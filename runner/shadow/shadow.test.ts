@@ -83,7 +83,7 @@ async function rigOf(
     run: async (frames, atMs = nowMs) => {
       const results: BatchResult[] = []
       for (let left = frames; results.length === 0 || left.length > 0; ) {
-        let result = await shadowed.run(left, atMs, undefined)
+        let result = await shadowed.run(left, atMs)
         results.push(result)
         let { records } = result
         while (result.pending) {

@@ -3,7 +3,7 @@
  * Design: docs/design/0030-shadow.md
  * @module
  */
-import type { BatchResult, InputFrame, Instance, Isolate, TimerCalls } from '../isolate/index.ts'
+import type { BatchResult, InputFrame, Instance, Isolate, RunOptions, TimerCalls } from '../isolate/index.ts'
 import { type Audience, Witness } from './witness.ts'
 
 export class Shadowed implements Isolate {
@@ -40,11 +40,11 @@ export class Shadowed implements Isolate {
   async run(
     frames: readonly InputFrame[],
     nowMs: number,
-    lines: readonly string[] | undefined,
+    how?: Pick<RunOptions, 'lines'>,
   ): Promise<BatchResult> {
     this.#witness.begin(this.#old, frames, nowMs)
     const startMs = this.#nowMs()
-    return this.#took(await this.#old.run(frames, nowMs, lines), startMs)
+    return this.#took(await this.#old.run(frames, nowMs, how), startMs)
   }
 
   async resume(): Promise<BatchResult> {

@@ -3,10 +3,9 @@
  * @module
  */
 
-import type { BatchResult, InputFrame, Instance } from '../../../runner/isolate/index.ts'
+import type { BatchResult, InputFrame, Instance, RunOptions } from '../../../runner/isolate/index.ts'
 import type { StateFormat } from '../../../sdk/function.ts'
 import { keeping } from '../../../sdk/versions/state-format.ts'
-import type { KeyShare } from '../../../sdk/wire/key-share.ts'
 import { SimCall } from './call.ts'
 
 import { type Fortune, type Role, SimStore } from './state.ts'
@@ -99,10 +98,7 @@ export class SimIsolate {
   async run(
     frames: readonly InputFrame[],
     nowMs: number,
-    lines: readonly string[] = [],
-    share?: KeyShare,
-    _batch?: number,
-    isOne = false,
+    { lines = [], share, isOne = false }: RunOptions = {},
   ): Promise<BatchResult> {
     if (this.#ended) throw this.#ended
     this.#call = new SimCall(this, nowMs, lines, share)

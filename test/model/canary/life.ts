@@ -143,7 +143,7 @@ export class Life {
     )
     const given = this.#left.flat()
     const toldBefore = this.#worker.regressions
-    const run = (): Promise<BatchResult> => isolate.run(frames, nowMs, [...this.#account.aside])
+    const run = (): Promise<BatchResult> => isolate.run(frames, nowMs, { lines: [...this.#account.aside] })
     const result =
       split !== undefined ? await run() : (await timedCall(isolate.holder, () => nowMs, run)).result
     const told = this.#worker.regressions - toldBefore
