@@ -17,7 +17,7 @@ import type { CanaryAssignment, FunctionAssignment } from '../../infra/control/m
 import { policyOf } from '../../sdk/manifest/policy.ts'
 import { type CanaryReport, noEvidence } from '../../sdk/versions/canary.ts'
 import type { Worker } from '../instance/worker.ts'
-import { type Instance, isStarved, starvedAttemptsMax } from '../isolate/index.ts'
+import { isStarved, type SingleIsolate, starvedAttemptsMax } from '../isolate/index.ts'
 import type { Shadow } from '../shadow/shadow.ts'
 import { rehearse } from '../succession/rehearsal.ts'
 import { Divergence, type DivergenceOptions } from './divergence.ts'
@@ -31,7 +31,7 @@ const sampleMs = 100
 export interface CanariesOptions {
   readonly clock: Clock
   /** Makes the canary's isolate beside the worker's, initialised and on trial. */
-  readonly make: (fn: FunctionAssignment, worker: Worker) => Promise<Instance>
+  readonly make: (fn: FunctionAssignment, worker: Worker) => Promise<SingleIsolate>
   /** Makes it a shadow of the worker's version, to be told of calls. */
   readonly compare: (fn: FunctionAssignment, worker: Worker, options: DivergenceOptions) => Shadow
   readonly onChange: () => void
@@ -174,7 +174,7 @@ export class Canaries {
     const isWanted = (): boolean => this.#canaries.get(id) === canary && canary.state !== 'ended'
     if (!isWanted()) return
     const its = versionBeside(fn, canary.wanted)
-    let isolate: Instance | undefined
+    let isolate: SingleIsolate | undefined
     try {
       isolate = await make(its, worker)
       const sample = await worker.sampler.next(sampleMs)
@@ -218,8 +218,8 @@ export class Canaries {
     worker: Worker,
     fn: FunctionAssignment,
     canary: Canary,
-    old: Instance,
-    fresh: Instance,
+    old: SingleIsolate,
+    fresh: SingleIsolate,
   ): Split {
     const { clock } = this.#options
     return new Split({

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import type { StateFormat } from '../../sdk/function.ts'
 import { sharesOf } from '../../sdk/versions/canary.ts'
 import { pointOf, pointsMax } from '../../sdk/wire/key-share.ts'
-import { type BatchResult, behind, type InputFrame, type Instance } from '../isolate/index.ts'
+import { type BatchResult, behind, type InputFrame, type SingleIsolate } from '../isolate/index.ts'
 import { fn, frame, nowMs, record, recordsIn, start } from '../isolate/testing/harness.ts'
 import { tellOpen } from '../succession/open-records.ts'
 import { Split } from './split.ts'
@@ -61,8 +61,8 @@ const isCanarys = (key: string): boolean => {
 
 interface Rig {
   readonly split: Split
-  readonly old: Instance
-  readonly canary: Instance
+  readonly old: SingleIsolate
+  readonly canary: SingleIsolate
   readonly step: Step
   readonly regressions: string[]
   readonly ended: string[]

@@ -13,12 +13,12 @@ import {
   type BatchResult,
   behind,
   type InputFrame,
-  type RunOptions,
-  type Instance,
   type Isolate,
   inOneLine,
   isolateError,
   Results,
+  type RunOptions,
+  type SingleIsolate,
   type TimerCalls,
 } from '../isolate/index.ts'
 import { hasPointOf, linesOf, othersIn, pointsOf } from './points.ts'
@@ -27,9 +27,9 @@ import type { Step } from './step.ts'
 import { timedCall } from './timed-call.ts'
 
 export interface SplitOptions {
-  readonly old: Instance
+  readonly old: SingleIsolate
   /** Made to be on trial. */
-  readonly canary: Instance
+  readonly canary: SingleIsolate
   readonly step: Step
   readonly nowMs: () => number
   /** Whether records that are set aside keep those of their key behind them. */
@@ -49,11 +49,11 @@ interface Input {
 }
 
 export class Split implements Isolate {
-  readonly old: Instance
-  readonly canary: Instance
+  readonly old: SingleIsolate
+  readonly canary: SingleIsolate
   readonly #options: SplitOptions
   #step: Step
-  #state: Instance['state']
+  #state: SingleIsolate['state']
   /** The canary has ended, and nothing of it is in the state. */
   #isAlone = false
 
@@ -71,7 +71,7 @@ export class Split implements Isolate {
   }
 
   /** Whichever it was passed to, whoever passed it. */
-  get holder(): Instance {
+  get holder(): SingleIsolate {
     return this.canary.state === this.#state ? this.canary : this.old
   }
 
@@ -106,7 +106,11 @@ export class Split implements Isolate {
     else if (witness !== undefined) isolate.watch((piece) => witness.add(piece))
     witness?.begin(isolate, frames, nowMs, control)
     const { result, ms } = await timedCall(isolate, this.#options.nowMs, () =>
-      isolate.run(frames, nowMs, { lines: lines.length > 0 ? lines : undefined, share, isOne: isOne === true }),
+      isolate.run(frames, nowMs, {
+        lines: lines.length > 0 ? lines : undefined,
+        share,
+        isOne: isOne === true,
+      }),
     )
     witness?.took(isolate, result, ms, share === undefined ? othersIn(points, control!, result) : 0)
     if (side !== undefined) step.onCalled(side, isolate, result.records - result.elsewhere, ms)
@@ -129,7 +133,7 @@ export class Split implements Isolate {
   }
 
   /** The state goes to who runs next (SP1). @returns Why that one cannot. */
-  async #give(next: Instance): Promise<BatchResult['fatal']> {
+  async #give(next: SingleIsolate): Promise<BatchResult['fatal']> {
     const { holder } = this
     try {
       if (holder !== next) await next.takeOver(holder)
@@ -152,7 +156,7 @@ export class Split implements Isolate {
   }
 
   /** Takes the state from one that is not of this pair. Put back after the old one could not take it, either may have it. */
-  async takeOver(from: Instance): Promise<void> {
+  async takeOver(from: SingleIsolate): Promise<void> {
     if (from === this.old) return
     this.#state = from.state
     await this.old.takeOver(from)
@@ -162,7 +166,7 @@ export class Split implements Isolate {
     return this.holder.nextTimerMs
   }
 
-  get state(): Instance['state'] {
+  get state(): SingleIsolate['state'] {
     return this.holder.state
   }
 
@@ -178,12 +182,12 @@ export class Split implements Isolate {
     return this.old.cpuSeconds + this.canary.cpuSeconds
   }
 
-  stats(): ReturnType<Instance['stats']> {
+  stats(): ReturnType<SingleIsolate['stats']> {
     const { stateEntries, stateBytes, timers, migrating, crowded, locked } = this.holder.stats()
     return { ...this.old.stats(), stateEntries, stateBytes, timers, migrating, crowded, locked }
   }
 
-  tapped(): ReturnType<Instance['tapped']> {
+  tapped(): ReturnType<SingleIsolate['tapped']> {
     return this.old.tapped()
   }
 
@@ -215,7 +219,7 @@ export class Split implements Isolate {
   async endTrial(): Promise<undefined> {}
 
   /** Of what the canary has in the state, which may go again; when it has ended, that has gone. */
-  get format(): Instance['format'] {
+  get format(): SingleIsolate['format'] {
     return this.#isAlone ? this.old.format : this.canary.format
   }
 
@@ -227,7 +231,7 @@ export class Split implements Isolate {
     this.canary.askToYield()
   }
 
-  setOutputs(outputs: Parameters<Instance['setOutputs']>[0]): void {
+  setOutputs(outputs: Parameters<SingleIsolate['setOutputs']>[0]): void {
     this.old.setOutputs(outputs)
     this.canary.setOutputs(outputs)
   }

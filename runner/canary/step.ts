@@ -6,7 +6,7 @@
 import type { CanaryAssignment } from '../../infra/control/messages/assignment.ts'
 import { verdict } from '../../sdk/runtime/index.ts'
 import { type CanaryShares, sharesOf } from '../../sdk/versions/canary.ts'
-import type { Instance } from '../isolate/index.ts'
+import type { SingleIsolate } from '../isolate/index.ts'
 import type { Witness } from '../shadow/witness.ts'
 import { bucketOf, type Measures, type Side } from './measures.ts'
 import { tally } from './tally.ts'
@@ -14,9 +14,9 @@ import { tally } from './tally.ts'
 export interface Step {
   readonly shares: CanaryShares
   /** A call of a side is about to be made, on a batch whose keys have these points, from that record on. */
-  readonly onCall: (side: Side, isolate: Instance, points: Uint16Array, from: number) => void
+  readonly onCall: (side: Side, isolate: SingleIsolate, points: Uint16Array, from: number) => void
   /** @param ms See timed-call.ts. */
-  readonly onCalled: (side: Side, isolate: Instance, records: number, ms: number) => void
+  readonly onCalled: (side: Side, isolate: SingleIsolate, records: number, ms: number) => void
   /** The new version threw where the one before did not. */
   readonly onRegression: (error: string) => void
   /** The control failed so often. */

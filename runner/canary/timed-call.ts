@@ -6,10 +6,10 @@
  * Design: docs/design/0026-rollouts.md
  * @module
  */
-import { type BatchResult, type Instance, Results } from '../isolate/index.ts'
+import { type BatchResult, Results, type SingleIsolate } from '../isolate/index.ts'
 
 export async function timedCall(
-  isolate: Instance,
+  isolate: SingleIsolate,
   nowMs: () => number,
   run: () => Promise<BatchResult>,
 ): Promise<{ readonly result: BatchResult; readonly ms: number }> {

@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { giveBackMemory } from '../../infra/bus/index.ts'
 import { systemClock } from '../../infra/clock.ts'
-import { Instance } from '../isolate/index.ts'
+import { SingleIsolate } from '../isolate/index.ts'
 import { nowMs } from '../isolate/testing/harness.ts'
 import { toldMemory } from '../process/test-memory.ts'
 import { frames, isolateOf, median, table } from '../shadow/bench-versions.ts'
@@ -20,7 +20,7 @@ const roundMs = 1_000
 const callEveryMs = 10
 const tapeRecords = 100_000
 
-const isolate = await Instance.create(isolateOf(1))
+const isolate = await SingleIsolate.create(isolateOf(1))
 const tape = new Tape(systemClock, () => ({ bytes: 2 ** 30, ms: 300_000 }))
 for (let records = 0, at = 0; records < tapeRecords; at = (at + 1) % frames.length) {
   const { bytes, header, ...rest } = frames[at]!

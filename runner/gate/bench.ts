@@ -10,7 +10,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { giveBackMemory, takeMemory } from '../../infra/bus/index.ts'
 import { systemClock } from '../../infra/clock.ts'
 import { parseFrame } from '../../sdk/wire/frame.ts'
-import { type InputFrame, Instance } from '../isolate/index.ts'
+import { type InputFrame, SingleIsolate } from '../isolate/index.ts'
 import { frame, nowMs, record } from '../isolate/testing/harness.ts'
 import { roomOf } from '../process/test-memory.ts'
 import { frames, isolateOf, median, table } from '../shadow/bench-versions.ts'
@@ -27,7 +27,7 @@ function fresh({ bytes, ...rest }: InputFrame): InputFrame & { finished: number 
 }
 
 /** Time for a record, in ns, with the tape kept as the worker keeps it. */
-async function measure(isolate: Instance, tape: Tape, ms: number): Promise<number> {
+async function measure(isolate: SingleIsolate, tape: Tape, ms: number): Promise<number> {
   let records = 0
   const beganMs = performance.now()
   for (let at = 0; performance.now() < beganMs + ms; at = (at + 4) % (frames.length - 4)) {
@@ -41,7 +41,7 @@ async function measure(isolate: Instance, tape: Tape, ms: number): Promise<numbe
   return ((performance.now() - beganMs) * 1e6) / records
 }
 
-const isolate = await Instance.create(isolateOf(1))
+const isolate = await SingleIsolate.create(isolateOf(1))
 const none = new Tape(systemClock, () => ({ bytes: 0, ms: 0 }))
 const some = new Tape(systemClock, () => ({ bytes: 16 * 2 ** 20, ms: 300_000 }))
 await measure(isolate, some, 1_000)

@@ -4,7 +4,7 @@ import { ManualClock, systemClock } from '../../infra/clock.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import { gateSchema, type ManifestInput, manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { breachesOf, type GateEvidence } from '../../sdk/versions/gate.ts'
-import { type InputFrame, Instance, outputTable } from '../isolate/index.ts'
+import { type InputFrame, outputTable, SingleIsolate } from '../isolate/index.ts'
 import { bundleOf, fn, frame, nowMs, record } from '../isolate/testing/harness.ts'
 import { roomOf, toldMemory } from '../process/test-memory.ts'
 import type { StateSource } from './begin.ts'
@@ -138,7 +138,7 @@ test('judge leaves out records for which it has no time, and counts them', async
 test('judge starts from a checkpoint and the frames behind it, and counts the records in between', async () => {
   // The state that was after a0 and a1, as an isolate left it.
   const { isolate } = sideOf(counting(), 1)
-  const before = await Instance.create({ ...isolate, sliceMs: 600_000 }) // on a busy machine a call may end early
+  const before = await SingleIsolate.create({ ...isolate, sliceMs: 600_000 }) // on a busy machine a call may end early
   assert.equal((await before.run([frame(records('a0', 'a1'))], nowMs)).records, 2)
   const slabs = before.state.slabsOf(0).map((slab) => slab.slice(0))
   before.kill()

@@ -10,7 +10,7 @@ import type { FunctionAssignment } from '../../infra/control/messages/assignment
 import { isKeyed } from '../../infra/control/messages/streams.ts'
 import { firstArena } from '../../sdk/wire/arenas.ts'
 import type { Worker } from '../instance/worker.ts'
-import { type InstanceOptions, tableOf } from '../isolate/index.ts'
+import { type IsolateOptions, tableOf } from '../isolate/index.ts'
 import type { Memory } from '../process/memory.ts'
 import { copiesOfState } from './begin.ts'
 import { judgeInThread, type KeptStates, type ThreadSide } from './thread.ts'
@@ -27,7 +27,7 @@ export interface GatesOptions {
   readonly memory: Memory
   readonly workers: ReadonlyMap<string, Worker>
   /** The options for an isolate of a version beside a worker, without state. */
-  readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<InstanceOptions>
+  readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<IsolateOptions>
   /** A judgement is over: its bundles and assets may be released. */
   readonly onDone: () => void
 }
@@ -105,7 +105,7 @@ function dataOf({
   metrics: ____,
   state: _____,
   ...data
-}: InstanceOptions): ThreadSide['isolate'] {
+}: IsolateOptions): ThreadSide['isolate'] {
   return data
 }
 

@@ -16,7 +16,7 @@ import { CodedError } from '../../sdk/errors.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import type { GateEvidence } from '../../sdk/versions/gate.ts'
 import type { Base } from '../checkpoint/bases.ts'
-import { type InstanceOptions, runtimeText } from '../isolate/index.ts'
+import { type IsolateOptions, runtimeText } from '../isolate/index.ts'
 import type { ToldMemory } from '../process/memory.ts'
 import type { TapeSnapshot } from './tape.ts'
 
@@ -26,7 +26,7 @@ const graceMs = 30_000
 const stopMs = 10_000
 
 export interface ThreadSide {
-  readonly isolate: Omit<InstanceOptions, 'clock' | 'log' | 'memory' | 'metrics' | 'state'>
+  readonly isolate: Omit<IsolateOptions, 'clock' | 'log' | 'memory' | 'metrics' | 'state'>
   readonly outputs: readonly OutputConfig[]
 }
 

@@ -23,7 +23,7 @@ import { StateKeeper } from '../checkpoint/state-keeper.ts'
 import { type Whose, whoseOf } from '../failures/failure-log.ts'
 import { Worker } from '../instance/worker.ts'
 import type { WorkerOptions } from '../instance/worker-options.ts'
-import { Instance, type InstanceOptions, outputsOf, StateStore } from '../isolate/index.ts'
+import { type IsolateOptions, outputsOf, SingleIsolate, StateStore } from '../isolate/index.ts'
 import { type Ending, endingOf } from '../process/ending.ts'
 import type { Memory } from '../process/memory.ts'
 import { beginState } from '../succession/begin-state.ts'
@@ -100,7 +100,7 @@ export class Maker {
       state.adopt(arena, slabs)
       checkpointer?.slots.own(arena)
     }
-    const isolate = await Instance.create({ ...this.#isolateWith(fn, instance, source), state, metrics })
+    const isolate = await SingleIsolate.create({ ...this.#isolateWith(fn, instance, source), state, metrics })
     if (fn.canary === undefined) await beginState(isolate, fn, () => checkpointer?.end())
     const keeper = checkpointer && new StateKeeper(checkpointer, isolate, restored, { clock, wire, letters })
     const newest = await this.#newest(instance, isWanted, keeper)
@@ -125,7 +125,7 @@ export class Maker {
   async isolateOf(
     fn: FunctionAssignment,
     instance: Pick<InstanceAssignment, 'id' | 'index'>,
-  ): Promise<InstanceOptions> {
+  ): Promise<IsolateOptions> {
     return this.#isolateWith(fn, instance, await this.#options.sources.get(fn))
   }
 
@@ -133,7 +133,7 @@ export class Maker {
     fn: FunctionAssignment,
     { id, index }: Pick<InstanceAssignment, 'id' | 'index'>,
     source: Source,
-  ): InstanceOptions {
+  ): IsolateOptions {
     const { shared, memory, assignment, log } = this.#options
     return {
       ...{ function: fn.function, version: fn.version, instance: index, manifest: fn.manifest },
@@ -155,7 +155,7 @@ export class Maker {
     await renew({
       ...{ worker, heapBytes },
       make: async (fn) =>
-        Instance.create({ ...(await this.isolateOf(fn, instance)), metrics: worker.metrics }),
+        SingleIsolate.create({ ...(await this.isolateOf(fn, instance)), metrics: worker.metrics }),
       log: (level, message) => log(whoseOf(worker.running.assignment, instance.id), level, message),
     })
   }

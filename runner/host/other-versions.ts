@@ -13,7 +13,7 @@ import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import { Canaries } from '../canary/canaries.ts'
 import { Gates } from '../gate/gates.ts'
 import type { Worker } from '../instance/worker.ts'
-import { Instance, type InstanceOptions } from '../isolate/index.ts'
+import { type IsolateOptions, SingleIsolate } from '../isolate/index.ts'
 import type { Memory } from '../process/memory.ts'
 import { Shadows, shadowBeside } from '../shadow/shadows.ts'
 import { Swaps } from '../succession/swaps.ts'
@@ -26,7 +26,7 @@ export interface OtherVersionsOptions {
   /** Workers by instance. */
   readonly workers: ReadonlyMap<string, Worker>
   /** The options for an isolate of a version beside a worker, without state. */
-  readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<InstanceOptions>
+  readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<IsolateOptions>
   /** Opens the connection for storing differences, on first use. */
   readonly connect: () => Promise<NatsConnection>
   /** Called when there is something new to report. */
@@ -95,8 +95,8 @@ export class OtherVersions {
     return this.#shadows.close()
   }
 
-  async #make(fn: FunctionAssignment, worker: Worker): Promise<Instance> {
-    return await Instance.create({
+  async #make(fn: FunctionAssignment, worker: Worker): Promise<SingleIsolate> {
+    return await SingleIsolate.create({
       ...(await this.#options.isolateOf(fn, worker)),
       metrics: worker.metrics,
       replaces: worker.running.assignment.version,

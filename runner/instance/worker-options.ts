@@ -12,7 +12,7 @@ import type { Whose } from '../failures/failure-log.ts'
 import type { LetterBox } from '../failures/letter-box.ts'
 import type { MovedState } from '../handover/message.ts'
 import type { MoveAnswer, MoveAsk } from '../handover/moves.ts'
-import type { Instance } from '../isolate/index.ts'
+import type { SingleIsolate } from '../isolate/index.ts'
 import type { Ending } from '../process/ending.ts'
 import type { Standing } from '../process/relief.ts'
 import type { UsageOptions } from '../usage/usage.ts'
@@ -24,7 +24,7 @@ export interface WorkerOptions extends UsageOptions {
   readonly assignment: FunctionAssignment
   readonly instance: InstanceAssignment
   /** The isolate, loaded and initialised. */
-  readonly isolate: Instance
+  readonly isolate: SingleIsolate
   /** Absent if the function has no checkpoints. */
   readonly keeper?: StateKeeper | undefined
   /** Called once, when the worker cannot go on. */

@@ -23,7 +23,7 @@ import { failuresOf, inOneLine } from './report/failure.ts'
 import type { StackMap } from './report/stack-map.ts'
 import type { HeldState } from './state/held-state.ts'
 import type { Tap } from './tap/tap.ts'
-import type { BatchResult, InputFrame, InstanceOptions } from './types.ts'
+import type { BatchResult, InputFrame, IsolateOptions } from './types.ts'
 
 /** Handing in memory takes microseconds; this leaves room for a busy machine. */
 const giveMs = 10_000
@@ -31,7 +31,7 @@ const giveMs = 10_000
 export type Fatal = CodedError<IsolateErrorCode>
 
 export interface CallerOptions {
-  readonly of: InstanceOptions
+  readonly of: IsolateOptions
   /** The function and its version, for messages. */
   readonly name: string
   readonly clock: Clock

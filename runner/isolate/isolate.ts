@@ -1,12 +1,12 @@
 /**
- * Isolate: the part of an instance that a worker uses; there may be two instances behind it (runner/canary/split.ts).
+ * Isolate: what a worker uses of an isolate; there may be two behind it (runner/canary/split.ts).
  * @module
  */
-import type { Instance } from './instance.ts'
+import type { SingleIsolate } from './single-isolate.ts'
 import type { BatchResult, InputFrame, RunOptions } from './types.ts'
 
 export type Isolate = Pick<
-  Instance,
+  SingleIsolate,
   | 'adopt'
   | 'askToYield'
   | 'atTimers'
@@ -32,9 +32,5 @@ export type Isolate = Pick<
   | 'takeOver'
   | 'tapped'
 > & {
-  run(
-    frames: readonly InputFrame[],
-    nowMs: number,
-    how?: Pick<RunOptions, 'lines'>,
-  ): Promise<BatchResult>
+  run(frames: readonly InputFrame[], nowMs: number, how?: Pick<RunOptions, 'lines'>): Promise<BatchResult>
 }

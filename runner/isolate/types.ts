@@ -9,11 +9,11 @@ import type { StateFormat } from '../../sdk/function.ts'
 import type { Manifest } from '../../sdk/manifest/manifest.ts'
 import type { LogLevel, OutputFrame, Timer } from '../../sdk/runtime/index.ts'
 import type { FrameHeader } from '../../sdk/wire/frame.ts'
+import type { KeyShare } from '../../sdk/wire/key-share.ts'
 import type { MetricSums } from '../../sdk/wire/user-metrics.ts'
 import type { ResidentMemory } from './calls/memory-guard.ts'
 import type { IsolateErrorCode } from './errors.ts'
 import type { StateStore } from './state/state-store.ts'
-import type { KeyShare } from '../../sdk/wire/key-share.ts'
 
 export interface InputFrame {
   readonly stream: string
@@ -46,7 +46,7 @@ export type HeldAssets = ReadonlyMap<string, { readonly sha256: string; readonly
 
 export type Outputs = Readonly<Record<string, { readonly partitions: number; readonly keyed: boolean }>>
 
-export interface InstanceOptions {
+export interface IsolateOptions {
   readonly function: string
   readonly version: number
   readonly instance: number
@@ -139,7 +139,7 @@ export interface BatchResult {
   readonly timerAtHand?: Timer
 }
 
-export interface InstanceStats {
+export interface IsolateStats {
   readonly heapBytes: number
   readonly cpuSeconds: number
   readonly stateEntries: number

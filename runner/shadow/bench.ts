@@ -8,7 +8,7 @@
 import { giveBackMemory } from '../../infra/bus/index.ts'
 import { systemClock } from '../../infra/clock.ts'
 import { shadowSchema } from '../../sdk/manifest/manifest.ts'
-import { Instance, type Isolate } from '../isolate/index.ts'
+import { type Isolate, SingleIsolate } from '../isolate/index.ts'
 import { nowMs } from '../isolate/testing/harness.ts'
 import { roomOf } from '../process/test-memory.ts'
 import { processMs } from '../usage/usage.ts'
@@ -34,8 +34,8 @@ async function measure(isolate: Isolate, ms: number): Promise<number> {
   return ((performance.now() - beganMs) * 1e6) / records
 }
 
-const alone = await Instance.create(isolateOf(1))
-const live = await Instance.create(isolateOf(1))
+const alone = await SingleIsolate.create(isolateOf(1))
+const live = await SingleIsolate.create(isolateOf(1))
 const findings = new Findings({ listedMax: 100, list: () => true })
 const shadow = new Shadow(live, {
   ...{ clock: systemClock, findings, processMs, outputs: () => table },

@@ -8,7 +8,7 @@
  */
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import { untimedRecords } from '../../sdk/versions/shadow.ts'
-import type { InstanceStats } from '../isolate/index.ts'
+import type { IsolateStats } from '../isolate/index.ts'
 import { compare } from './compare.ts'
 import { differenceOf, timersDifference } from './difference.ts'
 import type { Findings } from './findings.ts'
@@ -78,7 +78,7 @@ export class Mirror {
     return compared
   }
 
-  stats(): InstanceStats {
+  stats(): IsolateStats {
     return this.#player.stats()
   }
 

@@ -14,10 +14,10 @@ import type { KeyShare } from '../../sdk/wire/key-share.ts'
 import {
   behind,
   type InputFrame,
-  Instance,
-  type InstanceOptions,
-  type InstanceStats,
+  type IsolateOptions,
+  type IsolateStats,
   type RecordFailure,
+  SingleIsolate,
 } from '../isolate/index.ts'
 
 /** A call to be repeated. */
@@ -44,7 +44,7 @@ export interface Played {
 /** Slabs of each partition, at rest. */
 export type StateCopy = ReadonlyMap<number, readonly SharedArrayBuffer[]>
 
-export type PlayerOptions = Omit<InstanceOptions, 'clock'> & {
+export type PlayerOptions = Omit<IsolateOptions, 'clock'> & {
   readonly clock?: Clock
   /** Called with the records at which it throws. */
   readonly onFailures?: (failures: readonly RecordFailure[]) => void
@@ -56,11 +56,11 @@ const idleTurnsMax = 50
 const countAt = 28
 
 export class Player {
-  readonly #instance: Instance
+  readonly #instance: SingleIsolate
   readonly #clock: ShiftedClock
   readonly #onFailures: PlayerOptions['onFailures']
 
-  private constructor(instance: Instance, clock: ShiftedClock, onFailures: PlayerOptions['onFailures']) {
+  private constructor(instance: SingleIsolate, clock: ShiftedClock, onFailures: PlayerOptions['onFailures']) {
     this.#instance = instance
     this.#clock = clock
     this.#onFailures = onFailures
@@ -70,7 +70,7 @@ export class Player {
   static async create({ onFailures, ...options }: PlayerOptions): Promise<Player> {
     const clock = new ShiftedClock(options.clock ?? systemClock)
     const manifest = { ...options.manifest, onError: skipping(options.manifest) }
-    const instance = await Instance.create({ ...options, manifest, clock })
+    const instance = await SingleIsolate.create({ ...options, manifest, clock })
     return new Player(instance, clock, onFailures)
   }
 
@@ -95,7 +95,7 @@ export class Player {
     return { log: joined(pieces), ms, ...(fatal === undefined ? {} : { fatal }) }
   }
 
-  stats(): InstanceStats {
+  stats(): IsolateStats {
     return this.#instance.stats()
   }
 

@@ -3,7 +3,13 @@ import { test } from 'node:test'
 import { systemClock } from '../../infra/clock.ts'
 import { type ShadowRules, shadowSchema } from '../../sdk/manifest/manifest.ts'
 import type { ShadowDifference, ShadowEvidence } from '../../sdk/versions/shadow.ts'
-import { type BatchResult, behind, type InputFrame, type Instance, outputTable } from '../isolate/index.ts'
+import {
+  type BatchResult,
+  behind,
+  type InputFrame,
+  outputTable,
+  type SingleIsolate,
+} from '../isolate/index.ts'
 import {
   bundleOf,
   fn,
@@ -24,7 +30,7 @@ const limits = { heapMib: 64, stateMib: 64, callbackMs: 1000 }
 const outputs = [{ name: 'out', partitions: 4, keyed: true }]
 
 interface Rig {
-  readonly live: Instance
+  readonly live: SingleIsolate
   readonly shadowed: Shadowed
   readonly shadow: Shadow
   readonly differences: ShadowDifference[]

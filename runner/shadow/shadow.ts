@@ -13,7 +13,7 @@ import { type Clock, sleep } from '../../infra/clock.ts'
 import type { ShadowRules } from '../../sdk/manifest/manifest.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import type { ShadowEvidence } from '../../sdk/versions/shadow.ts'
-import type { Instance, StateStore } from '../isolate/index.ts'
+import type { SingleIsolate, StateStore } from '../isolate/index.ts'
 import type { Room } from '../process/memory.ts'
 import { CpuBudget } from '../usage/cpu-budget.ts'
 import { bytesHeld, giveBack } from './call-memory.ts'
@@ -59,9 +59,9 @@ export class Shadow implements Audience {
   /** Why calls are missed now. */
   #missing: keyof ShadowEvidence['missed'] = 'notReady'
   #mirror: Mirror | undefined
-  #live: Instance
+  #live: SingleIsolate
   /** The isolate whose seed it has. */
-  #madeFor: Instance | undefined
+  #madeFor: SingleIsolate | undefined
   readonly #queue: Work[] = []
   #queueBytes = 0
   #isAtWork = false
@@ -72,7 +72,7 @@ export class Shadow implements Audience {
   /** The last copy of the state, for its memory: shared memory that only garbage refers to is not collected for long. */
   #copied: StateCopy = new Map()
 
-  constructor(live: Instance, options: ShadowOptions) {
+  constructor(live: SingleIsolate, options: ShadowOptions) {
     this.#live = live
     this.#options = options
     const { clock, rules, processMs } = options
@@ -103,7 +103,7 @@ export class Shadow implements Audience {
     this.#drop()
   }
 
-  onCall(live: Instance, partitions: readonly number[] | undefined): boolean {
+  onCall(live: SingleIsolate, partitions: readonly number[] | undefined): boolean {
     this.#live = live
     if (this.#state === 'ready' && live !== this.#madeFor) this.#fallBehind('notReady') // it would draw other random numbers
     if (this.#state === 'ready') this.#copyState(live.state, partitions)

@@ -3,16 +3,23 @@
  * Design: docs/design/0030-shadow.md
  * @module
  */
-import type { BatchResult, InputFrame, Instance, Isolate, RunOptions, TimerCalls } from '../isolate/index.ts'
+import type {
+  BatchResult,
+  InputFrame,
+  Isolate,
+  RunOptions,
+  SingleIsolate,
+  TimerCalls,
+} from '../isolate/index.ts'
 import { type Audience, Witness } from './witness.ts'
 
 export class Shadowed implements Isolate {
-  #old: Instance
+  #old: SingleIsolate
   readonly #witness: Witness
   readonly #nowMs: () => number
 
   /** @param nowMs Monotonic. */
-  constructor(old: Instance, audience: Audience, nowMs: () => number) {
+  constructor(old: SingleIsolate, audience: Audience, nowMs: () => number) {
     this.#old = old
     this.#witness = new Witness(audience)
     this.#nowMs = nowMs
@@ -20,12 +27,12 @@ export class Shadowed implements Isolate {
   }
 
   /** The working isolate. */
-  get old(): Instance {
+  get old(): SingleIsolate {
     return this.#old
   }
 
   /** Replaces the working isolate by another one of the same version. */
-  renew(next: Instance): void {
+  renew(next: SingleIsolate): void {
     this.#old.watch(undefined)
     this.#old = next
     this.#watch()
@@ -61,11 +68,11 @@ export class Shadowed implements Isolate {
     return result
   }
 
-  get holder(): Instance {
+  get holder(): SingleIsolate {
     return this.#old
   }
 
-  async takeOver(from: Instance): Promise<void> {
+  async takeOver(from: SingleIsolate): Promise<void> {
     if (from !== this.#old) await this.#old.takeOver(from)
   }
 
@@ -73,7 +80,7 @@ export class Shadowed implements Isolate {
     return this.#old.nextTimerMs
   }
 
-  get state(): Instance['state'] {
+  get state(): SingleIsolate['state'] {
     return this.#old.state
   }
 
@@ -89,11 +96,11 @@ export class Shadowed implements Isolate {
     return this.#old.cpuSeconds
   }
 
-  stats(): ReturnType<Instance['stats']> {
+  stats(): ReturnType<SingleIsolate['stats']> {
     return this.#old.stats()
   }
 
-  tapped(): ReturnType<Instance['tapped']> {
+  tapped(): ReturnType<SingleIsolate['tapped']> {
     return this.#old.tapped()
   }
 
@@ -130,7 +137,7 @@ export class Shadowed implements Isolate {
     return this.#old.endTrial()
   }
 
-  get format(): Instance['format'] {
+  get format(): SingleIsolate['format'] {
     return this.#old.format
   }
 
@@ -142,7 +149,7 @@ export class Shadowed implements Isolate {
     this.#old.askToYield()
   }
 
-  setOutputs(outputs: Parameters<Instance['setOutputs']>[0]): void {
+  setOutputs(outputs: Parameters<SingleIsolate['setOutputs']>[0]): void {
     this.#old.setOutputs(outputs)
   }
 

@@ -15,7 +15,7 @@ import { versionBeside } from '../../infra/control/index.ts'
 import type { FunctionAssignment, ShadowAssignment } from '../../infra/control/messages/assignment.ts'
 import type { ShadowReport } from '../../sdk/versions/shadow.ts'
 import type { Worker } from '../instance/worker.ts'
-import { type InstanceOptions, tableOf } from '../isolate/index.ts'
+import { type IsolateOptions, tableOf } from '../isolate/index.ts'
 import type { Memory } from '../process/memory.ts'
 import { processMs } from '../usage/usage.ts'
 import { DifferenceBox } from './difference-box.ts'
@@ -38,7 +38,7 @@ export interface ShadowsOptions {
   /** The memory of the process. */
   readonly memory: Pick<Memory, 'roomFor'>
   /** The options for an isolate of a version beside a worker, without state. */
-  readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<InstanceOptions>
+  readonly isolateOf: (fn: FunctionAssignment, worker: Worker) => Promise<IsolateOptions>
   readonly onChange: () => void
   readonly log: (fn: FunctionAssignment, id: string, level: 'info' | 'warn', message: string) => void
 }

@@ -7,7 +7,7 @@
  * @module
  */
 import type { KeyShare } from '../../sdk/wire/key-share.ts'
-import type { BatchResult, InputFrame, Instance } from '../isolate/index.ts'
+import type { BatchResult, InputFrame, SingleIsolate } from '../isolate/index.ts'
 import { copyFrame, giveBack, LogCopy } from './call-memory.ts'
 import { putOffIn } from './compare.ts'
 import type { Call } from './mirror.ts'
@@ -19,7 +19,7 @@ export interface Audience {
    * @param partitions Those whose state stays; undefined: all.
    * @returns Whether the next call is wanted.
    */
-  onCall(live: Instance, partitions: readonly number[] | undefined): boolean
+  onCall(live: SingleIsolate, partitions: readonly number[] | undefined): boolean
   take(call: Call): void
   /** Counts records of a call that was not wanted. */
   pass(records: number): void
@@ -48,7 +48,7 @@ export class Witness {
   }
 
   /** Before a call. @param share The keys that are the isolate's own. */
-  begin(live: Instance, frames: readonly InputFrame[], nowMs: number, share?: KeyShare): void {
+  begin(live: SingleIsolate, frames: readonly InputFrame[], nowMs: number, share?: KeyShare): void {
     const isWanted = this.#audience.onCall(live, this.#kept)
     this.#kept = undefined
     this.#open = isWanted
@@ -65,7 +65,7 @@ export class Witness {
    * After a call, or a part of it (`pending`).
    * @param others Records that it processed although their key is of another share.
    */
-  took(live: Instance, result: BatchResult, ms: number, others = 0): void {
+  took(live: SingleIsolate, result: BatchResult, ms: number, others = 0): void {
     const open = this.#open
     if (open === undefined) return this.#audience.pass(doneIn(result) - others)
     open.ms += ms

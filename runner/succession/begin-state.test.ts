@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
-import type { Instance } from '../isolate/index.ts'
+import type { SingleIsolate } from '../isolate/index.ts'
 import { fn, frame, nowMs, record, start } from '../isolate/testing/harness.ts'
 import { beginState } from './begin-state.ts'
 
@@ -9,7 +9,7 @@ import { beginState } from './begin-state.ts'
 const source = fn(`ctx.setJson(record.keyText(), 1)`, `migrate() { throw new Error('of an older one') },`)
 
 test('beginState refuses a version that cannot read the state before it gets a record', async (t) => {
-  const begun = async (version: number, from?: Instance) => {
+  const begun = async (version: number, from?: SingleIsolate) => {
     const format = { own: version, kept: version }
     const { instance } = await start(source, { version, format })
     t.after(() => instance.kill())
@@ -19,7 +19,7 @@ test('beginState refuses a version that cannot read the state before it gets a r
     return instance
   }
   const ended: number[] = []
-  const begins = (isolate: Instance, version: number) =>
+  const begins = (isolate: SingleIsolate, version: number) =>
     beginState(isolate, { function: 'f', version } as FunctionAssignment, () => ended.push(version))
   let isolate = await begun(1)
   for (let version = 1; version <= 15; version++) {

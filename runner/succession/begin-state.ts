@@ -5,7 +5,7 @@
  */
 import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import { CodedError } from '../../sdk/errors.ts'
-import type { Instance, IsolateErrorCode } from '../isolate/index.ts'
+import type { IsolateErrorCode, SingleIsolate } from '../isolate/index.ts'
 
 /**
  * @param end Ends what else belongs to the isolate, if it does not start.
@@ -13,7 +13,7 @@ import type { Instance, IsolateErrorCode } from '../isolate/index.ts'
  *   it
  */
 export async function beginState(
-  isolate: Instance,
+  isolate: SingleIsolate,
   { function: name, version }: FunctionAssignment,
   end: () => void,
 ): Promise<void> {

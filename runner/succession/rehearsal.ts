@@ -5,7 +5,7 @@
  */
 import { giveBackMemory } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
-import { behind, type InputFrame, type Instance } from '../isolate/index.ts'
+import { behind, type InputFrame, type SingleIsolate } from '../isolate/index.ts'
 
 /** The largest copy of a batch. */
 const sampleBytesMax = 256 * 1024
@@ -55,7 +55,7 @@ function copyOf(batch: readonly InputFrame[]): InputFrame[] {
  * @throws {CodedError} Why the isolate has ended.
  */
 export async function rehearse(
-  isolate: Instance,
+  isolate: SingleIsolate,
   sample: readonly InputFrame[],
   nowMs: number,
 ): Promise<void> {

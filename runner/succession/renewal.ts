@@ -7,12 +7,12 @@
 import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import type { LogLine } from '../../sdk/api/index.ts'
 import type { Worker } from '../instance/worker.ts'
-import type { Instance } from '../isolate/index.ts'
+import type { SingleIsolate } from '../isolate/index.ts'
 
 export interface RenewalOptions {
   readonly worker: Worker
   readonly heapBytes: number
-  readonly make: (fn: FunctionAssignment) => Promise<Instance>
+  readonly make: (fn: FunctionAssignment) => Promise<SingleIsolate>
   readonly log: (level: LogLine['level'], message: string) => void
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ManualClock } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
-import type { BatchResult, Instance } from '../isolate/index.ts'
+import type { BatchResult, SingleIsolate } from '../isolate/index.ts'
 import type { Running } from './change-over.ts'
 import { Succession } from './succession.ts'
 
@@ -15,7 +15,7 @@ function version(number: number): Running {
     get holder(): unknown {
       return this
     },
-  } as unknown as Instance
+  } as unknown as SingleIsolate
   const manifest = { ostreams: [] } as unknown as FunctionAssignment['manifest']
   return { isolate, assignment: { version: number, streams: {}, manifest } as unknown as FunctionAssignment }
 }

@@ -12,7 +12,7 @@
 import type { Clock } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import type { StateFormat } from '../../sdk/function.ts'
-import { type BatchResult, type Instance, type Isolate, inOneLine, outputsOf } from '../isolate/index.ts'
+import { type BatchResult, type Isolate, inOneLine, outputsOf, type SingleIsolate } from '../isolate/index.ts'
 import type { Ending } from '../process/ending.ts'
 import { Shadowed } from '../shadow/shadowed.ts'
 import { BetweenBatches } from './between-batches.ts'
@@ -28,7 +28,7 @@ export interface Tried {
 }
 
 /** Two isolates that work as one: a canary or a shadow beside the old version. */
-export type Pair = Isolate & { readonly old: Instance }
+export type Pair = Isolate & { readonly old: SingleIsolate }
 
 export interface SuccessionOptions {
   readonly clock: Clock
@@ -135,7 +135,7 @@ export class Succession {
    * Puts another version beside this one, with keys of its own or as a shadow.
    * @throws Why this one continues alone.
    */
-  split<Two extends Pair>(make: (old: Instance) => Two): Promise<Two> {
+  split<Two extends Pair>(make: (old: SingleIsolate) => Two): Promise<Two> {
     return this.#between.add(async () => {
       if (this.#trial !== undefined) throw new Error('a version is on trial')
       const { isolate, assignment } = this.#running

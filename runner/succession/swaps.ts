@@ -15,7 +15,7 @@ import { type Clock, sleep } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
 import type { InstanceReport, SwapReport } from '../../infra/control/messages/heartbeat.ts'
 import type { Worker } from '../instance/worker.ts'
-import { type Instance, isStarved, starvedAttemptsMax } from '../isolate/index.ts'
+import { isStarved, type SingleIsolate, starvedAttemptsMax } from '../isolate/index.ts'
 import { rehearse } from './rehearsal.ts'
 import type { Verdict } from './trial.ts'
 
@@ -27,7 +27,7 @@ const crowdedLookMs = 50
 export interface SwapsOptions {
   readonly clock: Clock
   /** Makes an initialised isolate of another version, beside the worker's. */
-  readonly make: (fn: FunctionAssignment, worker: Worker) => Promise<Instance>
+  readonly make: (fn: FunctionAssignment, worker: Worker) => Promise<SingleIsolate>
   /** Called when there is something new to report. */
   readonly onChange: () => void
   readonly log: (fn: FunctionAssignment, id: string, level: 'info' | 'warn', message: string) => void
@@ -105,7 +105,7 @@ export class Swaps {
     if (!swap.isWanted) return
     if (worker.running.assignment.version === fn.version) return this.#done(id, swap)
     const { log } = this.#options
-    let isolate: Instance | undefined
+    let isolate: SingleIsolate | undefined
     try {
       await this.#roomForFormat(id, worker, fn, swap)
       if (!swap.isWanted) return
@@ -146,7 +146,7 @@ export class Swaps {
     }
   }
 
-  async #prepare(worker: Worker, fn: FunctionAssignment): Promise<Instance> {
+  async #prepare(worker: Worker, fn: FunctionAssignment): Promise<SingleIsolate> {
     const { make, clock } = this.#options
     const isolate = await make(fn, worker)
     try {

@@ -1,5 +1,5 @@
 /**
- * Bench: records a second through `Instance.run` alone, one keyed stateful function, 100-byte values in 64 KiB frames.
+ * Bench: records a second through `SingleIsolate.run` alone, one keyed stateful function, 100-byte values in 64 KiB frames.
  * What it does not measure: NATS, more than one instance, keys that do not fit the caches (100,000 do).
  *
  *   node --no-node-snapshot runner/isolate/bench/batches.ts [seconds]
@@ -8,7 +8,7 @@
 import { cpus } from 'node:os'
 import { giveBackMemory } from '../../../infra/bus/index.ts'
 import { manifestSchema } from '../../../sdk/manifest/manifest.ts'
-import { type InputFrame, Instance } from '../index.ts'
+import { type InputFrame, SingleIsolate } from '../index.ts'
 import { bundleOf, nowMs } from '../testing/harness.ts'
 import { makeFrames, partitions, recordsPerFrame } from './frames.ts'
 
@@ -52,7 +52,7 @@ async function measure(name: string, callback: string, frames: readonly InputFra
     istreams: { in: { grouping: 'groupBy' } },
     ostreams: ['out'],
   })
-  const instance = await Instance.create({
+  const instance = await SingleIsolate.create({
     function: 'fn',
     version: 1,
     instance: 0,

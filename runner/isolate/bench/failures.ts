@@ -8,7 +8,7 @@
 
 import { type ManifestInput, manifestSchema } from '../../../sdk/manifest/manifest.ts'
 import { recordBytes, recordHeaderBytes } from '../../../sdk/wire/frame.ts'
-import { type InputFrame, Instance } from '../index.ts'
+import { type InputFrame, SingleIsolate } from '../index.ts'
 import { bundleOf, nowMs } from '../testing/harness.ts'
 import { makeFrames, partitions } from './frames.ts'
 
@@ -30,10 +30,10 @@ function check(record) { validate(record) }
 function validate(record) { throw new RangeError('this value is out of range: ' + record.value[1]) }
 `
 
-async function start(onError: ManifestInput['onError']): Promise<Instance> {
+async function start(onError: ManifestInput['onError']): Promise<SingleIsolate> {
   const istreams = { in: { grouping: 'groupBy' as const } }
   const manifest = manifestSchema.parse({ name: 'fn', istreams, ostreams: ['out'], onError })
-  return await Instance.create({
+  return await SingleIsolate.create({
     ...{ function: 'fn', version: 1, instance: 0, manifest, nowMs },
     ...bundleOf(source),
     outputs: { out: { partitions, keyed: true } },
@@ -43,7 +43,7 @@ async function start(onError: ManifestInput['onError']): Promise<Instance> {
 }
 
 /** CPU time of a record, in ns; the error of each dead letter is read, as its letter needs it. */
-async function measure(instance: Instance, frames: readonly InputFrame[], ms: number): Promise<number> {
+async function measure(instance: SingleIsolate, frames: readonly InputFrame[], ms: number): Promise<number> {
   let records = 0
   const cpu = process.cpuUsage()
   const endMs = performance.now() + ms

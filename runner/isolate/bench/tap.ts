@@ -7,7 +7,7 @@
  */
 import { giveBackMemory } from '../../../infra/bus/index.ts'
 import { manifestSchema } from '../../../sdk/manifest/manifest.ts'
-import { Instance } from '../index.ts'
+import { SingleIsolate } from '../index.ts'
 import { bundleOf, nowMs } from '../testing/harness.ts'
 import { makeFrames, partitions } from './frames.ts'
 
@@ -23,10 +23,10 @@ const source = `export default {
   },
 }`
 
-async function start(tapBytes: number): Promise<Instance> {
+async function start(tapBytes: number): Promise<SingleIsolate> {
   const istreams = { in: { grouping: 'groupBy' as const } }
   const manifest = manifestSchema.parse({ name: 'fn', istreams, ostreams: ['out'] })
-  return await Instance.create({
+  return await SingleIsolate.create({
     ...{ function: 'fn', version: 1, instance: 0, manifest, nowMs, tapBytes },
     ...bundleOf(source),
     outputs: { out: { partitions, keyed: true } },
@@ -39,7 +39,7 @@ const value = new Uint8Array(100)
 const frames = makeFrames(128, () => value)
 
 /** CPU time of a record, in ns. */
-async function measure(instance: Instance, ms: number): Promise<number> {
+async function measure(instance: SingleIsolate, ms: number): Promise<number> {
   let records = 0
   const cpu = process.cpuUsage()
   const endMs = performance.now() + ms

@@ -14,7 +14,7 @@ const source = fn(
    },`,
 )
 
-test('Instance names the timer that threw, whatever its key, and handles it by the policy', async (t) => {
+test('SingleIsolate names the timer that threw, whatever its key, and handles it by the policy', async (t) => {
   const { instance } = await start(source.replaceAll("'throw'", "'throw,1\\n☃'"), {
     manifest: { onError: 'deadLetter' },
   })
@@ -43,7 +43,7 @@ test('Instance names the timer that threw, whatever its key, and handles it by t
   assert.match(failures[0]!.error.at!, /^fn\.ts:\d+:\d+$/)
 })
 
-test('Instance names the timer in which it ended, in its result and in its message', async (t) => {
+test('SingleIsolate names the timer in which it ended, in its result and in its message', async (t) => {
   const { instance } = await start(source, { manifest: { limits: { callbackMs: 100 } } })
   t.after(() => instance.ended())
   await instance.run([frameOfTexts('good 1', 'loop 2', 'other 3')], nowMs)

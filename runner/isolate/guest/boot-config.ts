@@ -6,10 +6,10 @@
 import type { BootConfig } from '../../../sdk/runtime/index.ts'
 import { firstArena } from '../../../sdk/wire/arenas.ts'
 import { outputTable } from '../outcome/output-table.ts'
-import type { InstanceOptions } from '../types.ts'
+import type { IsolateOptions } from '../types.ts'
 
 /** @param inputs The input streams, in the order in which a batch's table counts them. */
-export function bootConfigOf(options: InstanceOptions, inputs: readonly string[]): BootConfig {
+export function bootConfigOf(options: IsolateOptions, inputs: readonly string[]): BootConfig {
   const { manifest, nowMs, version, instance, outputs, assets, replaces, onTrial, format } = options
   return {
     function: options.function,

@@ -24,7 +24,7 @@ import {
   writeBatch,
 } from '../../../sdk/runtime/index.ts'
 import { arenasMax } from '../../../sdk/wire/arenas.ts'
-import type { InstanceStats } from '../types.ts'
+import type { IsolateStats } from '../types.ts'
 
 /** V8's own `set` copies word by word if one side is shared, which takes two to three times as long. */
 const copyBytes: (from: Uint8Array, to: Uint8Array, at: number, start?: number, end?: number) => number =
@@ -163,7 +163,7 @@ export class Regions {
 
   /** Totals of state and timers after the last batch. */
   get stateTotals(): Pick<
-    InstanceStats,
+    IsolateStats,
     'stateEntries' | 'stateBytes' | 'timers' | 'migrating' | 'crowded' | 'locked'
   > {
     const words = this.#words

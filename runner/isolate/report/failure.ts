@@ -5,7 +5,7 @@
  */
 import type { ErrorReport } from '../../../infra/control/messages/heartbeat.ts'
 import { isStackless, type OutcomeReport, type Timer } from '../../../sdk/runtime/index.ts'
-import type { InstanceOptions, RecordFailure } from '../types.ts'
+import type { IsolateOptions, RecordFailure } from '../types.ts'
 import { parseReport } from './report.ts'
 import type { StackMap } from './stack-map.ts'
 
@@ -47,7 +47,7 @@ export function failuresOf(
   reports: readonly OutcomeReport[],
   stackMap: StackMap,
   nowMs: number,
-  log: InstanceOptions['log'],
+  log: IsolateOptions['log'],
 ): RecordFailure[] {
   return reports.flatMap((report) => {
     if (report.reaction !== 'retried') return [new Failure(report, report.reaction, stackMap, nowMs)]

@@ -1,19 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StateEntry } from '../../../sdk/api/state.ts'
-import type { InputFrame, Instance } from '../index.ts'
+import type { InputFrame, SingleIsolate } from '../index.ts'
 import { fn, frame, nowMs, record, start } from '../testing/harness.ts'
 import { listState, type Slice } from './list-state.ts'
 
 const whole = { partition: 0, from: 0, limit: 1000 }
 
 /** Until memory is there for what the record stores. */
-async function store(instance: Instance, input: InputFrame): Promise<void> {
+async function store(instance: SingleIsolate, input: InputFrame): Promise<void> {
   for (let skip = 0; skip < input.header.count; )
     skip += (await instance.run([{ ...input, skip }], nowMs)).records
 }
 
-function list(instance: Instance, more: object = {}, isOver = () => false): Slice & { listed: StateEntry[] } {
+function list(
+  instance: SingleIsolate,
+  more: object = {},
+  isOver = () => false,
+): Slice & { listed: StateEntry[] } {
   const slice = listState(instance, [0], nowMs, { ...whole, ...more }, isOver)
   return { ...slice, listed: slice.partitions[0]?.listed ?? [] }
 }
@@ -87,7 +91,7 @@ test('listState lists what the version at work sees, once', async (t) => {
   await one.run([frame([record('', 'a'), record('', 'b')])], nowMs)
   await two.takeOver(one)
   await two.run([frame([record('', 'a'), record('', 'new')])], nowMs)
-  const seenBy = (instance: Instance) =>
+  const seenBy = (instance: SingleIsolate) =>
     Object.fromEntries(list(instance).listed.map(({ key, state }) => [key, [state?.value, state?.format]]))
   assert.deepEqual(seenBy(two), { a: ['2', undefined], b: ['1', 1], new: ['2', undefined] })
   assert.equal(list(two).listed.length, 3)

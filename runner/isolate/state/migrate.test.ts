@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { replay, runtimeText } from '../../../sdk/replay/index.ts'
-import type { InputFrame, Instance } from '../index.ts'
+import type { InputFrame, SingleIsolate } from '../index.ts'
 import {
   definitionOf,
   fn,
@@ -35,7 +35,7 @@ const counting = (version: number, more = ''): string =>
 const keyed = (...keys: readonly string[]): InputFrame => frame(keys.map((key) => record('', key)))
 
 /** To the end, in as many batches as it takes. */
-async function runAll(isolate: Instance, input: InputFrame, nowMs: number): Promise<string[]> {
+async function runAll(isolate: SingleIsolate, input: InputFrame, nowMs: number): Promise<string[]> {
   const seen: string[] = []
   for (let skip = 0; skip < input.header.count; ) {
     const result = await isolate.run([{ ...input, skip }], nowMs)
@@ -54,7 +54,7 @@ async function isolates(t: TestContext) {
   return { one, two }
 }
 
-test('Instance on trial migrates what it touches, and the version before finds its entries unchanged', async (t) => {
+test('SingleIsolate on trial migrates what it touches, and the version before finds its entries unchanged', async (t) => {
   const { one, two } = await isolates(t)
   await runAll(one, keyed('a', 'a', 'b'), nowMs)
   await two.takeOver(one)
@@ -71,7 +71,7 @@ test('Instance on trial migrates what it touches, and the version before finds i
   assert.deepEqual(await runAll(two, keyed('a'), nowMs), ['v2 a5'], 'nothing is left of its first time')
 })
 
-test('Instance that was promoted after another takes state in which that one is not promoted yet', async (t) => {
+test('SingleIsolate that was promoted after another takes state in which that one is not promoted yet', async (t) => {
   const { one, two } = await isolates(t)
   await runAll(one, keyed('a', 'b'), nowMs)
   await two.takeOver(one)
@@ -85,7 +85,7 @@ test('Instance that was promoted after another takes state in which that one is 
   assert.deepEqual(await runAll(three, keyed('a', 'b'), nowMs), ['v3 a3', 'v3 b2'])
 })
 
-test('Instance of a promoted version migrates the rest by itself, also what an earlier isolate has left', async (t) => {
+test('SingleIsolate of a promoted version migrates the rest by itself, also what an earlier isolate has left', async (t) => {
   const { one, two } = await isolates(t)
   const keys = Array.from({ length: 500 }, (_, i) => `key ${i}`)
   await runAll(one, keyed(...keys), nowMs)
@@ -138,7 +138,7 @@ async function untidy(
   return { instance, lines, source }
 }
 
-test('Instance: a slow migrate makes no call too long, since tidying stops when the batch is asked to end', async (t) => {
+test('SingleIsolate: a slow migrate makes no call too long, since tidying stops when the batch is asked to end', async (t) => {
   const { instance } = await untidy(
     t,
     1000,
@@ -151,7 +151,7 @@ test('Instance: a slow migrate makes no call too long, since tidying stops when 
   assert.equal(instance.stats().migrating, 1, 'what is left waits')
 })
 
-test('Instance: a batch that leaves no time for tidying is followed by one for tidying alone, and a replay tidies as much', async (t) => {
+test('SingleIsolate: a batch that leaves no time for tidying is followed by one for tidying alone, and a replay tidies as much', async (t) => {
   const { instance, lines, source } = await untidy(
     t,
     200,
@@ -182,7 +182,7 @@ test('Instance: a batch that leaves no time for tidying is followed by one for t
   )
 })
 
-test('Instance: an endless migrate during tidying is reported as such, and no record is blamed', async (t) => {
+test('SingleIsolate: an endless migrate during tidying is reported as such, and no record is blamed', async (t) => {
   const manifest = { limits: { callbackMs: 200 } }
   const { instance } = await untidy(t, 10, { migrate: 'for (;;);' }, { manifest })
   const { fatal, records, recordAtHand } = await instance.run([frame([record('')])], nowMs)

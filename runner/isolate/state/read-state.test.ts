@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PartitionState } from '../../../sdk/api/state.ts'
-import type { InputFrame, Instance, Isolate } from '../index.ts'
+import type { InputFrame, Isolate, SingleIsolate } from '../index.ts'
 import { fn, frame, nowMs, record, start } from '../testing/harness.ts'
 import { readState } from './read-state.ts'
 
 const base64 = (key: string): string => Buffer.from(key).toString('base64')
 
 /** Until memory is there for what the record stores. */
-async function store(instance: Instance, input: InputFrame): Promise<void> {
+async function store(instance: SingleIsolate, input: InputFrame): Promise<void> {
   for (let skip = 0; skip < input.header.count; )
     skip += (await instance.run([{ ...input, skip }], nowMs)).records
 }

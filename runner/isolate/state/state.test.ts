@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Capture, shadowBytes, shadowBytesUsed } from '../../../sdk/runtime/index.ts'
-import { type BatchResult, type InputFrame, type Instance, StateStore } from '../index.ts'
+import { type BatchResult, type InputFrame, type SingleIsolate, StateStore } from '../index.ts'
 import { fn, frame, frameOfTexts, nowMs, record, start, texts } from '../testing/harness.ts'
 
 const mib = 2 ** 20
@@ -18,7 +18,7 @@ const counting = fn(`
   if (what === 'throw') throw new Error('on purpose')`)
 
 /** Runs frames to their end as the worker does: what was not done is given again. */
-async function runAll(instance: Instance, frames: readonly InputFrame[]): Promise<BatchResult[]> {
+async function runAll(instance: SingleIsolate, frames: readonly InputFrame[]): Promise<BatchResult[]> {
   const results: BatchResult[] = []
   let rest = [...frames]
   while (rest.length > 0) {
@@ -40,7 +40,7 @@ const outputs = (results: readonly BatchResult[]): string[] => results.flatMap(t
 const keyed = (...pairs: readonly (readonly [string, string])[]): InputFrame =>
   frame(pairs.map(([key, value]) => record(value, key)))
 
-test('Instance continues with the state of one that was ended in the middle of a record, and undoes that record', async () => {
+test('SingleIsolate continues with the state of one that was ended in the middle of a record, and undoes that record', async () => {
   const state = new StateStore(64 * mib)
   const options = { state, manifest: { limits: { callbackMs: 500 } } }
   const one = await start(counting, options)
@@ -82,7 +82,7 @@ test('StateStore lends state to one isolate at a time, and never while the threa
   await assert.rejects(start(counting, { state }), /may be writing still/)
 })
 
-test('Instance gives records again that found no memory for their state, and nothing is lost or done twice', async (t) => {
+test('SingleIsolate gives records again that found no memory for their state, and nothing is lost or done twice', async (t) => {
   const source = fn(`
     try { ctx.setState('value ' + record.text(), new Uint8Array(50_000).fill(record.key[0])) }
     catch { ctx.setState('caught', 'x') }
@@ -106,7 +106,7 @@ test('Instance gives records again that found no memory for their state, and not
   assert.equal(instance.stats().stateEntries, 301)
 })
 
-test('Instance adds more memory each time for a record that needs much, and treats async callbacks the same', async (t) => {
+test('SingleIsolate adds more memory each time for a record that needs much, and treats async callbacks the same', async (t) => {
   const source = fn(`
     globalThis.calls = (globalThis.calls ?? 0) + 1
     await new Promise((resolve) => setTimeout(resolve, 0))
@@ -174,7 +174,7 @@ test('memory of a partition whose entries were all deleted is taken back before 
   assert.equal(instance.stats().stateEntries, 10)
 })
 
-test('Instance.shadowBytesAhead is the memory that so many more pages take, beside what earlier checkpoints have used', async (t) => {
+test('SingleIsolate.shadowBytesAhead is the memory that so many more pages take, beside what earlier checkpoints have used', async (t) => {
   const { instance } = await start(counting)
   t.after(() => instance.destroy())
   const all = keyed(...Array.from({ length: 2000 }, (_, i) => [`key ${i}`, ''] as const))
@@ -241,7 +241,7 @@ test('setState throws ERR_STATE_FULL at limits.stateMib, says what uses the memo
   assert.equal(instance.stats().stateEntries, set)
 })
 
-test('Instance releases the state of partitions that were given away', async (t) => {
+test('SingleIsolate releases the state of partitions that were given away', async (t) => {
   const state = new StateStore(64 * mib)
   const { instance } = await start(counting, { state })
   t.after(() => instance.destroy())
@@ -321,7 +321,7 @@ test('StateStore keeps what rests as it is until its isolate has forgotten it an
   }
 })
 
-test('Instance holds state beside the heap, and neither counts against the limit of the other', async (t) => {
+test('SingleIsolate holds state beside the heap, and neither counts against the limit of the other', async (t) => {
   const source = fn(`for (let i = 0; i < 1000; i++) ctx.setState(record.text() + i, new Uint8Array(4000))`)
   const { instance } = await start(source, {
     manifest: { limits: { heapMib: 16, stateMib: 128, callbackMs: 20_000 } },

@@ -26,7 +26,7 @@ const keyed = (...pairs: readonly (readonly [string, string])[]): InputFrame =>
   frame(pairs.map(([key, value]) => record(value, key)))
 const limits = { limits: { callbackMs: 500 } }
 
-test('Instance takes over state and timers of another instance, and gives them back', async (t) => {
+test('SingleIsolate takes over state and timers of another one, and gives them back', async (t) => {
   const one = (await start(counting(1))).instance
   const two = (await start(counting(2), { version: 2, replaces: 1 })).instance
   t.after(() => Promise.all([one.destroy(), two.destroy()]))
@@ -53,7 +53,7 @@ test('Instance takes over state and timers of another instance, and gives them b
   )
 })
 
-test('Instance takes state back from one that was ended inside a record, and undoes that record', async (t) => {
+test('SingleIsolate takes state back from one that was ended inside a record, and undoes that record', async (t) => {
   const one = (await start(counting(1))).instance
   const two = (await start(counting(2), { version: 2, replaces: 1, manifest: limits })).instance
   t.after(() => one.destroy())
@@ -66,7 +66,7 @@ test('Instance takes state back from one that was ended inside a record, and und
   assert.deepEqual(texts(await one.run([keyed(['a', ''])], nowMs)), ['v1 a3'])
 })
 
-test('Instance has nothing of partitions given away that the one before had still to forget when it ended', async (t) => {
+test('SingleIsolate has nothing of partitions given away that the one before had still to forget when it ended', async (t) => {
   const one = (await start(counting(1))).instance
   const two = (await start(counting(2), { version: 2, replaces: 1 })).instance
   t.after(() => two.destroy())

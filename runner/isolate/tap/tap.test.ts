@@ -9,7 +9,7 @@ import {
   tapRecords,
   tapText,
 } from '../../../sdk/replay/index.ts'
-import type { BatchResult, Instance } from '../index.ts'
+import type { BatchResult, SingleIsolate } from '../index.ts'
 import { definitionOf, fn, frame, frameOfTexts, nowMs, record, recordsIn, start } from '../testing/harness.ts'
 
 const tapBytes = 1024 * 1024
@@ -34,7 +34,7 @@ const sorted = (seen: readonly Seen[]): string[] => seen.map((each) => JSON.stri
 
 /** Runs a batch to its end. */
 async function runAll(
-  instance: Instance,
+  instance: SingleIsolate,
   texts: readonly string[],
   atMs: number,
   partition = 0,

@@ -13,7 +13,7 @@ import { effectsCrc, type TapEntry, type TapFile, type TapState } from '../../..
 import type { BootConfig, Outcome } from '../../../sdk/runtime/index.ts'
 import { bootConfigOf } from '../guest/boot-config.ts'
 import type { StateStore } from '../state/state-store.ts'
-import type { InstanceOptions } from '../types.ts'
+import type { IsolateOptions } from '../types.ts'
 
 /** The least time from the beginning of one chapter to that of the next. */
 const chapterMsMin = 50
@@ -41,7 +41,7 @@ export interface TapSource {
  * @param inputs The input streams, in the order of a batch's table.
  */
 export function tapOf(
-  options: InstanceOptions,
+  options: IsolateOptions,
   inputs: readonly string[],
   { inputView: input }: { readonly inputView: Uint8Array },
   state: TapSource['state'],

@@ -9,7 +9,13 @@ import { type Manifest, type ManifestInput, manifestSchema } from '../../../sdk/
 import type { LogLevel, OutputFrame } from '../../../sdk/runtime/index.ts'
 import { frameOf, parseFrame, type RawRecord, recordsOf, stampHeader } from '../../../sdk/wire/frame.ts'
 import { findCollector } from '../../process/garbage.ts'
-import { type BatchResult, type InputFrame, Instance, type InstanceOptions, type Outputs } from '../index.ts'
+import {
+  type BatchResult,
+  type InputFrame,
+  type IsolateOptions,
+  type Outputs,
+  SingleIsolate,
+} from '../index.ts'
 
 process.once('exit', findCollector()) // else its end may abort: see process/collect-before-end.ts
 
@@ -52,12 +58,12 @@ export function definitionOf(source: string): string {
 }
 
 export interface Started {
-  readonly instance: Instance
+  readonly instance: SingleIsolate
   readonly manifest: Manifest
   readonly lines: { readonly level: LogLevel; readonly message: string }[]
 }
 
-export interface StartOptions extends Partial<Omit<InstanceOptions, 'manifest' | 'bundle' | 'sourceMap'>> {
+export interface StartOptions extends Partial<Omit<IsolateOptions, 'manifest' | 'bundle' | 'sourceMap'>> {
   readonly manifest?: Partial<ManifestInput>
 }
 
@@ -76,7 +82,7 @@ export async function start(source: string, options: StartOptions = {}): Promise
   const outputs: Outputs = Object.fromEntries(
     manifest.ostreams.map((name) => [name, { partitions: 4, keyed: true }]),
   )
-  const instance = await Instance.create({
+  const instance = await SingleIsolate.create({
     function: manifest.name,
     version: 1,
     instance: 0,

@@ -134,14 +134,14 @@ async function trace(dir: string, role: Role): Promise<void> {
 }
 
 async function traceRunner(logOf: (stage: string) => StampLog, pauses: Pause[]): Promise<void> {
-  const [{ Instance }, { StateKeeper }, { Worker }] = await Promise.all([
-    import('../../../runner/isolate/instance.ts'),
+  const [{ SingleIsolate }, { StateKeeper }, { Worker }] = await Promise.all([
+    import('../../../runner/isolate/single-isolate.ts'),
     import('../../../runner/checkpoint/state-keeper.ts'),
     import('../../../runner/instance/worker.ts'),
   ])
   const [begun, done] = [logOf('begun'), logOf('done')]
-  const { run } = Instance.prototype
-  Instance.prototype.run = async function (...args) {
+  const { run } = SingleIsolate.prototype
+  SingleIsolate.prototype.run = async function (...args) {
     const us = nowUs()
     const result = await run.apply(this, args)
     const doneUs = nowUs()

@@ -3,7 +3,7 @@
  * @module
  */
 
-import type { BatchResult, InputFrame, Instance, RunOptions } from '../../../runner/isolate/index.ts'
+import type { BatchResult, InputFrame, RunOptions, SingleIsolate } from '../../../runner/isolate/index.ts'
 import type { StateFormat } from '../../../sdk/function.ts'
 import { keeping } from '../../../sdk/versions/state-format.ts'
 import { SimCall } from './call.ts'
@@ -39,8 +39,8 @@ export class SimIsolate {
   }
 
   /** As who takes it for a real one has it. */
-  get asInstance(): Instance {
-    return this as unknown as Instance
+  get asIsolate(): SingleIsolate {
+    return this as unknown as SingleIsolate
   }
 
   get isEnded(): boolean {

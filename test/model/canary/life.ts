@@ -87,7 +87,7 @@ export class Life {
     await this.#want()
     const next = this.#isolate('old', this.#wanted.format)
     const swapped = this.#worker.succession.swap(
-      { isolate: next.asInstance, assignment: this.#wanted.assignment },
+      { isolate: next.asIsolate, assignment: this.#wanted.assignment },
       undefined,
       () => undefined,
     )

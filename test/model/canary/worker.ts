@@ -35,7 +35,7 @@ export class SimWorker {
     this.contained = contained
     const none = (): void => undefined
     this.succession = new Succession(
-      { isolate: isolate.asInstance, assignment },
+      { isolate: isolate.asIsolate, assignment },
       {
         ...{ clock, interrupt: none, wake: none, onStreams: none, onPut: none },
         onFormat: (format) => contained.useFormat(format),
@@ -45,7 +45,7 @@ export class SimWorker {
     )
     this.#canaries = new Canaries({
       ...{ clock, onChange: none, log: none },
-      make: async (fn) => (await make(fn)).asInstance,
+      make: async (fn) => (await make(fn)).asIsolate,
       compare: () => assert.fail('nothing is compared'),
     })
     const isAwaited = assignment.canary !== undefined

@@ -5,7 +5,7 @@
 import { Consumer } from '../../../infra/bus/index.ts'
 import { StateKeeper } from '../../../runner/checkpoint/state-keeper.ts'
 import { Acknowledger } from '../../../runner/instance/acknowledger.ts'
-import { Instance } from '../../../runner/isolate/index.ts'
+import { SingleIsolate } from '../../../runner/isolate/index.ts'
 
 interface Fault {
   readonly what: string
@@ -48,10 +48,10 @@ export const bugs: readonly Fault[] = [
     what: 'the last record of a batch is done again',
     plant: () =>
       over(
-        Instance.prototype,
+        SingleIsolate.prototype,
         'run',
         (run) =>
-          async function (this: Instance, ...args: Parameters<Instance['run']>) {
+          async function (this: SingleIsolate, ...args: Parameters<SingleIsolate['run']>) {
             const result = await run.apply(this, args)
             const isAgain = result.records > 1 && result.failures.length === 0 && !result.pending
             return isAgain ? { ...result, records: result.records - 1 } : result

@@ -1,5 +1,5 @@
 /**
- * Instance: one isolate that runs one version of a function, and the only access to it.
+ * SingleIsolate: one isolate that runs one version of a function, and the only access to it.
  *
  *   N1. One call at a time; a batch is one call (I1).
  *   N2. `records` of a result counts finished records, in the given order. The result has all of their outputs, even
@@ -29,12 +29,12 @@ import { StackMap } from './report/stack-map.ts'
 import { HeldState } from './state/held-state.ts'
 import { StateStore } from './state/state-store.ts'
 import { type Tap, type Tapped, tapOf } from './tap/tap.ts'
-import type { BatchResult, InputFrame, InstanceOptions, InstanceStats, Outputs, RunOptions } from './types.ts'
+import type { BatchResult, InputFrame, IsolateOptions, IsolateStats, Outputs, RunOptions } from './types.ts'
 
-export class Instance {
+export class SingleIsolate {
   /** The instance that has the state (isolate.ts). */
-  readonly holder: Instance = this
-  readonly #options: InstanceOptions
+  readonly holder: SingleIsolate = this
+  readonly #options: IsolateOptions
   readonly #clock: Clock
   readonly #name: string
   readonly #inputs: readonly string[]
@@ -50,7 +50,7 @@ export class Instance {
   #batch = 0
   #heapBytes = 0
 
-  private constructor(options: InstanceOptions) {
+  private constructor(options: IsolateOptions) {
     const { limits, istreams } = options.manifest
     this.#options = options
     this.#clock = options.clock ?? systemClock
@@ -91,8 +91,8 @@ export class Instance {
    * Makes the isolate, loads the bundle and runs `init`.
    * @throws {CodedError} ERR_BUNDLE_LOAD, ERR_INIT_FAILED, ERR_DEADLINE, ERR_MEMORY or ERR_ISOLATE_LOST
    */
-  static async create(options: InstanceOptions): Promise<Instance> {
-    const instance = new Instance(options)
+  static async create(options: IsolateOptions): Promise<SingleIsolate> {
+    const instance = new SingleIsolate(options)
     try {
       const boot = bootConfigOf(options, instance.#inputs)
       await instance.#guest.boot(boot, options.seed, instance.#held.store.all())
@@ -224,7 +224,7 @@ export class Instance {
   }
 
   /** Before `takeOver`, while the other instance works: hands in as much memory as possible. */
-  async expect(from: Instance): Promise<void> {
+  async expect(from: SingleIsolate): Promise<void> {
     await this.#held.expect(from.#held)
   }
 
@@ -233,7 +233,7 @@ export class Instance {
    * place, with a checkpoint under way. The other one, if it lives, may take them back in the same way.
    * @throws {CodedError} Why this one has ended; ERR_ISOLATE_LOST if the state is lost for both.
    */
-  async takeOver(from: Instance): Promise<void> {
+  async takeOver(from: SingleIsolate): Promise<void> {
     this.#checkIdle('take over state', false)
     if (from.#guest.ended === undefined) {
       from.#checkIdle('let go of its state', false)
@@ -328,7 +328,7 @@ export class Instance {
     return this.#guest.cpuSeconds()
   }
 
-  stats(): InstanceStats {
+  stats(): IsolateStats {
     if (!this.#guest.busy && !this.isEnded) this.#heapBytes = this.#guest.heapBytes()
     return { heapBytes: this.#heapBytes, cpuSeconds: this.cpuSeconds, ...this.#regions.stateTotals }
   }

@@ -12,7 +12,7 @@ const failOn = (what: string) => `
   ctx.setTimer(text, ctx.nowMs() + 1)
   if (text.startsWith('${what}')) throw new Error('no ' + text)`
 
-test('Instance.run processes frames in order and answers frames by partition', async (t) => {
+test('SingleIsolate.run processes frames in order and answers frames by partition', async (t) => {
   const { instance } = await start(echo)
   t.after(() => instance.destroy())
   const a = frame([record('1', 'a'), record('2', 'b')], 0)
@@ -29,7 +29,7 @@ test('Instance.run processes frames in order and answers frames by partition', a
   assert.ok(byKey.indexOf('a1') < byKey.indexOf('a3'), 'the order of one key is kept (I2)')
 })
 
-test('Instance.run returns while the batch runs, and the outputs of the batch before can be read then or later (N4)', async (t) => {
+test('SingleIsolate.run returns while the batch runs, and the outputs of the batch before can be read then or later (N4)', async (t) => {
   const { instance } = await start(echo)
   t.after(() => instance.destroy())
   const first = await instance.run([frameOfTexts('1', '2')], nowMs)
@@ -41,7 +41,7 @@ test('Instance.run returns while the batch runs, and the outputs of the batch be
   assert.deepEqual([second, third, first].map(texts), [['3'], ['4'], ['1', '2']])
 })
 
-test('Instance.run skips the records that it is told to skip, and takes as many frames as fit', async (t) => {
+test('SingleIsolate.run skips the records that it is told to skip, and takes as many frames as fit', async (t) => {
   const { instance } = await start(echo)
   t.after(() => instance.destroy())
   const skipped = { ...frameOfTexts('1', '2', '3'), skip: 2 }
@@ -51,7 +51,7 @@ test('Instance.run skips the records that it is told to skip, and takes as many 
   assert.equal(result.records, 1, 'the second is to be given again')
 })
 
-test('Instance.run leaves no trace of a record that threw (I3), under every policy, and its counts add up', async (t) => {
+test('SingleIsolate.run leaves no trace of a record that threw (I3), under every policy, and its counts add up', async (t) => {
   const input = frameOfTexts('a', 'bad 1', 'b', 'bad 2', 'c')
   for (const onError of ['skip', 'deadLetter'] as const) {
     const { instance } = await start(fn(failOn('bad'), 'processTimer() {},'), { manifest: { onError } })
@@ -71,7 +71,7 @@ test('Instance.run leaves no trace of a record that threw (I3), under every poli
   }
 })
 
-test('Instance.run under `fail` keeps what was finished before, and ends', async () => {
+test('SingleIsolate.run under `fail` keeps what was finished before, and ends', async () => {
   const { instance } = await start(fn(failOn('bad'), 'processTimer() {},'))
   const result = await instance.run([frameOfTexts('a', 'bad', 'b')], nowMs)
   assert.equal(result.records, 1)
@@ -84,7 +84,7 @@ test('Instance.run under `fail` keeps what was finished before, and ends', async
   await assert.rejects(instance.run([], nowMs), (error: CodedError) => error.code === 'ERR_FUNCTION_FAILED')
 })
 
-test('Instance.run retries at once, and reports a retry that succeeded', async (t) => {
+test('SingleIsolate.run retries at once, and reports a retry that succeeded', async (t) => {
   // biome-ignore lint/suspicious/noThenProperty: so the policy is spelled -- it is data
   const onError = { retry: 2, then: 'skip', waitMs: 0 } as const
   const source = fn(`
@@ -106,7 +106,7 @@ test('Instance.run retries at once, and reports a retry that succeeded', async (
   )
 })
 
-test('Instance maps an error to the line of TypeScript that threw it', async () => {
+test('SingleIsolate maps an error to the line of TypeScript that threw it', async () => {
   const { instance } = await start(`import { defineFunction, groupBy } from 'concord'
 
 interface Click { readonly url: string }
@@ -132,7 +132,7 @@ export default defineFunction({
   assert.match(fatal!.message, /RangeError: empty at fn\.ts:6:11/)
 })
 
-test('Instance reports a rejected promise that nobody handles, with the line that rejected it', async () => {
+test('SingleIsolate reports a rejected promise that nobody handles, with the line that rejected it', async () => {
   const { instance } = await start(
     fn("if (record.text() === 'bad') void Promise.reject(new RangeError('stray'))"),
   )
@@ -145,7 +145,7 @@ test('Instance reports a rejected promise that nobody handles, with the line tha
   )
 })
 
-test('Instance calls due timers in order of time before the records', async (t) => {
+test('SingleIsolate calls due timers in order of time before the records', async (t) => {
   const source = fn(
     `for (const wait of [30, 10, 20, 10]) ctx.setTimer('t' + wait, ctx.nowMs() + wait)
      ctx.produceRecord('out', '', record.text())`,
@@ -163,7 +163,7 @@ test('Instance calls due timers in order of time before the records', async (t) 
   assert.deepEqual(texts(last), ['t30 30', 't10 30'])
 })
 
-test('Instance returns finished results while a callback waits, and continues when it settles (I1)', async (t) => {
+test('SingleIsolate returns finished results while a callback waits, and continues when it settles (I1)', async (t) => {
   const source = fn(`
     if (record.text() === 'wait') return new Promise((resolve) => setTimeout(() => {
       ctx.produceRecord('out', '', 'waited')
@@ -183,7 +183,7 @@ test('Instance returns finished results while a callback waits, and continues wh
   await assert.rejects(instance.resume(), /no callback is pending/)
 })
 
-test('Instance runs async callbacks that need not wait within one call', async (t) => {
+test('SingleIsolate runs async callbacks that need not wait within one call', async (t) => {
   const { instance } = await start(
     fn(`return (async () => { await null; ctx.produceRecord('out', '', record.text()); await 1 })()`),
   )
@@ -193,7 +193,7 @@ test('Instance runs async callbacks that need not wait within one call', async (
   assert.deepEqual(texts(result), ['1', '2', '3'])
 })
 
-test('Instance undoes an async callback that rejects, and what it left running has no effect (I3)', async (t) => {
+test('SingleIsolate undoes an async callback that rejects, and what it left running has no effect (I3)', async (t) => {
   const source = fn(`
     return (async () => {
       const text = record.text()
@@ -226,7 +226,7 @@ test('Instance undoes an async callback that rejects, and what it left running h
   )
 })
 
-test('Instance.create runs init with env and args, and destroy runs destroy, both within their time limit', async () => {
+test('SingleIsolate.create runs init with env and args, and destroy runs destroy, both within their time limit', async () => {
   const source = fn(
     '',
     `async init(ctx) {
@@ -244,7 +244,7 @@ test('Instance.create runs init with env and args, and destroy runs destroy, bot
   await assert.rejects(instance.run([], nowMs), /has been ended/)
 })
 
-test('Instance.create refuses code that does not load, and says where', async () => {
+test('SingleIsolate.create refuses code that does not load, and says where', async () => {
   const cases: [string, string, RegExp][] = [
     [
       fn('', `init() { throw new Error('not ready') },`),
@@ -283,7 +283,7 @@ test('Instance.create refuses code that does not load, and says where', async ()
   await assert.rejects(start('', { bundle: 'import "fs"; export default {}' } as object), /imports 'fs'/)
 })
 
-test('Instance ends a callback that loops, names its record, and keeps the records before', async () => {
+test('SingleIsolate ends a callback that loops, names its record, and keeps the records before', async () => {
   for (const body of [
     `for (;;);`,
     `return (async () => { await null; for (;;); })()`,
@@ -309,7 +309,7 @@ test('Instance ends a callback that loops, names its record, and keeps the recor
   }
 })
 
-test('Instance ends a callback whose promise settles too late or never', async () => {
+test('SingleIsolate ends a callback whose promise settles too late or never', async () => {
   const late = await start(fn(`return new Promise((r) => setTimeout(r, 60_000))`), {
     manifest: { limits: { asyncMs: 50 } },
   })
@@ -321,7 +321,7 @@ test('Instance ends a callback whose promise settles too late or never', async (
   assert.match((await never.instance.resume()).fatal!.message, /awaits what nothing will settle/)
 })
 
-test('Instance asks a slow batch to end, so that many slow records exceed no limit', async (t) => {
+test('SingleIsolate asks a slow batch to end, so that many slow records exceed no limit', async (t) => {
   const spin = `const end = new Intl.DateTimeFormat; for (let i = 0, x = 0; i < 3e6; i++) x += Math.sqrt(i)`
   const { instance } = await start(fn(spin), { sliceMs: 50 })
   t.after(() => instance.destroy())
@@ -337,7 +337,7 @@ test('Instance asks a slow batch to end, so that many slow records exceed no lim
   assert.ok(calls > 1)
 })
 
-test('Instance refuses output beyond the limit of a callback, and ends a batch that produced much', async (t) => {
+test('SingleIsolate refuses output beyond the limit of a callback, and ends a batch that produced much', async (t) => {
   const source = fn(`
     const [what, count] = record.text().split(' ')
     for (let i = 0; i < Number(count); i++) ctx.produceRecord('out', '', 'x'.repeat(1000))`)
@@ -357,7 +357,7 @@ test('Instance refuses output beyond the limit of a callback, and ends a batch t
   assert.equal(much.recordsOut, 90 * much.records)
 })
 
-test('Instance.setOutputs takes effect with the next batch', async (t) => {
+test('SingleIsolate.setOutputs takes effect with the next batch', async (t) => {
   const { instance } = await start(
     fn(`ctx.produceRecord('out', record.key, '', { partition: Number(record.text()) })`),
     {
@@ -375,7 +375,7 @@ test('Instance.setOutputs takes effect with the next batch', async (t) => {
   )
 })
 
-test('Instance.kill ends a running call with a fatal result', async () => {
+test('SingleIsolate.kill ends a running call with a fatal result', async () => {
   const { instance } = await start(fn(`for (;;);`), { manifest: { limits: { callbackMs: 60_000 } } })
   const running = instance.run([frameOfTexts('x')], nowMs)
   setImmediate(() => instance.kill())
@@ -383,7 +383,7 @@ test('Instance.kill ends a running call with a fatal result', async () => {
   assert.equal(result.fatal?.code, 'ERR_INSTANCE_STATE')
 })
 
-test('Instance reads text that does not depend on the batch’s memory, the same with and without the host’s string', async (t) => {
+test('SingleIsolate reads text that does not depend on the batch’s memory, the same with and without the host’s string', async (t) => {
   const { instance } = await start(fn(`ctx.produceRecord('out', record.keyText(), record.text())`))
   t.after(() => instance.destroy())
   const input = ['plain ascii of some length', 'grüße 🙂', '', 'ÿ']
@@ -392,7 +392,7 @@ test('Instance reads text that does not depend on the batch’s memory, the same
   }
 })
 
-test('Instance reports a bounded part of a flood of failures, counts all, and gives the place of each reported one (RB1, RB2)', async (t) => {
+test('SingleIsolate reports a bounded part of a flood of failures, counts all, and gives the place of each reported one (RB1, RB2)', async (t) => {
   const source = fn(`throw new RangeError('no ' + record.value.length)`)
   const flood = frameOfTexts(...Array.from({ length: 2000 }, () => 'x'))
   for (const [onError, told] of [
@@ -423,7 +423,7 @@ test('Instance reports a bounded part of a flood of failures, counts all, and gi
   }
 })
 
-test('Instance keeps the stack depth that the function has set (RB3)', async (t) => {
+test('SingleIsolate keeps the stack depth that the function has set (RB3)', async (t) => {
   const source = fn(`throw new RangeError('no')`, '//top\nError.stackTraceLimit = 0')
   const { instance } = await start(source, { manifest: { onError: 'deadLetter' } })
   t.after(() => instance.kill())
