@@ -191,3 +191,15 @@ test('StateKeeper: where what an instance is to have changes before it works, it
   await keeper.change({ ...instance(4), partitions: { in: [3, 4] } })
   assert.deepEqual(log, ['keeps 4', 'adopts 3 (1)'])
 })
+
+test('StateKeeper stores nothing more about the timers of a share that is closed: they are its next owner’s (TT3 of tried-timers.ts)', async (t) => {
+  const { owner, own } = await setUpOwners(t)
+  const first = owner(1)
+  await own(first, 1)
+  const keeper = new StateKeeper(first, {} as Isolate, new Map(), {} as StateKeeperOptions)
+  const timer = { partition: 3, key: 'k', timeMs: 500 }
+  keeper.tried.set(timer, { attempts: 1, version: 1 })
+  assert.equal(keeper.tried.of(timer)?.attempts, 1)
+  keeper.close(3)
+  assert.equal(keeper.tried.of(timer), undefined)
+})

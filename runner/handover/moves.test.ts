@@ -73,6 +73,25 @@ test('Taker gets shares of one giver one at a time, and of two givers in paralle
   assert.deepEqual(taker.awaited, [])
 })
 
+test('Taker awaits a share until it has taken it, also where it is promised to it no more meanwhile', async () => {
+  const taken = Promise.withResolvers<void>()
+  const taker = new Taker<string>({
+    clock: new ManualClock(0),
+    owner: '0123456789abcdef',
+    ask: async () => ({ ok: true, left: undefined, state: '' }),
+    readAhead: () => Promise.resolve(),
+    take: () => taken.promise,
+    onTook: () => undefined,
+  })
+  taker.want([{ share: 3, epoch: 1, task: 't', instance: 'f-0' }])
+  await setImmediate()
+  taker.want([])
+  assert.deepEqual(taker.awaited, [3], 'its giver has it no more')
+  taken.resolve()
+  await setImmediate()
+  assert.deepEqual(taker.awaited, [])
+})
+
 test('Giver keeps a share that nobody wants any more, also one that was being prepared or given then (M4)', async () => {
   for (const during of ['prepare', 'give'] as const) {
     const held = new Set<number>()
@@ -133,4 +152,25 @@ test('Giver begins anew when a move has failed while the share is still here, an
   assert.deepEqual(await giver.answer(ask), notYet)
   assert.deepEqual(await giver.answer(ask), notYet, 'its end will be seen')
   assert.equal(gives.length, 1)
+})
+
+test('Giver: a move that fails late changes nothing about the next one of its share (M5)', async () => {
+  const failing = Promise.withResolvers<void>()
+  const prepares = [() => failing.promise, () => Promise.resolve()]
+  const given = { left: undefined, state: 'as it is' }
+  const giver = new Giver<string>({
+    clock: new ManualClock(0),
+    owns: () => true,
+    prepare: () => prepares.shift()!(),
+    give: async () => given,
+    keep: () => undefined,
+  })
+  const ask = { schema: 1, instance: 'f-0', share: 3, ready: true } as const
+  giver.want([{ share: 3, epoch: 1 }])
+  const first = giver.answer({ ...ask, epoch: 1 })
+  giver.want([{ share: 3, epoch: 2 }]) // its taker has been replaced
+  assert.deepEqual(await giver.answer({ ...ask, epoch: 2 }), { ok: false, code: 'ERR_MOVE_PREPARED' })
+  failing.reject(new Error('it has failed'))
+  assert.equal((await first).ok, false)
+  assert.deepEqual(await giver.answer({ ...ask, epoch: 2 }), { ok: true, ...given })
 })

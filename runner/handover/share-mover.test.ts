@@ -79,6 +79,8 @@ test('ShareMover puts a share to rest, waits until its outputs are accepted, and
   )
   mover.start()
   assert.deepEqual(log.splice(0), ['epoch 7 is fenced off'])
+  await mover.reassign(assigned, { ...givingOne, fences: [{ index: 4, epoch: 9 }] })
+  assert.deepEqual(log.splice(0), ['epoch 9 is fenced off'])
   const ask = { schema: 1, instance: 'f-0', share: 1, epoch: 2, ready: true, owner: 'next' } as const
   await mover.answer(ask)
   assert.equal((await mover.answer(ask)).ok, true)
@@ -309,6 +311,44 @@ test('ShareMover applies assignments while a share that is being given waits for
   assert.deepEqual(mover.instance.partitions, { in: [0, 1] })
 })
 
+test('ShareMover releases a share that rests only once it may, though an assignment has left it here in vain meanwhile (SM2)', async () => {
+  const log: string[] = []
+  const letters = Promise.withResolvers<boolean>()
+  const image = { epoch: 1, slabs: [], inputs: {}, pages: [], bytes: new Uint8Array() }
+  const mover = new ShareMover(
+    working({
+      consumer: {
+        ...{ own: nothing, suspend: nothing },
+        release: (_: string, partitions: readonly number[], next?: { owner: string }) => {
+          log.push(`released ${partitions} to ${next?.owner}`)
+          return { since: 0, channels: [] }
+        },
+      } as never as Consumer,
+      producer: { accepted: async () => undefined } as never as Producer,
+      keeper: {
+        ...{ prepare: async () => true, image: () => image, forget: nothing },
+        ...{ rest: nothing, close: nothing, letGo: nothing },
+      } as never as StateKeeper,
+      lettersSafe: () => letters.promise,
+    }),
+    assigned,
+    givingOne,
+  )
+  mover.start()
+  const ask = { schema: 1, instance: 'f-0', share: 1, epoch: 2, ready: true, owner: 'next' } as const
+  await mover.answer(ask)
+  const given = mover.answer(ask)
+  await new Promise(setImmediate)
+  await mover.reassign(assigned, { ...givingOne, epoch: 3, giving: [] })
+  const applied = mover.reassign(assigned, { ...givingOne, epoch: 4, partitions: { in: [0] } })
+  await new Promise(setImmediate)
+  assert.deepEqual(log, [])
+  letters.resolve(true)
+  assert.equal((await given).ok, true)
+  await applied
+  assert.deepEqual(log, ['released 1 to next'])
+})
+
 test('ShareMover announces partitions whenever it claims some, also those handed over by another instance', async () => {
   const log: string[] = []
   const taken = Promise.withResolvers<void>()
@@ -331,6 +371,7 @@ test('ShareMover announces partitions whenever it claims some, also those handed
       consumer: consumer as unknown as Consumer,
       producer: { fence: () => undefined, open: () => undefined } as unknown as Producer,
       ask: () => Promise.resolve({ ok: true, left: { since: 1, channels: [] }, state: undefined as never }),
+      isolate: () => ({ keepPartitions: (list: unknown) => log.push(`the isolate keeps ${list}`) }) as never,
       onOwn: () => log.push('careful'),
       onMoved: () => taken.resolve(),
       onTrouble: (error) => taken.reject(error),
@@ -344,7 +385,11 @@ test('ShareMover announces partitions whenever it claims some, also those handed
     awaited: [{ share: 1, epoch: 1, task: 't', instance: 'f-1' }],
   })
   await taken.promise
-  assert.deepEqual(log, ['careful', 'own in 0', 'careful', 'own in 1'])
+  assert.deepEqual(
+    log,
+    ['careful', 'own in 0', 'the isolate keeps 0', 'careful', 'own in 1'],
+    'what it has of a share from earlier is not what comes',
+  )
   stopping.abort()
 })
 
