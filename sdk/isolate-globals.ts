@@ -11,5 +11,29 @@ import { createContext, runInContext } from 'node:vm'
 export function isolateGlobals(script: string): readonly string[] {
   const context = createContext()
   runInContext(script, context)
-  return runInContext('Object.getOwnPropertyNames(globalThis)', context) as string[]
+  return runInContext(`(${namesIn})(globalThis)`, context) as string[]
+}
+
+/** The globals of this Node that a function lacks: `Buffer`, and `crypto.subtle` where `crypto` itself is there. */
+export function absentGlobals(script: string): readonly string[] {
+  const there = new Set(isolateGlobals(script))
+  return namesIn(globalThis, [...there]).filter((name) => !there.has(name))
+}
+
+/**
+ * The names of a realm's globals, with those of the members of objects such as `console`. Self-contained: it runs in other
+ * realms too.
+ * @param only The globals whose members count: to read another one may load much, or warn.
+ */
+export function namesIn(realm: object, only = Object.getOwnPropertyNames(realm)): string[] {
+  const names: string[] = []
+  for (const name of Object.getOwnPropertyNames(realm)) {
+    names.push(name)
+    const value: unknown = only.includes(name) ? Reflect.get(realm, name) : undefined
+    if (typeof value !== 'object' || value === realm) continue
+    for (let at = value; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at))
+      for (const member of Object.getOwnPropertyNames(at))
+        if (member !== 'constructor') names.push(`${name}.${member}`)
+  }
+  return names
 }

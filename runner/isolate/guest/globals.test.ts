@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isolateScript } from '../../../sdk/built.mjs'
-import { isolateGlobals } from '../../../sdk/isolate-globals.ts'
+import { isolateGlobals, namesIn } from '../../../sdk/isolate-globals.ts'
 import { fn, frameOfTexts, nowMs, start, texts } from '../testing/harness.ts'
 
 /** All of V8's own but what lockdown.ts takes out, and what install.ts puts in. */
@@ -31,7 +31,7 @@ test('an isolate has exactly the globals listed here', async () => {
 })
 
 test('isolateGlobals, by which the command line warns of what is absent, names those of an isolate', async () => {
-  const [names] = await evaluate('Object.getOwnPropertyNames(globalThis).sort().join(" ")')
+  const [names] = await evaluate(`(${namesIn})(globalThis).sort().join(" ")`)
   const derived = isolateGlobals(await isolateScript('probe-globals.js'))
   assert.equal(derived.toSorted().join(' '), names)
 })

@@ -11,7 +11,7 @@
  * @module
  */
 import { originalPositionFor, TraceMap } from '@jridgewell/trace-mapping'
-import { isolateGlobals } from '../../isolate-globals.ts'
+import { absentGlobals } from '../../isolate-globals.ts'
 
 /** What is used and absent: one name in a file, or all names in a package (AG1). */
 export interface AbsentUse {
@@ -25,16 +25,14 @@ export interface AbsentUse {
 }
 
 const mark = '__concordAbsent_'
-const marked = new RegExp(`(\\btypeof )?\\b${mark}(\\w+)`, 'g')
+const marked = new RegExp(`(\\btypeof )?\\b${mark}([\\w$]+)`, 'g')
 
 /**
  * What esbuild is to put in place of each absent global.
  * @param script dist/probe-globals.js.
  */
 export function absentMarks(script: string): Record<string, string> {
-  const there = new Set(isolateGlobals(script))
-  const absent = Object.getOwnPropertyNames(globalThis).filter((name) => !there.has(name))
-  return Object.fromEntries(absent.map((name) => [name, mark + name]))
+  return Object.fromEntries(absentGlobals(script).map((name) => [name, mark + name.replace('.', '$')]))
 }
 
 interface Use {
@@ -72,7 +70,7 @@ function usesIn(code: string, sourceMap: string): Use[] {
     if (at.source === null) return [] // of a helper that esbuild adds
     return [
       {
-        name: name!,
+        name: name!.replace('$', '.'),
         source: at.source,
         package: packageOf(at.source),
         place: `${at.source}:${at.line}:${at.column + 1}`,

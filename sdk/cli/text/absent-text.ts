@@ -11,6 +11,7 @@ const instead: Readonly<Record<string, string>> = {
   process: "ctx.env and ctx.args have what 'env' and 'args' of concord.jsonc say",
   fetch: noNetwork,
   WebSocket: noNetwork,
+  'crypto.subtle': 'a package in plain JavaScript can hash and sign',
   setInterval: timers,
   setImmediate: timers,
   global: 'use globalThis',
