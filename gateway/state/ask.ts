@@ -11,6 +11,7 @@ import type { Catalog } from '../catalog/catalog.ts'
 const answerMs = 5_000
 /** A partition that moves is with its next owner within a few milliseconds, and seldom later than this. */
 export const movingMs = 2_000
+/** After the first round; then twice as long each time. */
 const againMs = 50
 
 export const movingText = 'no instance has them now: they move, or their instance starts or is not wanted'
@@ -55,8 +56,9 @@ export async function whileMoving(
   untilMs: number,
   round: (isFirst: boolean) => Promise<boolean>,
 ): Promise<void> {
-  for (let isFirst = true; !(await round(isFirst)); isFirst = false) {
-    if (clock.monotonicMs() >= untilMs) return
-    await sleep(clock, againMs)
+  for (let waitMs = againMs; !(await round(waitMs === againMs)); waitMs *= 2) {
+    const leftMs = untilMs - clock.monotonicMs()
+    if (leftMs <= 0) return
+    await sleep(clock, Math.min(waitMs, leftMs))
   }
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { StreamDetail } from '../../sdk/api/readers.ts'
 import type { FunctionState } from '../../sdk/api/state.ts'
-import { Platform } from './platform.ts'
+import { Platform, Reader } from './platform.ts'
 
 const started = Platform.ofFile()
 const name = 'known'
@@ -125,6 +125,8 @@ test('a key is read with its old or its new value, and the list has each key onc
   const { readers } = await platform.json<StreamDetail>(['stream', 'inspect', `${name}-in`])
   const lag = readers.map((row) => [row.reader, row.instancesRunning, row.processed, row.inFlight])
   assert.deepEqual(lag, [[name, 2, sent * keys.length, 0]])
+  await Reader.start(t, platform, [`${name}-in`, '--hold'])
+  await platform.untilSaid(['stream', 'inspect', `${name}-in`], /^follower\.[0-9a-f]{16} +- +block +\d/m)
 
   await platform.json(['fn', 'scale', name, '0'])
   const none = await platform.cli(['fn', 'state', name, keys[0]!])
