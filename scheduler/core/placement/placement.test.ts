@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { parseConstraint } from '../../../sdk/manifest/constraint.ts'
 import type { Offer, Resources } from '../../engine.ts'
 import { attributeOf, type Resident } from './census.ts'
-import { place, type Request } from './placement.ts'
+import { inOrder, place, type Request } from './placement.ts'
 
 type Attributes = Readonly<Record<string, string>>
 
@@ -213,17 +213,19 @@ const asked = fc.array(
     name: fc.constantFrom('f', 'g'),
     priority: fc.integer({ min: 0, max: 3 }),
     constraints: fc.array(constraint, { maxLength: 2 }),
+    comesOn: fc.option(fc.constantFrom('a', 'b', 'c', 'd'), { nil: undefined }),
   }),
   { maxLength: 12 },
 )
 const budgets = fc.option(fc.record({ cpus: amount }), { nil: undefined })
 
-test('place keeps its invariants for random requests and offers (P1–P4)', () => {
+test('place keeps its invariants for random requests and offers (P1–P5)', () => {
   fc.assert(
     fc.property(offered, asked, budgets, (offers, wanted, budget) => {
-      const requests = wanted.map(({ cpus, mem, ...more }, i) =>
-        request(`r${i}`, cpus, { memMib: mem * 1000, ...more }),
-      )
+      const requests = wanted.map(({ cpus, mem, comesOn, ...more }, i) => ({
+        ...request(`r${i}`, cpus, { memMib: mem * 1000, ...more }),
+        ...(comesOn === undefined ? {} : { comesOn }),
+      }))
       const before = [resident('e', 'f', { zone: 'x' })]
       const { placed, unplaced, left } = place(requests, offers, before, budget)
       assert.equal(placed.length + unplaced.size, requests.length)
@@ -240,6 +242,16 @@ test('place keeps its invariants for random requests and offers (P1–P4)', () =
       }
       const all = placed.map((p) => p.request.resources)
       if (budget !== undefined) assert.ok(sum(all, 'cpus') <= budget.cpus + 1e-9, 'P4')
+      const kept = new Set<string>()
+      const spent: Resources[] = []
+      for (const each of inOrder(requests)) {
+        const found = placed.find((p) => p.request === each)
+        if (found !== undefined) assert.ok(!kept.has(found.place.agentId), 'P5')
+        else if (each.comesOn !== undefined) kept.add(each.comesOn)
+        if (found !== undefined || each.comesOn !== undefined) spent.push(each.resources)
+        if (found !== undefined && budget !== undefined)
+          assert.ok(sum(spent, 'cpus') <= budget.cpus + 1e-9, 'P4 and P5')
+      }
       // P3, checked afterwards: counts only grow, so the last placement of a function must still meet its
       // constraints.
       const counts = (name: string, attribute: string, value: string | undefined, upTo: number) =>
