@@ -11,7 +11,7 @@ import { createContext, runInContext } from 'node:vm'
 export function isolateGlobals(script: string): readonly string[] {
   const context = createContext()
   runInContext(script, context)
-  return runInContext(`(${namesIn})(globalThis)`, context) as string[]
+  return [...(runInContext(`(${namesIn})(globalThis)`, context) as string[])] // an array of this realm
 }
 
 /** The globals of this Node that a function lacks: `Buffer`, and `crypto.subtle` where `crypto` itself is there. */

@@ -33,7 +33,11 @@ test('an isolate has exactly the globals listed here', async () => {
 test('isolateGlobals, by which the command line warns of what is absent, names those of an isolate', async () => {
   const [names] = await evaluate(`(${namesIn})(globalThis).sort().join(" ")`)
   const derived = isolateGlobals(await isolateScript('probe-globals.js'))
-  assert.equal(derived.toSorted().join(' '), names)
+  const ofV8 = 'Intl.v8BreakIterator' // Node takes it out of each of its realms
+  assert.deepEqual(
+    derived.toSorted(),
+    names!.split(' ').filter((name) => name !== ofV8),
+  )
 })
 
 test('globals lead to no memory that no limit counts', async () => {

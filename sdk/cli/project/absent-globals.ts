@@ -8,6 +8,7 @@
  *   AG1. Each name is reported once for a file of the author. What a package uses is reported at once: it is not the
  *        author's to change, and perhaps never reached.
  *   AG2. A file, or a package, that asks for `typeof NAME` anywhere knows that the name may be absent: it is not reported.
+ *        To read a member, such as `crypto.subtle`, and go no further is such a question too.
  * @module
  */
 import { originalPositionFor, TraceMap } from '@jridgewell/trace-mapping'
@@ -25,7 +26,8 @@ export interface AbsentUse {
 }
 
 const mark = '__concordAbsent_'
-const marked = new RegExp(`(\\btypeof )?\\b${mark}([\\w$]+)`, 'g')
+/** With what stands before and after it. */
+const marked = new RegExp(`(\\btypeof )?\\b${mark}([\\w$]+)([.([]?)`, 'g')
 
 /**
  * What esbuild is to put in place of each absent global.
@@ -65,7 +67,7 @@ export function absentUses(code: string, sourceMap: string): readonly AbsentUse[
 
 function usesIn(code: string, sourceMap: string): Use[] {
   const map = new TraceMap(sourceMap)
-  const useAt = (line: number, { index, 1: question, 2: name }: RegExpExecArray): Use[] => {
+  const useAt = (line: number, { index, 1: question, 2: name, 3: used }: RegExpExecArray): Use[] => {
     const at = originalPositionFor(map, { line, column: index + (question?.length ?? 0) })
     if (at.source === null) return [] // of a helper that esbuild adds
     return [
@@ -74,7 +76,7 @@ function usesIn(code: string, sourceMap: string): Use[] {
         source: at.source,
         package: packageOf(at.source),
         place: `${at.source}:${at.line}:${at.column + 1}`,
-        isQuestion: question !== undefined,
+        isQuestion: question !== undefined || (name!.includes('$') && used === ''),
       },
     ]
   }
