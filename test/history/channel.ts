@@ -7,6 +7,7 @@
  */
 import type { Effect, HistoryEvent, Layer } from './event.ts'
 import { type Interval, Intervals } from './intervals.ts'
+import type { HasCrashed, Left } from './owners.ts'
 
 export type Kind =
   | 'loss'
@@ -18,16 +19,25 @@ export type Kind =
   | 'overlap'
   | 'torn'
   | 'state'
+  | 'timer'
+  | 'overcount'
 
 /** Says that [from, to) of the channel is at fault. */
 export type Report = (kind: Kind, from: number, to: number, why: string) => void
+type ReportEach = (kind: Kind, parts: readonly Interval[], why: string) => void
+
+/** Effects of one owner in one epoch, without those of another between them. */
+interface Tenure {
+  readonly owner: string
+  readonly epoch: number
+  /** Its first record, and one past its highest. */
+  readonly first: number
+  end: number
+}
 
 interface Seen {
   readonly seen: Intervals
-  lastOwner: string
-  lastEpoch: number
-  /** The record seen last; -1 for none. */
-  last: number
+  readonly tenures: Tenure[]
 }
 
 /**
@@ -39,17 +49,30 @@ interface Setback {
   readonly from: number
   readonly after: number
   readonly expected: number
-  readonly ownerBefore: string
-  /** Of the owner before, and of the one that it shows at. */
-  readonly epochs: readonly [before: number, now: number]
+  readonly before: Tenure | undefined
+  readonly owner: string
+  readonly epoch: number
 }
+
+/** What the judgement of a channel needs to know of the rest of the history. */
+export interface Around {
+  readonly sent: Intervals
+  readonly complete: Layer
+  readonly ended: boolean
+  /** Where owners have stopped that left. */
+  readonly left: readonly Left[]
+  readonly hasCrashed: HasCrashed
+}
+
+const farEpoch = Number.POSITIVE_INFINITY
 
 export class ChannelAccount {
   readonly #layers: Readonly<Record<Layer, Seen>> = {
-    processed: { seen: new Intervals(), lastOwner: '', lastEpoch: -1, last: -1 },
-    output: { seen: new Intervals(), lastOwner: '', lastEpoch: -1, last: -1 },
+    processed: { seen: new Intervals(), tenures: [] },
+    output: { seen: new Intervals(), tenures: [] },
   }
   readonly #accepted = new Intervals()
+  readonly #timers = new Intervals()
   readonly #fired = new Intervals()
   readonly #dropped = new Intervals()
   readonly #unaccounted = new Intervals()
@@ -57,20 +80,23 @@ export class ChannelAccount {
   #acknowledged = 0
 
   see(
-    event: Exclude<HistoryEvent, { event: 'sent' | 'claim' | 'crash' | 'note' | 'end' }>,
+    event: Exclude<HistoryEvent, { event: 'sent' | 'claim' | 'left' | 'crash' | 'note' | 'end' }>,
+    /** What its owner has counted so far. */
+    ticks: Intervals | undefined,
     report: Report,
   ): void {
-    if ('ticks' in event && event.ticks !== undefined) checkTicks(event, event.ticks, report)
     switch (event.event) {
       case 'processed':
       case 'output':
-        return this.#onEffect(event, this.#layers[event.event], report)
+        if (event.timer) this.#timers.add(event.from, event.from + event.count)
+        return this.#onEffect(event, this.#layers[event.event], ticks, report)
       case 'accepted':
         this.#accepted.add(event.from, event.from + event.count)
         return
       case 'fired':
         for (const [from, to] of this.#fired.add(event.from, event.from + event.count))
           report('repeat', from, to, 'a timer that they had set fired again')
+        checkTicks(event, ticks, report)
         return
       case 'dropped':
         for (const [from, to] of this.#dropped.add(event.from, event.from + event.count))
@@ -85,18 +111,12 @@ export class ChannelAccount {
   }
 
   /** The judgement that needs all of the history. */
-  judge(
-    sent: Intervals,
-    complete: Layer,
-    ended: boolean,
-    crashed: ReadonlySet<string>,
-    crashedBetween: (epochBefore: number, epoch: number) => boolean,
-    report: Report,
-  ): void {
-    const each = (kind: Kind, parts: readonly Interval[], why: string): void => {
+  judge(around: Around, report: Report): void {
+    const each: ReportEach = (kind, parts, why) => {
       for (const [from, to] of parts) report(kind, from, to, why)
     }
     const { processed, output } = this.#layers
+    const { sent, complete } = around
     each('ghost', this.#accepted.minus(sent), 'accepted, but never sent')
     each('ghost', processed.seen.minus(sent), 'processed, but never sent')
     each('ghost', output.seen.minus(sent), 'an output of what was never sent')
@@ -105,19 +125,16 @@ export class ChannelAccount {
     each('ghost', sent.missing(sent.end, this.#acknowledged), 'acknowledged, but never sent')
     each('torn', output.seen.and(this.#dropped), 'dropped, and yet there is an output')
     each('torn', this.#fired.and(this.#dropped), 'dropped, and yet a timer of them has fired')
-    if (crashed.size === 0)
-      each('loss', this.#unaccounted.ranges, 'given up as those of a killed owner, but no owner has crashed')
-    for (const { from, after, expected, ownerBefore, epochs } of this.#setbacks) {
-      const isLost = crashed.has(ownerBefore) || crashedBetween(...epochs)
-      if (isLost && after < from && !this.#dropped.has(after)) continue
-      report(
-        'state',
-        from,
-        from + 1,
-        `its state stands on record ${after}, the one before it was ${expected}`,
-      )
-    }
-    this.#judgeMissing(sent, this.#layers[complete].seen, complete, ended, each)
+    this.#judgeGivenUp(this.#layers[complete].tenures, around, each)
+    this.#judgeSetbacks(around, report)
+    this.#judgeTimers(around, each)
+    for (const { tenures } of [processed, output]) judgeLeft(tenures, around.left, report)
+    this.#judgeMissing(around, this.#layers[complete].seen, each)
+  }
+
+  /** Given up, and yet put out. */
+  overcounted(): Interval[] {
+    return this.#unaccounted.and(this.#layers.output.seen)
   }
 
   counts(): Record<'processed' | 'output' | 'dropped' | 'unaccounted', number> {
@@ -130,36 +147,68 @@ export class ChannelAccount {
     }
   }
 
-  #onEffect({ from, count, owner, epoch, after }: Effect, layer: Seen, report: Report): void {
+  #onEffect(event: Effect, { seen, tenures }: Seen, ticks: Intervals | undefined, report: Report): void {
+    const { from, count, owner, epoch, after } = event
     const to = from + count
-    const end = layer.seen.end
-    const repeats = layer.seen.add(from, to)
+    const end = seen.end
+    const before = tenures.at(-1)
+    const repeats = seen.add(from, to)
     for (const [start, stop] of repeats) report('repeat', start, stop, `seen again, by ${owner}`)
+    if (repeats.length === 0) checkTicks(event, ticks, report)
     if (from < end) {
       const late = new Intervals(repeats).missing(from, Math.min(to, end))
       for (const [start, stop] of late) report('reorder', start, stop, `seen behind record ${end - 1}`)
-    } else if (after !== undefined && after !== layer.last) {
-      const epochs = [layer.lastEpoch, epoch] as const
-      const setback = { from, after, expected: layer.last, ownerBefore: layer.lastOwner, epochs }
-      this.#setbacks.push(owner === layer.lastOwner ? { ...setback, ownerBefore: '' } : setback)
-    }
-    if (to <= end) return
-    layer.last = to - 1
-    layer.lastOwner = owner
-    layer.lastEpoch = epoch
+    } else if (after !== undefined && after !== end - 1)
+      this.#setbacks.push({ from, after, expected: end - 1, before, owner, epoch })
+    if (before?.owner === owner && before.epoch === epoch) before.end = Math.max(before.end, to)
+    else tenures.push({ owner, epoch, first: from, end: to })
   }
 
-  #judgeMissing(
-    sent: Intervals,
-    seen: Intervals,
-    layer: Layer,
-    ended: boolean,
-    each: (kind: Kind, parts: readonly Interval[], why: string) => void,
-  ): void {
+  /** Only what a killed owner had in hand is given up: behind what others did before it, and ahead of what they did since. */
+  #judgeGivenUp(tenures: readonly Tenure[], { hasCrashed }: Around, each: ReportEach): void {
+    for (const [from, to] of this.#unaccounted.ranges) {
+      const before = tenures.findLast(({ first }) => first <= from)?.epoch ?? 0
+      const since = tenures.find(({ end }) => end > to)?.epoch ?? farEpoch
+      if (!hasCrashed(before, since))
+        each(
+          'loss',
+          [[from, to]],
+          'given up as those of a killed owner, but no owner that had them has crashed',
+        )
+    }
+  }
+
+  #judgeSetbacks({ hasCrashed }: Around, report: Report): void {
+    for (const { from, after, expected, before, owner, epoch } of this.#setbacks) {
+      const isOther = before?.owner !== owner || before.epoch !== epoch
+      const isLost = isOther && hasCrashed(before?.epoch ?? 0, epoch)
+      if (isLost && after < from && !this.#dropped.has(after)) continue
+      report(
+        'state',
+        from,
+        from + 1,
+        `its state stands on record ${after}, the one before it was ${expected}`,
+      )
+    }
+  }
+
+  /** A timer fires, unless it went with the state of an owner that crashed. */
+  #judgeTimers({ ended, hasCrashed }: Around, each: ReportEach): void {
+    const { seen, tenures } = this.#layers.output
+    const unset = new Intervals(this.#fired.and(seen)).minus(this.#timers)
+    each('timer', unset, 'a timer has fired that they had not set')
+    if (!ended) return
+    const unfired = new Intervals(this.#timers.minus(this.#fired))
+    for (const { epoch, first, end } of tenures)
+      if (!hasCrashed(epoch, farEpoch))
+        each('timer', unfired.within(first, end), 'the timer that they had set has not fired')
+  }
+
+  #judgeMissing({ sent, complete, ended }: Around, seen: Intervals, each: ReportEach): void {
     const covered = new Intervals([...seen.ranges, ...this.#dropped.ranges, ...this.#unaccounted.ranges])
     const missing = new Intervals(sent.minus(covered))
     const word =
-      layer === 'output' ? 'no output, no drop, no account' : 'not processed, not dropped, no account'
+      complete === 'output' ? 'no output, no drop, no account' : 'not processed, not dropped, no account'
     const passed = ended ? Math.max(seen.end, this.#acknowledged) : seen.end
     each('loss', missing.within(0, seen.end), `${word}, though later ones were seen`)
     each('loss', missing.within(seen.end, passed), `acknowledged, but ${word}`)
@@ -167,8 +216,35 @@ export class ChannelAccount {
   }
 }
 
-/** I1: callbacks that run one after another raise the counter twice each, and nobody raises it in between. */
-function checkTicks({ from, count }: Effect, [first, last]: readonly [number, number], report: Report): void {
-  if (last - first + 1 === 2 * count) return
-  report('overlap', from, from + count, `${count} callbacks began and ended in ticks ${first} to ${last}`)
+/** An owner that has left in order has no effect behind where it stopped. */
+function judgeLeft(tenures: readonly Tenure[], left: readonly Left[], report: Report): void {
+  for (const { owner, epoch, through } of left)
+    for (const { first, end } of tenures.filter((one) => one.owner === owner && one.epoch === epoch))
+      if (end > through)
+        report(
+          'wrong-owner',
+          Math.max(first, through),
+          end,
+          `by ${owner} in epoch ${epoch}, behind where it left`,
+        )
+}
+
+/**
+ * I1: callbacks that run one after another raise the counter twice each, and nobody raises it in between. Two at once that count on their
+ * own count the same.
+ */
+function checkTicks({ from, count, ticks }: Effect, counted: Intervals | undefined, report: Report): void {
+  if (ticks === undefined || counted === undefined) return
+  const [first, last] = ticks
+  if (last - first + 1 !== 2 * count)
+    report('overlap', from, from + count, `${count} callbacks began and ended in ticks ${first} to ${last}`)
+  for (const [start, end] of counted.add(first, last + 1)) {
+    const to = Math.min(count, (end - first + 1) >> 1)
+    report(
+      'overlap',
+      from + Math.min(count - 1, (start - first) >> 1),
+      from + to,
+      `ticks ${start} to ${end - 1} were counted before`,
+    )
+  }
 }

@@ -7,7 +7,8 @@ import type { HistoryEvent } from './event.ts'
 import { eventsOf } from './explain.ts'
 import { HistoryJoiner } from './file.ts'
 import { Intervals } from './intervals.ts'
-import { faults, type Random, sameChannel, soundHistory } from './planted.ts'
+import { faults, sameChannel } from './planted.ts'
+import { type Random, soundHistory } from './sound.ts'
 
 const source = fc.record({ seed: fc.nat(), steps: fc.integer({ min: 20, max: 150 }) })
 
@@ -42,7 +43,7 @@ for (const [name, plant] of Object.entries(faults)) {
             kind === fault.kind &&
             sameChannel(where, fault.at) &&
             from <= fault.at.from &&
-            fault.at.from < from + count,
+            fault.at.from < from + Math.max(1, count),
         )
         assert.ok(finding, `${fault.kind} of ${JSON.stringify(fault.at)} among ${JSON.stringify(findings)}`)
         assert.ok(eventsOf([finding], fault.events).get(finding)!.length > 0 || fault.kind === 'loss')
@@ -52,6 +53,23 @@ for (const [name, plant] of Object.entries(faults)) {
     assert.ok(planted > 100, `planted ${planted} times`)
   })
 }
+
+test('check lets as many records be given up and put out as the header says', () => {
+  const plant = faults['records given up though they were put out']!
+  let planted = 0
+  fc.assert(
+    fc.property(source, ({ seed, steps }) => {
+      const random = randomOf(seed)
+      const events = plant(soundHistory(random, steps), random)?.events
+      if (events === undefined) return
+      planted += 1
+      assert.deepEqual(check('output', events).records, { overcount: 1 })
+      assert.ok(check('output', events, 1).sound)
+    }),
+    { numRuns: 300 },
+  )
+  assert.ok(planted > 100, `planted ${planted} times`)
+})
 
 test('HistoryJoiner changes no verdict', () => {
   const plants = [undefined, ...Object.values(faults)]

@@ -6,12 +6,13 @@
  * @module
  */
 import { ChannelAccount, type Kind } from './channel.ts'
-import type { Actor, HistoryEvent, Layer, Range } from './event.ts'
+import type { HistoryEvent, Layer, Range } from './event.ts'
 import { Intervals } from './intervals.ts'
+import { Owners, type ReportAt } from './owners.ts'
 
 const examplesMax = 20
 
-/** Records at fault. */
+/** Records at fault; with a count of 0 the partition. */
 export interface Finding extends Range {
   readonly kind: Kind
   readonly consumer: string
@@ -35,25 +36,14 @@ interface Channel {
   readonly sent: Intervals
 }
 
-interface Holder {
-  readonly owner: string
-  readonly epoch: number
-}
-
 interface ConsumerAccount {
   readonly channels: Map<string, { readonly channel: Channel; readonly account: ChannelAccount }>
-  /** By layer, stream and partition. */
-  readonly holders: Map<string, Holder>
-  /** First effect of each owner in each partition, by `OWNER EPOCH STREAM PARTITION`. */
-  readonly actors: Map<string, Range>
-  readonly claimed: Set<string>
-  /** By stream and partition. */
-  readonly claims: Map<string, Holder[]>
-  readonly crashed: Set<string>
+  readonly owners: Owners
 }
 
 export class Checker {
   readonly #complete: Layer
+  readonly #overcountMax: number
   readonly #channels = new Map<string, Channel>()
   readonly #consumers = new Map<string, ConsumerAccount>()
   readonly #consumersOf = new Map<string, Set<string>>()
@@ -64,8 +54,9 @@ export class Checker {
   #sent = 0
   #ended = false
 
-  constructor(complete: Layer) {
+  constructor(complete: Layer, overcountMax = 0) {
     this.#complete = complete
+    this.#overcountMax = overcountMax
   }
 
   see(event: HistoryEvent): void {
@@ -79,16 +70,23 @@ export class Checker {
       case 'sent':
         return this.#onSent(event)
       case 'claim':
-        return this.#onClaim(event)
+        for (const stream of Object.keys(event.partitions)) this.#reads(event.consumer, stream)
+        return this.#consumer(event.consumer).owners.onClaim(event, this.#reportOf(event.consumer))
+      case 'left':
+        return this.#consumer(event.consumer).owners.onLeft(event)
       case 'crash':
-        this.#consumer(event.consumer).crashed.add(event.owner)
-        return
+        return this.#consumer(event.consumer).owners.onCrash(event.owner)
       default: {
         const consumer = this.#consumer(event.consumer)
         const channel = this.#channel(event)
-        if (event.event === 'processed' || event.event === 'output' || event.event === 'fired')
-          this.#checkHolder(consumer, event)
-        this.#account(consumer, event.consumer, channel).see(event, this.#reporter(event.consumer, channel))
+        const isEffect = event.event === 'processed' || event.event === 'output' || event.event === 'fired'
+        if (isEffect) consumer.owners.onEffect(event, this.#reportOf(event.consumer))
+        const ticks = isEffect && event.ticks ? consumer.owners.ticks(event.event, event.owner) : undefined
+        this.#account(consumer, event.consumer, channel).see(
+          event,
+          ticks,
+          this.#reporter(event.consumer, channel),
+        )
       }
     }
   }
@@ -106,12 +104,19 @@ export class Checker {
         const consumer = this.#consumer(name)
         const account = this.#account(consumer, name, channel)
         const report = this.#reporter(name, channel)
-        const between = crashedBetween(consumer, channel)
-        account.judge(channel.sent, this.#complete, this.#ended, consumer.crashed, between, report)
+        const around = {
+          ...{ sent: channel.sent, complete: this.#complete, ended: this.#ended },
+          left: consumer.owners.left(channel),
+          hasCrashed: consumer.owners.crashesOf(channel),
+        }
+        account.judge(around, report)
         for (const [count, records] of Object.entries(account.counts())) counts[count]! += records
       }
     }
-    for (const [name, consumer] of this.#consumers) this.#checkClaims(name, consumer)
+    for (const [name, consumer] of this.#consumers) {
+      consumer.owners.judge(this.#reportOf(name))
+      this.#judgeOvercount(name, consumer)
+    }
     return {
       sound: this.#findings.length === 0,
       ended: this.#ended,
@@ -132,49 +137,17 @@ export class Checker {
     }
   }
 
-  #onClaim({
-    consumer: name,
-    owner,
-    epoch,
-    partitions,
-  }: Actor & { partitions: Readonly<Record<string, readonly number[]>> }): void {
-    const { claimed, claims } = this.#consumer(name)
-    for (const [stream, list] of Object.entries(partitions)) {
-      this.#reads(name, stream)
-      for (const partition of list) {
-        claimed.add(`${owner} ${epoch} ${stream} ${partition}`)
-        const place = `${stream} ${partition}`
-        claims.set(place, [...(claims.get(place) ?? []), { owner, epoch }])
-      }
-    }
-  }
-
-  /** I8, as far as it shows in the order of one partition: epochs only grow, and each has one owner. */
-  #checkHolder(consumer: ConsumerAccount, event: Range & Actor & { readonly event: string }): void {
-    const { stream, partition, from, count, owner, epoch } = event
-    const place = `${event.event} ${stream} ${partition}`
-    const holder = consumer.holders.get(place)
-    if (holder?.owner === owner && holder.epoch === epoch) return
-    const actor = `${owner} ${epoch} ${stream} ${partition}`
-    if (!consumer.actors.has(actor)) consumer.actors.set(actor, event)
-    const wrong =
-      holder === undefined || epoch > holder.epoch
-        ? undefined
-        : epoch === holder.epoch
-          ? `by ${owner} in epoch ${epoch}, which is ${holder.owner}'s`
-          : `by ${owner} in epoch ${epoch}, after ${holder.owner} in epoch ${holder.epoch}`
-    if (wrong === undefined) consumer.holders.set(place, { owner, epoch })
-    else this.#report('wrong-owner', event.consumer, event, from, from + count, `${event.event} ${wrong}`)
-  }
-
-  #checkClaims(name: string, { actors, claimed }: ConsumerAccount): void {
-    if (claimed.size === 0) return
-    for (const [actor, range] of actors) {
-      if (claimed.has(actor)) continue
-      const [owner, epoch] = actor.split(' ')
-      const why = `by ${owner} in epoch ${epoch}, which never claimed the partition`
-      this.#report('wrong-owner', name, range, range.from, range.from + range.count, why)
-    }
+  /** A producer may give up what its owner had put out, and could not say any more; but only so much. */
+  #judgeOvercount(name: string, { channels }: ConsumerAccount): void {
+    const all = [...channels.values()].map(({ channel, account }) => ({
+      channel,
+      parts: account.overcounted(),
+    }))
+    const total = all.reduce((sum, { parts }) => sum + new Intervals(parts).size, 0)
+    if (total <= this.#overcountMax) return
+    const why = `given up, and yet there is an output: ${total} are, and ${this.#overcountMax} may be`
+    for (const { channel, parts } of all)
+      for (const [from, to] of parts) this.#report('overcount', name, channel, from, to, why)
   }
 
   #channel({ stream, partition, producer }: Pick<Range, 'stream' | 'partition' | 'producer'>): Channel {
@@ -192,11 +165,7 @@ export class Checker {
     if (consumer === undefined) {
       consumer = {
         channels: new Map(),
-        holders: new Map(),
-        actors: new Map(),
-        claimed: new Set(),
-        claims: new Map(),
-        crashed: new Set(),
+        owners: new Owners(),
       }
       this.#consumers.set(name, consumer)
     }
@@ -223,6 +192,11 @@ export class Checker {
     return (kind, from, to, why) => this.#report(kind, consumer, channel, from, to, why)
   }
 
+  #reportOf(consumer: string): ReportAt {
+    return (kind, range, why) =>
+      this.#report(kind, consumer, range, range.from, range.from + range.count, why)
+  }
+
   #report(
     kind: Kind,
     consumer: string,
@@ -231,7 +205,7 @@ export class Checker {
     to: number,
     why: string,
   ): void {
-    this.#records[kind] = (this.#records[kind] ?? 0) + to - from
+    this.#records[kind] = (this.#records[kind] ?? 0) + Math.max(1, to - from)
     const examples = this.#examples.get(kind) ?? 0
     if (examples >= examplesMax) return
     this.#examples.set(kind, examples + 1)
@@ -239,16 +213,9 @@ export class Checker {
   }
 }
 
-/** Whether an owner that has crashed had claimed the partition between two epochs. */
-function crashedBetween({ claims, crashed }: ConsumerAccount, { stream, partition }: Channel) {
-  const list = claims.get(`${stream} ${partition}`) ?? []
-  return (epochBefore: number, now: number): boolean =>
-    list.some(({ owner, epoch }) => epoch > epochBefore && epoch < now && crashed.has(owner))
-}
-
-/** Judges a whole history. */
-export function check(complete: Layer, events: Iterable<HistoryEvent>): Verdict {
-  const checker = new Checker(complete)
+/** Judges a whole history. @param overcountMax As in the header. */
+export function check(complete: Layer, events: Iterable<HistoryEvent>, overcountMax = 0): Verdict {
+  const checker = new Checker(complete, overcountMax)
   for (const event of events) checker.see(event)
   return checker.verdict()
 }

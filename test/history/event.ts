@@ -3,7 +3,7 @@
  * @module
  */
 
-export const historyVersion = 1
+export const historyVersion = 2
 
 /** The layer in which each record must show. */
 export type Layer = 'output' | 'processed'
@@ -11,6 +11,8 @@ export type Layer = 'output' | 'processed'
 export interface Header {
   readonly history: typeof historyVersion
   readonly complete: Layer
+  /** So many records of a consumer may be both put out and given up; 0 if absent. */
+  readonly overcount?: number
 }
 
 /** Records of one producer in one partition. */
@@ -32,6 +34,8 @@ export interface Effect extends Range, Actor {
   readonly event: 'accepted' | 'processed' | 'output' | 'fired'
   readonly ticks?: readonly [first: number, last: number]
   readonly after?: number
+  /** Of an output: each of the records has set a timer. */
+  readonly timer?: true
 }
 
 export type HistoryEvent =
@@ -44,6 +48,14 @@ export type HistoryEvent =
       'from' | 'count'
     >)
   | ({ readonly event: 'claim'; readonly partitions: Readonly<Record<string, readonly number[]>> } & Actor)
+  | ({
+      readonly event: 'left'
+      readonly stream: string
+      readonly partition: number
+      readonly through: Readonly<Record<string, number>>
+      /** The owner to which it was left. */
+      readonly next?: string
+    } & Actor)
   | { readonly event: 'crash'; readonly consumer: string; readonly owner: string }
   | { readonly event: 'note'; readonly text: string }
   | { readonly event: 'end' }
@@ -64,6 +76,14 @@ const fields: Readonly<Record<HistoryEvent['event'], Readonly<Record<string, Fie
   unaccounted: { ...range, consumer: 'text' },
   acknowledged: { ...channel, consumer: 'text', through: 'count' },
   claim: { consumer: 'text', owner: 'text', epoch: 'count', partitions: 'object' },
+  left: {
+    stream: 'text',
+    partition: 'count',
+    consumer: 'text',
+    owner: 'text',
+    epoch: 'count',
+    through: 'object',
+  },
   crash: { consumer: 'text', owner: 'text' },
   note: { text: 'text' },
   end: {},
@@ -88,6 +108,8 @@ export function parseHeader(line: string): Header {
       `expected "complete" to be "output" or "processed", found ${JSON.stringify(header.complete)}`,
     )
   }
+  if (header.overcount !== undefined && !is('count', header.overcount))
+    throw new HistoryError(`expected "overcount" to be a count, found ${JSON.stringify(header.overcount)}`)
   return header as Header
 }
 

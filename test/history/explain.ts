@@ -7,40 +7,42 @@ import type { HistoryEvent } from './event.ts'
 
 const eventsMax = 8
 
-/** The events that touch each finding's records, by finding, each behind its number in the history (1 is the first). */
+/**
+ * The events that touch each finding's records, or who had its partition, by finding, each behind its number in the history (1 is the
+ * first).
+ */
 export function eventsOf(
   findings: readonly Finding[],
   events: Iterable<HistoryEvent>,
 ): Map<Finding, string[]> {
   const found = new Map(findings.map((finding): [Finding, string[]] => [finding, []]))
-  const byChannel = Map.groupBy(findings, channelOf)
+  const byPlace = Map.groupBy(findings, ({ stream, partition }) => `${stream} ${partition}`)
   let number = 0
   for (const event of events) {
     number += 1
-    if (!('stream' in event)) continue
-    for (const finding of byChannel.get(channelOf(event)) ?? []) {
-      const lines = found.get(finding)!
-      if (lines.length < eventsMax && concerns(event, finding))
-        lines.push(`${number}: ${JSON.stringify(event)}`)
+    for (const place of placesOf(event)) {
+      for (const finding of byPlace.get(place) ?? []) {
+        const lines = found.get(finding)!
+        if (lines.length < eventsMax && concerns(event, finding))
+          lines.push(`${number}: ${JSON.stringify(event)}`)
+      }
     }
   }
   return found
 }
 
-function channelOf({
-  stream,
-  partition,
-  producer,
-}: {
-  stream: string
-  partition: number
-  producer: string
-}): string {
-  return `${stream} ${partition} ${producer}`
+function placesOf(event: HistoryEvent): string[] {
+  if ('stream' in event) return [`${event.stream} ${event.partition}`]
+  if (event.event !== 'claim') return []
+  return Object.entries(event.partitions).flatMap(([stream, list]) =>
+    list.map((partition) => `${stream} ${partition}`),
+  )
 }
 
-function concerns(event: Extract<HistoryEvent, { stream: string }>, finding: Finding): boolean {
+function concerns(event: HistoryEvent, finding: Finding): boolean {
   if ('consumer' in event && finding.consumer !== '' && event.consumer !== finding.consumer) return false
+  if (event.event === 'claim' || event.event === 'left') return finding.count === 0
+  if (!('producer' in event) || event.producer !== finding.producer) return false
   const end = finding.from + finding.count
   if (event.event === 'acknowledged') return finding.kind === 'loss' && event.through >= end
   return event.from < end && event.from + event.count > finding.from
@@ -62,6 +64,7 @@ export function verdictText(verdict: Verdict, events: Iterable<HistoryEvent>): s
 }
 
 function nameOf({ kind, stream, partition, producer, from, count, consumer }: Finding): string {
-  const records = count === 1 ? `#${from}` : `#${from} to #${from + count - 1}`
-  return `${kind} ${stream}/${partition} ${producer} ${records}${consumer === '' ? '' : ` at ${consumer}`}`
+  const records = count === 1 ? ` #${from}` : count === 0 ? '' : ` #${from} to #${from + count - 1}`
+  const channel = producer === '' ? `${stream}/${partition}` : `${stream}/${partition} ${producer}`
+  return `${kind} ${channel}${records}${consumer === '' ? '' : ` at ${consumer}`}`
 }

@@ -91,7 +91,7 @@ export class HistoryJoiner {
 
 /** Any field that an event about records may have. */
 type Records = Range &
-  Partial<Pick<Effect, 'consumer' | 'owner' | 'epoch' | 'ticks' | 'after'>> & {
+  Partial<Pick<Effect, 'consumer' | 'owner' | 'epoch' | 'ticks' | 'after' | 'timer'>> & {
     readonly event: string
     readonly reason?: string
   }
@@ -107,6 +107,7 @@ function isNext(a: Records, b: Records): boolean {
     b.owner === a.owner &&
     b.epoch === a.epoch &&
     b.reason === a.reason &&
+    b.timer === a.timer &&
     (a.ticks === undefined ? b.ticks === undefined : b.ticks?.[0] === a.ticks[1] + 1) &&
     (a.after === undefined ? b.after === undefined : b.after === b.from - 1)
   )

@@ -125,13 +125,13 @@ test('main says sound, and refuses what is no history with the line at fault', (
     writeFileSync(path, text)
     return path
   }
-  const header = '{"history":1,"complete":"output"}\n'
+  const header = '{"history":2,"complete":"output"}\n'
   const sound = judge(write(`${header}{"event":"note","text":"nothing happened"}\n{"event":"end"}\n`))
   assert.deepEqual([sound.status, sound.stdout], [0, 'sound: 0 records sent, nothing more; 2 events\n'])
   const refused: [string, RegExp][] = [
     ['', /line 1 .*expected a line of JSON/],
-    ['{"history":2,"complete":"output"}\n', /line 1 .*expected a header \{"history":1/],
-    ['{"history":1}\n', /line 1 .*expected "complete" to be/],
+    ['{"history":1,"complete":"output"}\n', /line 1 .*expected a header \{"history":2/],
+    ['{"history":2}\n', /line 1 .*expected "complete" to be/],
     [`${header}{"event":"end"}\nnonsense\n`, /line 3 .*expected a line of JSON, found nonsense/],
     [`${header}{"event":"lost"}\n`, /line 2 .*expected an event, one of sent, accepted/],
     [

@@ -14,7 +14,7 @@ if (path === undefined || flags.some((flag) => flag !== '--json')) {
 }
 try {
   const { header, events } = openHistory(path)
-  const verdict = check(header.complete, events())
+  const verdict = check(header.complete, events(), header.overcount)
   process.stdout.write(flags.length > 0 ? `${JSON.stringify(verdict)}\n` : verdictText(verdict, events()))
   process.exitCode = verdict.sound ? 0 : 1
 } catch (error) {

@@ -1,103 +1,16 @@
 /**
- * Planted: random sound histories, and faults to plant into them, to test the checker itself.
- *
- * Each is the history of one consumer with one owner at a time. An owner claims, processes the producers' records one
- * by one, drops some, and sometimes crashes; then the next owner finds records unaccounted and state lost.
+ * Planted: faults to plant into sound histories, to test the checker itself.
  * @module
  */
 import type { Kind } from './channel.ts'
 import type { Effect, HistoryEvent, Range } from './event.ts'
-
-/** Uniform in [0, n). */
-export type Random = (n: number) => number
+import { consumer, type Random } from './sound.ts'
 
 export interface Planted {
   readonly kind: Kind
-  /** The record at fault. */
+  /** The record at fault; of no producer: the partition. */
   readonly at: Pick<Range, 'stream' | 'partition' | 'producer' | 'from'>
   readonly events: readonly HistoryEvent[]
-}
-
-interface Channel {
-  readonly stream: string
-  readonly partition: number
-  readonly producer: string
-  sent: number
-  position: number
-  after: number
-}
-
-const consumer = 'f'
-const partitions = [0, 1]
-
-export function soundHistory(random: Random, steps: number): HistoryEvent[] {
-  const events: HistoryEvent[] = []
-  const channels = partitions.flatMap((partition) =>
-    ['p', 'q'].map(
-      (producer): Channel => ({ stream: 's', partition, producer, sent: 0, position: 0, after: -1 }),
-    ),
-  )
-  let epoch = 0
-  let ticks = 0
-  const actor = (): { consumer: string; owner: string; epoch: number } => ({
-    consumer,
-    owner: `o${epoch}`,
-    epoch,
-  })
-  const range = ({ stream, partition, producer }: Channel, from: number, count: number): Range => ({
-    stream,
-    partition,
-    producer,
-    from,
-    count,
-  })
-  const claim = (): void => {
-    epoch += 1
-    ticks = 0
-    events.push({ event: 'claim', ...actor(), partitions: { s: partitions } })
-  }
-  const send = (channel: Channel, count: number): void => {
-    events.push({ event: 'sent', ...range(channel, channel.sent, count) })
-    channel.sent += count
-  }
-  const processNext = (channel: Channel): void => {
-    if (channel.position === channel.sent) return
-    const record = range(channel, channel.position++, 1)
-    ticks += 2
-    if (random(8) === 0) {
-      events.push({ event: 'dropped', ...record, consumer, reason: 'skipped' })
-      return
-    }
-    const effect = { ...record, ...actor(), ticks: [ticks - 2, ticks - 1] as const }
-    events.push({ event: 'processed', ...effect }, { event: 'output', ...effect, after: channel.after })
-    if (random(4) === 0) events.push({ event: 'fired', ...record, ...actor() })
-    channel.after = record.from
-  }
-  const crash = (): void => {
-    events.push({ event: 'crash', consumer, owner: `o${epoch}` })
-    for (const channel of channels) {
-      const gone = random(1 + Math.min(3, channel.sent - channel.position))
-      if (gone > 0) events.push({ event: 'unaccounted', ...range(channel, channel.position, gone), consumer })
-      channel.position += gone
-      channel.after = -1
-    }
-    claim()
-  }
-  claim()
-  for (let step = 0; step < steps; step++) {
-    const channel = channels[random(channels.length)]!
-    const what = random(20)
-    if (what === 0) crash()
-    else if (what < 7) send(channel, 1 + random(4))
-    else for (let n = random(6); n >= 0; n--) processNext(channel)
-  }
-  for (const channel of channels) {
-    send(channel, 3)
-    while (channel.position < channel.sent) processNext(channel)
-    const { stream, partition, producer } = channel
-    events.push({ event: 'acknowledged', stream, partition, producer, consumer, through: channel.position })
-  }
-  return [...events, { event: 'end' }]
 }
 
 /** Plants a fault; undefined where the history has no place for it. */
@@ -205,16 +118,14 @@ export const faults: Readonly<Record<string, Fault>> = {
       events,
       random,
       () => true,
-      (_, { owner, partition }) => [
+      (_, { epoch, partition }) => [
         'wrong-owner',
         events.map((e) =>
-          e.event === 'claim' && e.owner === owner
-            ? { ...e, partitions: { s: partitions.filter((p) => p !== partition) } }
+          e.event === 'claim' && e.epoch === epoch
+            ? { ...e, partitions: { s: e.partitions['s']!.filter((p) => p !== partition) } }
             : e,
         ),
-        events.find(
-          (e) => e.event === 'processed' && e.owner === owner && e.partition === partition,
-        ) as Output,
+        events.find((e) => 'ticks' in e && e.epoch === epoch && e.partition === partition) as Output,
       ],
     ),
   'two callbacks at a time': (events, random) =>
@@ -274,6 +185,88 @@ export const faults: Readonly<Record<string, Fault>> = {
       (i, o) => isAfterCrash(events, i, o),
       (i, output) => ['state', replaced(events, i, { ...output, after: output.from + random(2) })],
     ),
+  'an effect behind where its owner has left': (events, random) =>
+    atOutput(
+      events,
+      random,
+      (i, o) => leftBefore(events, i, o) !== undefined,
+      (i, output) => {
+        const { owner, epoch } = leftBefore(events, i, output)!
+        return ['wrong-owner', replaced(events, i, { ...output, owner, epoch })]
+      },
+    ),
+  'a claim while another has the partition': (events, random) => {
+    const places = events.flatMap((e, i) =>
+      e.event === 'left' && events[i + 1]?.event === 'claim' ? [i] : [],
+    )
+    const place = places[random(places.length)]
+    if (place === undefined) return undefined
+    const { stream, partition } = events[place] as Extract<HistoryEvent, { event: 'left' }>
+    return {
+      kind: 'wrong-owner',
+      at: { stream, partition, producer: '', from: 0 },
+      events: without(events, place),
+    }
+  },
+  'two isolates at once, each with ticks of its own': (events, random) =>
+    atOutput(
+      events,
+      random,
+      (i, o) => o.partition === 1 && isFirstOf(events, i, o) && firstOf(events, o, 0) < i,
+      (_, { owner }) => {
+        const counted = { processed: [0, 0], output: [0, 0], fired: [100_000, 200_000] }
+        const count = (e: Effect): Effect => {
+          const of = counted[e.event as keyof typeof counted]
+          const first = of[e.partition]!
+          of[e.partition] = first + 2
+          return { ...e, ticks: [first, first + 1] }
+        }
+        return ['overlap', events.map((e) => ('ticks' in e && e.owner === owner ? count(e) : e))]
+      },
+    ),
+  'a timer is lost': (events, random) =>
+    atOutput(
+      events,
+      random,
+      (i, o) => o.timer === true && !events.slice(i).some((e) => e.event === 'crash'),
+      (_, output) => ['timer', events.filter((e) => e.event !== 'fired' || !isOf(e, output))],
+    ),
+  'every timer is lost': (events, random) =>
+    atOutput(
+      events,
+      random,
+      (i, o) => o.timer === true && !events.slice(i).some((e) => e.event === 'crash'),
+      () => ['timer', events.filter((e) => e.event !== 'fired')],
+    ),
+  'a timer fires that nobody has set': (events, random) =>
+    atOutput(
+      events,
+      random,
+      (_, o) => o.timer === true && events.some((e) => e.event === 'fired' && isOf(e, o)),
+      (i, { timer: _, ...output }) => ['timer', replaced(events, i, output)],
+    ),
+  'records given up in a partition whose owner goes on': (events, random) =>
+    atOutput(
+      events,
+      random,
+      (i, o) =>
+        goesOn(events, i, o) && !events.slice(i, later(events, i)[0]).some((e) => e.event === 'crash'),
+      (_, output) => {
+        const { stream, partition, producer, from } = output
+        const gone = { event: 'unaccounted', stream, partition, producer, from, count: 1, consumer } as const
+        return ['loss', [gone, ...events.filter((e) => !('owner' in e && 'from' in e && isOf(e, output)))]]
+      },
+    ),
+  'records given up though they were put out': (events, random) =>
+    atOutput(
+      events,
+      random,
+      (i, o) => later(events, i).length > 0 && crashesUntil(events, i, later(events, i)[0]!, o.partition),
+      (i, { stream, partition, producer, from }) => [
+        'overcount',
+        spliced(events, i, { event: 'unaccounted', stream, partition, producer, from, count: 1, consumer }),
+      ],
+    ),
   'records given up though nobody crashed': (events) => {
     const at = events.find((e) => e.event === 'unaccounted')
     return at && { kind: 'loss', at, events: events.filter((e) => e.event !== 'crash') }
@@ -299,6 +292,42 @@ function atOutput(
   const output = events[place] as Output
   const [kind, planted, at] = plant(place, output)
   return { kind, at: at ?? output, events: planted }
+}
+
+function isOf(e: Range, { from, ...where }: Range): boolean {
+  return sameChannel(e, where) && e.from === from
+}
+
+/** Of the outputs of its owner in a partition: where the first is; Infinity for nowhere. */
+function firstOf(events: readonly HistoryEvent[], { owner }: Output, partition: number): number {
+  const at = events.findIndex((e) => e.event === 'output' && e.owner === owner && e.partition === partition)
+  return at < 0 ? Number.POSITIVE_INFINITY : at
+}
+
+function isFirstOf(events: readonly HistoryEvent[], index: number, output: Output): boolean {
+  return firstOf(events, output, output.partition) === index
+}
+
+/** Who has left the partition, if this is the first output since. */
+function leftBefore(events: readonly HistoryEvent[], index: number, { partition }: Output) {
+  const last = events
+    .slice(0, index)
+    .findLast((e) => (e.event === 'output' || e.event === 'left') && e.partition === partition)
+  return last?.event === 'left' ? last : undefined
+}
+
+/** Whether an owner crashes that has the partition. */
+function crashesUntil(events: readonly HistoryEvent[], from: number, to: number, partition: number): boolean {
+  return events.slice(from, to).some((e, i, rest) => {
+    if (e.event !== 'crash') return false
+    const claim = [...events.slice(0, from), ...rest.slice(0, i)].findLast(
+      (one) => one.event === 'claim' && one.partitions['s']!.includes(partition),
+    ) as Extract<HistoryEvent, { event: 'claim' }>
+    const hasLeft = events.some(
+      (one) => one.event === 'left' && one.partition === partition && one.epoch === claim.epoch,
+    )
+    return claim.owner === e.owner && !hasLeft
+  })
 }
 
 export function sameChannel(
@@ -332,12 +361,20 @@ function previousIs(events: readonly HistoryEvent[], index: number, output: Outp
   return sameOwner(before.at(-1)) && sameOwner(before.findLast((e) => sameChannel(e as Output, output)))
 }
 
-/** Whether it is the first output of its channel behind a crash, and not the first of all. */
+/** Whether there are outputs behind it, and the one before it is of the same owner and epoch. */
+function goesOn(events: readonly HistoryEvent[], index: number, output: Output): boolean {
+  const before = events
+    .slice(0, index)
+    .findLast((e) => e.event === 'output' && sameChannel(e as Output, output)) as Output | undefined
+  return before?.epoch === output.epoch && later(events, index).length > 0
+}
+
+/** Whether it is the first output of its channel behind a crash that has left no state, and not the first of all. */
 function isAfterCrash(events: readonly HistoryEvent[], index: number, output: Output): boolean {
   const before = events
     .slice(0, index)
     .findLast((e) => e.event === 'output' && sameChannel(e as Output, output)) as Output | undefined
-  return before !== undefined && before.owner !== output.owner
+  return before !== undefined && before.owner !== output.owner && output.after === -1
 }
 
 function spliced(events: readonly HistoryEvent[], index: number, event: HistoryEvent): HistoryEvent[] {

@@ -7,7 +7,7 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { Consumer, originOf, Producer } from '../../infra/bus/index.ts'
+import { Consumer, type HandoverPositions, originOf, Producer } from '../../infra/bus/index.ts'
 import { type SimClient, SimNet } from '../../infra/bus/wire/sim-net.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import type { StreamDescriptor } from '../../infra/control/messages/streams.ts'
@@ -71,6 +71,8 @@ export class ModelCluster {
   readonly #sink: Consumer
   readonly #checkpoints = new ModelCheckpoints()
   readonly #seen = new Map<string, Intervals>()
+  /** Of the owners that producers hear of. */
+  readonly #names = new Map<string, string>()
   #tasks: Task[] = []
   #serial = 0
   #inboxes = 0
@@ -250,13 +252,26 @@ export class ModelCluster {
           epoch,
           partitions: partitionsOf(share),
         }),
+      onLeft: (share, epoch, left, next) =>
+        this.events.push({
+          event: 'left',
+          ...{ stream: 's', partition: share, consumer: 'f', owner: `i${serial}`, epoch },
+          through: this.#throughOf(left),
+          ...(next === undefined ? {} : { next: this.#names.get(next.owner)! }),
+        }),
       bugs: this.#bugs,
     })
+    this.#names.set(instance.consumer.owner, `i${serial}`)
     client.subscribe(`move.${instance.task}`, (bytes) => {
       const { inbox, ask } = JSON.parse(decoder.decode(bytes)) as { inbox: string; ask: MoveAsk }
       void instance.answer(ask).then((answer) => client.publish(inbox, encode(answer)))
     })
     this.#tasks.push({ instance, client, index, serial, epoch, lost: false, reported: new Map() })
+  }
+
+  #throughOf({ channels }: HandoverPositions): Record<string, number> {
+    const names = new Map(this.#sources.map(({ producer }, i) => [producer.id, `p${i}`]))
+    return Object.fromEntries(channels.map(({ producer, through }) => [names.get(producer)!, through]))
   }
 
   /** An owner that hears a higher epoch exits. */

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import type { Kind } from '../history/channel.ts'
 import { check, type Verdict } from '../history/checker.ts'
 import { verdictText } from '../history/explain.ts'
 import type { Bug } from './bugs.ts'
@@ -93,20 +94,37 @@ export const steps = fc
   )
   .map((parts): readonly Step[] => parts.flat())
 
-export async function historyOf(
-  actions: readonly Step[],
-  planted: readonly Bug[] = [],
-): Promise<[ModelCluster, Verdict]> {
+/** What may be wrong with a history: what the checker finds, that it does not come to rest, that one is refused what it was given. */
+export type Fault = Kind | 'restless' | 'refused'
+
+export interface Played {
+  readonly cluster: ModelCluster
+  readonly verdict: Verdict
+  readonly faults: ReadonlySet<Fault>
+}
+
+export async function play(actions: readonly Step[], planted: readonly Bug[] = []): Promise<Played> {
   const cluster = new ModelCluster(new Set(planted))
   for (const action of actions) {
     await act(cluster, action)
     await Promise.resolve()
   }
-  const settled = await cluster.settle()
+  const faults = new Set<Fault>()
+  if (!(await cluster.settle())) faults.add('restless')
+  if (cluster.refusals.length > 0) faults.add('refused')
   const verdict = check('output', cluster.events)
-  assert.ok(settled || !verdict.sound, 'it did not come to rest')
+  for (const { kind } of verdict.findings) faults.add(kind)
+  return { cluster, verdict, faults }
+}
+
+/** @throws What is wrong with it. */
+export async function playSoundly(actions: readonly Step[]): Promise<Played> {
+  const played = await play(actions)
+  const { cluster, verdict, faults } = played
+  assert.ok(verdict.sound, verdictText(verdict, cluster.events))
   assert.deepEqual(cluster.refusals, [], 'nobody is refused what he was given')
-  return [cluster, verdict]
+  assert.deepEqual([...faults], [], 'it comes to rest')
+  return played
 }
 
 function act(cluster: ModelCluster, action: Step): Promise<void> | void {
@@ -156,7 +174,8 @@ export interface Seen {
 export async function liveSoundly(histories: number): Promise<Seen> {
   const seen: Seen = { histories: 0, moves: 0, crashes: 0, records: 0 }
   const property = fc.asyncProperty(steps, async (actions) => {
-    const [{ events, overseer }, verdict] = await historyOf(actions)
+    const { cluster, verdict } = await playSoundly(actions)
+    const { events, overseer } = cluster
     seen.histories += 1
     seen.moves += overseer.moves
     seen.crashes += events.filter(({ event }) => event === 'crash').length

@@ -58,6 +58,8 @@ export interface ModelInstanceOptions {
   /** Another owner has the state of a share: it ends. */
   readonly onRefused: (why: string) => void
   readonly onClaim: (share: number, epoch: number) => void
+  /** It has left a share in order. */
+  readonly onLeft: (share: number, epoch: number, left: HandoverPositions, next?: NextOwner) => void
   readonly bugs: ReadonlySet<Bug>
 }
 
@@ -316,12 +318,13 @@ export class ModelInstance {
   /** What nobody asks for. */
   async #giveUp(share: number): Promise<void> {
     const { consumer, producer } = this
+    const epoch = this.#epochs.get(share)!
     this.#epochs.delete(share)
     consumer.suspend('s', [share])
     this.#hand = this.#hand.filter((frame) => frame.partition !== share)
     await producer.accepted()
     await this.#store(share)
-    consumer.release('s', [share])
+    this.#options.onLeft(share, epoch, consumer.release('s', [share]))
     this.#forget(share)
   }
 
@@ -343,6 +346,7 @@ export class ModelInstance {
     for (const frame of ahead) consumer.done(frame, frame.header.count - frame.skip - frame.finished)
     const cut = this.#cut(share)
     const told = consumer.release('s', [share], bugs.has('tells-nobody') ? undefined : next)
+    this.#options.onLeft(share, this.#epochs.get(share)!, told, next)
     const left = bugs.has('tells-nobody') && next !== undefined ? { ...told, next: next.owner } : told
     const base = this.#options.checkpoints.read(share)?.number
     const state = {
