@@ -5,8 +5,6 @@
  */
 interface Last {
   readonly producer: string
-  /** How many producers there were before. */
-  readonly tenure: number
   readonly atMs: number
 }
 
@@ -39,14 +37,7 @@ export class Gaps {
       const step = Math.floor(ms / stepMs)
       this.#steady.set(step, (this.#steady.get(step) ?? 0) + 1)
     }
-    this.#last.set(partition, { producer, tenure: this.tenure(partition, producer), atMs })
-  }
-
-  /** The number of the time that a producer has a partition. */
-  tenure(partition: number, producer: string): number {
-    const last = this.#last.get(partition)
-    if (last === undefined) return 1
-    return last.producer === producer ? last.tenure : last.tenure + 1
+    this.#last.set(partition, { producer, atMs })
   }
 
   ofMoves(): readonly Gap[] {

@@ -3,7 +3,7 @@
  *
  *   input   0 producer's index   4 number in (producer, partition)
  *   output  0 kind   4 producer's index   8 number   12 the number before, as the state knew it (-1: none, -2: untold)   16 tick at its begin
- *           20 tick at its end   24 1 if it has set a timer   28 the version that wrote it
+ *           20 tick at its end   24 1 if it has set a timer   28 the version that wrote it   32 a number that its isolate has drawn
  * @module
  */
 import { partitionOf } from '../../../sdk/wire/hash.ts'
@@ -42,7 +42,8 @@ export function functionOf({ name, keepsState = true, counts = false, ...chances
 import { defineFunction, groupBy } from 'concord'
 const chance = (perMillion: number): boolean => perMillion > 0 && Math.random() * 1e6 < perMillion
 // What is put out or kept is copied: a buffer of its own for each would be most of what this function costs.
-const [output, last] = [new Int32Array(8), new Int32Array(1)]
+const [output, last] = [new Int32Array(9), new Int32Array(1)]
+const isolate = Math.floor(Math.random() * 2 ** 31)
 let tick = 0
 export default defineFunction({
   metadata: { name: '${name}', istreams: { '${name}-in': groupBy }, ostreams: ['${name}-out'${counts ? `, '${name}-counts'` : ''}], onError: 'deadLetter' },
@@ -60,7 +61,7 @@ export default defineFunction({
   processTimer(ctx, text) {
     const begin = tick++
     const [partition, producer, number] = text.split(' ').map(Number)
-    send(ctx, partition, words(output, 1, producer, number, -1, begin, tick++, 0, ctx.version))
+    send(ctx, partition, words(output, 1, producer, number, -1, begin, tick++, 0, ctx.version, isolate))
   },
 })
 
@@ -82,7 +83,7 @@ function work(ctx, record, begin) {
   fail(0)
   const stored = ctx.getState('last ' + producer)
   const before = !${keepsState} ? -2 : stored === undefined ? -1 : int(stored, 0)
-  send(ctx, record.partition, words(output, 0, producer, number, before, begin, tick, setsTimer ? 1 : 0, ctx.version))
+  send(ctx, record.partition, words(output, 0, producer, number, before, begin, tick, setsTimer ? 1 : 0, ctx.version, isolate))
   fail(1)
   ctx.setState('last ' + producer, words(last, number))
   if (${counts}) ctx.counter('records').add(1)

@@ -17,6 +17,7 @@ import { connectLoad, namespace } from './connection.ts'
 import { FrameWriter, framesOf, type ReceivedFrame } from './frame-file.ts'
 import { Gaps } from './gaps.ts'
 import { kinds, partitions } from './records.ts'
+import { Tenures } from './tenures.ts'
 
 const [home, url, name, follower, path] = process.argv.slice(2) as [string, string, string, string, string]
 const quietMs = 8_000
@@ -82,23 +83,35 @@ function count(frame: TakenFrame): void {
   }
 }
 
-function tell(history: HistoryWriter, gaps: Gaps, frame: ReceivedFrame): void {
+function tell(history: HistoryWriter, gaps: Gaps, tenures: Tenures, frame: ReceivedFrame): void {
   const { atMs, partition, bytes } = frame
   const header = parseFrame(bytes)
   const view = new DataView(bytes.buffer)
-  // A frame carries the epoch of its producer's slot, not that of the share: here an epoch is a tenure that was seen.
+  // A frame carries the epoch of its producer's slot, not that of the share: here an epoch is a tenure.
   for (const word of wordsOf(frame)) {
     const from = view.getUint32(word + 8, true)
     const record = { stream, partition, producer: `p${view.getUint32(word + 4, true)}`, from, count: 1 }
-    // Another version is another owner: ticks are an isolate's own.
-    const owner = `${header.producer} v${view.getUint32(word + 28, true)}`
-    const actor = { consumer: name, owner, epoch: gaps.tenure(partition, owner) }
+    // Another isolate is another owner: ticks are its own.
+    const isolate = `v${view.getUint32(word + 28, true)}.${view.getUint32(word + 32, true)}`
+    const owner = `${header.producer} ${isolate}`
+    const epoch = tenures.saw(partition, owner, header.origin, header.epoch)
+    const actor = { consumer: name, owner, epoch }
     gaps.saw(partition, owner, atMs)
     const ticks = [view.getUint32(word + 16, true), view.getUint32(word + 20, true)] as const
     const after = view.getInt32(word + 12, true)
     if (view.getUint32(word, true) === kinds.fired)
       history.add({ event: 'fired', ...record, ...actor, ticks })
-    else history.add({ event: 'output', ...record, ...actor, ticks, ...(after === -2 ? {} : { after }) })
+    else {
+      const timer = view.getUint32(word + 24, true) === 1 ? { timer: true as const } : {}
+      history.add({
+        event: 'output',
+        ...record,
+        ...actor,
+        ticks,
+        ...timer,
+        ...(after === -2 ? {} : { after }),
+      })
+    }
   }
 }
 
@@ -110,8 +123,8 @@ function finish(): void {
   clearInterval(quiet)
   received.close()
   const history = new HistoryWriter(path, 'output')
-  const gaps = new Gaps()
-  for (const frame of framesOf(`${path}.frames`)) tell(history, gaps, frame)
+  const [gaps, tenures] = [new Gaps(), new Tenures()]
+  for (const frame of framesOf(`${path}.frames`)) tell(history, gaps, tenures, frame)
   history.add({ event: 'end' })
   history.close()
   rmSync(`${path}.frames`)
