@@ -4,10 +4,9 @@
  */
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import type { Kind } from '../history/channel.ts'
 import { check, type Verdict } from '../history/checker.ts'
 import { verdictText } from '../history/explain.ts'
-import type { Bug } from './bugs.ts'
+import type { Bug, Fault } from './bugs.ts'
 import { ModelCluster, sources } from './cluster.ts'
 import { fates } from './words.ts'
 
@@ -93,9 +92,6 @@ export const steps = fc
     { minLength: 20, maxLength: 100 },
   )
   .map((parts): readonly Step[] => parts.flat())
-
-/** What may be wrong with a history: what the checker finds, that it does not come to rest, that one is refused what it was given. */
-export type Fault = Kind | 'restless' | 'refused'
 
 export interface Played {
   readonly cluster: ModelCluster
