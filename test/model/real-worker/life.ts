@@ -6,7 +6,7 @@
  *   RW3. Each record dropped as a dead letter has one.
  *   RW4. Nothing is lost with the state of an instance that is never killed, with a store that never fails.
  *   RW5. What is put out is put out once, in order, and by no callback that failed; what is missing there is dropped or
- *        unaccounted. An owner that was cut off and replaced changes nothing when it is back, and ends.
+ *        unaccounted.
  *   RW6. It ends only when told to, or when the store does not give it a share, and comes to rest when all that fails is well
  *        again. Unless it is killed it ends in order: nothing is unaccounted for.
  * @module
@@ -40,8 +40,6 @@ export class Life {
   readonly #onError: 'skip' | 'deadLetter'
   readonly #producer: Producer
   readonly #sink: Sink
-  /** Those that were cut off and replaced, and do not know it. */
-  readonly #lost = new Set<SimRunner>()
   #runner: SimRunner | undefined
   #sent = 0
   #epoch = 0
@@ -111,16 +109,6 @@ export class Life {
     await this.start()
   }
 
-  /** It is cut off, taken for gone, and replaced; and it lives. */
-  async lose(): Promise<void> {
-    this.log.push('is cut off')
-    this.#isKilled = true
-    this.#at.cutOff()
-    this.#lost.add(this.#at)
-    await this.#pump(1)
-    await this.start()
-  }
-
   async swap(errors: number): Promise<void> {
     const version = this.#version + 1
     this.log.push(`swaps to ${version}`)
@@ -139,7 +127,6 @@ export class Life {
 
   /** After an end of its own it begins again, as a scheduler would have it. */
   async goOn(): Promise<void> {
-    if (this.#random.chance(1 / 4)) this.#return()
     const { ending } = this.#at
     if (ending === undefined) return
     this.#mustGoOn()
@@ -152,12 +139,7 @@ export class Life {
   async rest(): Promise<void> {
     this.#store.isSilent = this.#store.isFull = false
     await this.assign(partitions)
-    for (
-      let round = 0;
-      this.#lost.size > 0 || !this.#at.isAssigned || (this.#sent > 0 && !this.#isAtRest);
-      round++
-    ) {
-      this.#return()
+    for (let round = 0; !this.#at.isAssigned || (this.#sent > 0 && !this.#isAtRest); round++) {
       await this.#work()
       await this.time(200)
       await this.goOn()
@@ -201,17 +183,6 @@ export class Life {
         ofOne.toSorted((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)),
         'put out in order',
       )
-  }
-
-  /** Those that were cut off are back; each that has noticed what happened meanwhile ends. */
-  #return(): void {
-    for (const one of this.#lost) {
-      one.reconnect()
-      if (one.ending === undefined) continue
-      this.log.push(`one that was cut off ends (${one.ending})`)
-      one.kill()
-      this.#lost.delete(one)
-    }
   }
 
   get #at(): SimRunner {

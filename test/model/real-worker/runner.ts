@@ -170,15 +170,6 @@ export class SimRunner {
     return counts.reduce((sum, count) => sum + count, 0)
   }
 
-  /** Its connection breaks, and it does not notice. */
-  cutOff(): void {
-    this.#wire.break()
-  }
-
-  reconnect(): void {
-    this.#wire.reconnect()
-  }
-
   kill(): void {
     this.#isKilled = true
     this.#wire.kill()

@@ -35,9 +35,4 @@ export class Sink {
   get texts(): readonly (readonly string[])[] {
     return this.#texts
   }
-
-  /** Frames that it has refused since their sender's place had another holder. */
-  get fenced(): number {
-    return this.#consumer.ledger()[0]?.refused['fenced'] ?? 0
-  }
 }
