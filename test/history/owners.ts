@@ -2,10 +2,10 @@
  * Owners: who had which partition of one consumer, as its claims, orderly leavings and crashes say; and effects of those who had it not
  * (I8).
  *
- *   HW1. Claims, leavings and crashes of a consumer count in their order. Effects are compared with them by epoch and position, since
+ *   WO1. Claims, leavings and crashes of a consumer count in their order. Effects are compared with them by epoch and position, since
  *        their lines may come from another file (H2 of channel.ts).
- *   HW2. What an owner says behind its crash is not believed.
- *   HW3. If nobody claims anything, any owner that has crashed may have had any partition.
+ *   WO2. What an owner says behind its crash is not believed.
+ *   WO3. If nobody claims anything, any owner that has crashed may have had any partition.
  * @module
  */
 import type { Kind } from './channel.ts'
