@@ -32,9 +32,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: 'time' as const, ms: timeoutMs + 1_000 }) },
   {
     weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constantFrom(...(['silence', 'fill', 'stop', 'kill'] as const)),
-    }),
+    arbitrary: fc.record({ kind: fc.constantFrom(...(['silence', 'fill', 'stop', 'kill'] as const)) }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('swap' as const), errors: fc.nat(1) }) },
   {

@@ -28,13 +28,6 @@ export const input: StreamDescriptor = {
   consumers: [{ name: 'fn', backPressure: 'block' }],
 }
 
-export const output: StreamDescriptor = {
-  name: 'out',
-  partitions: partitions.length,
-  keyed: true,
-  consumers: [{ name: 'sink', backPressure: 'block' }],
-}
-
 export interface RunnerOptions {
   readonly net: SimNet
   readonly clock: Clock
@@ -95,7 +88,7 @@ export class SimRunner {
     const keeper = new StateKeeper(checkpointer, started.instance, restored, { clock, wire, letters })
     const assignment = {
       ...{ function: 'fn', version, manifest: started.manifest },
-      ...{ groupings: { in: 'groupBy' }, streams: { in: input, out: output } },
+      ...{ groupings: { in: 'groupBy' }, streams: { in: input } },
     } as unknown as FunctionAssignment
     const worker = new Worker({
       ...{ wire, namespace: 'n', clock, assignment, instance, isolate: started.instance, letters, keeper },
@@ -182,7 +175,7 @@ export class SimRunner {
   }
 }
 
-/** A version puts each record out, counts those of each partition, and fails where a record says so of all versions, or of it. */
+/** A version counts the records of each partition, and fails where a record says so of all versions, or of it. */
 function isolateOf(
   version: number,
   {
@@ -195,10 +188,9 @@ function isolateOf(
 ): Promise<Started> {
   const body = `
     const text = record.text()
-    ctx.produceRecord('out', '', text, { partition: record.partition })
     ctx.setJson('n', (ctx.getJson('n') ?? 0) + 1)
     ctx.setState('x' + text, text.padEnd(2000))
     if (text.includes('bad') || text.includes('v${version};')) throw new Error('no')
     if (text.includes('waits')) return new Promise((resolve) => setTimeout(resolve, 1))`
-  return start(fn(body), { manifest: { onError }, version, ...options })
+  return start(fn(body), { manifest: { onError, ostreams: [] }, version, ...options })
 }
