@@ -75,6 +75,12 @@ for (const isGiven of [true, false])
     assert.deepEqual(warnings, [])
   })
 
+/** What an owner gives of a share without state. */
+function given(by: Checkpointer): ShareImage {
+  by.slots.prepare(3)
+  return by.imageOf(3, undefined, () => ({ lost: 0, positions: [] }))!
+}
+
 for (const [what, isLate, isSilent] of [
   ['a late one', true, false],
   ['a late one, behind a silence', true, true],
@@ -82,10 +88,6 @@ for (const [what, isLate, isSilent] of [
 ] as const)
   test(`Checkpointer: who was given a share without state claims over a late claim of an earlier owner, not over a later owner: ${what} (MN3)`, async (t) => {
     const { store, owner, save, restored, take, warnings } = await setUpOwners(t)
-    const given = (by: Checkpointer): ShareImage => {
-      by.slots.prepare(3)
-      return by.imageOf(3, undefined, () => ({ lost: 0, positions: [] }))!
-    }
     const first = owner(1)
     await restored(first, 1)
     const sent = Promise.withResolvers<void>()
@@ -115,6 +117,31 @@ for (const [what, isLate, isSilent] of [
     if (isLate) assert.deepEqual(warnings, isSilent ? silent : [])
     else assert.match(warnings.join(), /4 has it/)
   })
+
+test('Checkpointer: a late claim does not go over that of the next owner, though its owner was told the same epoch since (MN3)', async (t) => {
+  const { store, owner, save, restored, take, instance, warnings } = await setUpOwners(t)
+  const first = owner(1)
+  await restored(first, 1)
+  const sent = Promise.withResolvers<void>()
+  const writeManifest: typeof store.writeManifest = async (...args) => {
+    await sent.promise
+    return await store.writeManifest(...args)
+  }
+  const giver = owner(2, undefined, { store: { ...store, writeManifest } })
+  await take(giver, 2, given(first))
+  giver.slots.assign(instance(4)) // another share comes, while this one is promised under 3
+  const late = giver.slots.get(3)!
+  const taker = owner(3)
+  await take(taker, 3, given(giver))
+  giver.slots.letGo(3)
+  await taker.slots.get(3)!.tell() // its claim is made
+  assert.equal((await store.readManifest('3'))!.manifest.epoch, 4, 'OW2')
+  sent.resolve()
+  await assert.rejects(late.tell(), { code: 'ERR_CHECKPOINT_SUPERSEDED' })
+  assert.equal(await save(taker, 'one'), true)
+  assert.equal(await restored(owner(5), 5), 'one')
+  assert.deepEqual(warnings, [])
+})
 
 test('Checkpointer: a share is not given while something is written of it, so that nothing comes behind its next owner', async (t) => {
   const { store, owner, save, restored, image } = await setUpOwners(t)

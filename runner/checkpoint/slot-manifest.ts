@@ -6,7 +6,8 @@
  *   MN2. Nothing is written of a slot that was taken over before its claim is. A claim that the store does not answer is repeated
  *        word for word, so that the store tells whether it was made, or another owner has written since.
  *   MN3. Where the slot was given, the claim goes over one of an earlier owner that came late: its giver has told what there is,
- *        and that one has changed nothing but the epoch.
+ *        and that one has changed nothing but the epoch. Who is earlier, the epochs of the claims say: an owner may be told a later
+ *        one while its claim is on its way, and the next owner then claims with that (OW2 in slots.ts).
  * Design: docs/design/0008-checkpoints.md
  * @module
  */
@@ -119,12 +120,12 @@ export class SlotManifest {
     await this.#put(this.#next(current, previous))
   }
 
-  /** @throws {CodedError} ERR_CHECKPOINT_SUPERSEDED if a later owner has written it. */
-  refuseNewer(stored: StoredManifest | undefined): void {
-    if (stored === undefined || stored.manifest.epoch <= this.#epoch) return
+  /** @throws {CodedError} ERR_CHECKPOINT_SUPERSEDED if an owner with a later epoch has written it. */
+  refuseNewer(stored: StoredManifest | undefined, epoch = this.#epoch): void {
+    if (stored === undefined || stored.manifest.epoch <= epoch) return
     throw infraError(
       'ERR_CHECKPOINT_SUPERSEDED',
-      `Cannot take the state of partition ${this.#slot} with epoch ${this.#epoch}: ${stored.manifest.epoch} has it`,
+      `Cannot take the state of partition ${this.#slot} with epoch ${epoch}: ${stored.manifest.epoch} has it`,
     )
   }
 
@@ -141,7 +142,7 @@ export class SlotManifest {
       } catch (error) {
         if ((error as CodedError).code !== 'ERR_CHECKPOINT_SUPERSEDED' || !this.#isGiven) throw error
         const stored = await this.read()
-        this.refuseNewer(stored)
+        this.refuseNewer(stored, claim.manifest.epoch)
         if (stored === undefined || !isSameState(stored.manifest, claim.manifest)) throw error
         this.#revision = stored.revision // MN3
       }
