@@ -6,6 +6,7 @@
  *   LK1. Letters lie in the order in which they were added, and no message is larger than NATS accepts: if need be, the texts of
  *        errors are cut.
  *   LK2. Nothing given to `add` is used after it but errors, places and timers, which do not change.
+ *   LK3. A block has about as much memory as its letters need: a runner may have one for each of a hundred functions.
  * Layout: message.ts
  * @module
  */
@@ -34,9 +35,10 @@ const utf8BytesMax = 3
 const copyBytes: (source: Uint8Array, target: Uint8Array, at: number, from: number, to: number) => number =
   Function.prototype.call.bind(Buffer.prototype.copy)
 
-const rowsBytes = 64 * 1024
-/** Rows of a block that was taken, for the next one. */
+const rowsBytesMin = 4 * 1024
+/** Memory for rows that no block uses any more, for the next one. */
 let spare: Buffer<ArrayBuffer> | undefined
+const spareBytesMax = 64 * 1024
 
 /** A message with so many letters. */
 export interface LetterMessage {
@@ -62,7 +64,7 @@ export class LetterBlock {
   constructor(functionName: string, version: number) {
     this.#function = functionName
     this.#version = version
-    this.#rows = spare ?? Buffer.alloc(rowsBytes)
+    this.#rows = spare ?? Buffer.alloc(rowsBytesMin)
     this.#view = viewOf(this.#rows)
     spare = undefined
   }
@@ -107,14 +109,16 @@ export class LetterBlock {
   /** Ends it. @returns All letters. */
   take(): readonly LetterMessage[] {
     if (this.#count > 0) this.#seal()
-    if (this.#rows.length === rowsBytes) spare = this.#rows
+    keep(this.#rows)
     return this.#messages
   }
 
   #makeRoom(bytes: number): void {
-    if (this.#end + bytes <= this.#rows.length) return
-    const more = Buffer.alloc(2 * (this.#end + bytes))
+    const needed = this.#end + bytes
+    if (needed <= this.#rows.length) return
+    const more = Buffer.alloc(needed > spareBytesMax ? 2 * needed : Math.min(2 * needed, spareBytesMax))
     this.#rows.copy(more, 0, 0, this.#end)
+    keep(this.#rows)
     this.#rows = more
     this.#view = viewOf(more)
   }
@@ -152,6 +156,11 @@ export class LetterBlock {
       ...(this.#timers.length > 0 && { timers: this.#timers }),
     }
   }
+}
+
+/** Keeps memory that no block uses any more, unless it is too much, or less than is kept. */
+function keep(rows: Buffer<ArrayBuffer>): void {
+  if (rows.length <= spareBytesMax && rows.length > (spare?.length ?? 0)) spare = rows
 }
 
 function viewOf({ buffer, byteOffset, length }: Buffer<ArrayBuffer>): DataView {

@@ -243,3 +243,17 @@ test('LetterBlock divides letters into messages that NATS accepts, in order, eve
     Array.from({ length: 1002 }, (_, i) => i),
   )
 })
+
+test('LetterBlock has about as much memory as its letters need (LK3)', () => {
+  const error = { name: 'E', message: 'm', stack: '' }
+  const letter = newLetter({
+    ...{ stream: 's', partition: 0, producer: '00', sequence: 0, error, attempts: 1, failedAtMs: 0 },
+    record: { key: new Uint8Array(8), value: new Uint8Array(100), timeMs: 0 },
+  })
+  const before = process.memoryUsage().arrayBuffers
+  const blocks = Array.from({ length: 100 }, (_, version) => new LetterBlock('f', version))
+  for (const block of blocks) block.add(letter)
+  const eachKib = (process.memoryUsage().arrayBuffers - before) / blocks.length / 1024
+  assert.ok(eachKib < 8, `${eachKib} KiB`)
+  for (const block of blocks) assert.equal(decodeLetters(block.take()[0]!.bytes).letters.length, 1)
+})
