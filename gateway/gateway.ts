@@ -173,7 +173,7 @@ async function start(
   ends.push(() => catalog.close())
   const view = () => catalog.current
   const heartbeats = new Heartbeats(clock)
-  const stateLost = new StateLost(view)
+  const stateLost = new StateLost(heartbeats)
   const prober = new Prober(clock)
   ends.push(() => prober.close())
 
@@ -213,6 +213,7 @@ async function start(
     }),
   )
   catalog.onChange = (view) => {
+    stateLost.adopt(view)
     try {
       if (ingest.adopt(view)) pulse.beat()
     } finally {
