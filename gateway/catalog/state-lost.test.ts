@@ -13,7 +13,7 @@ function setUp(grouping: 'groupBy' | 'broadcast' = 'groupBy') {
   const sum = (): number => stateLost.of({ name: 'f' }).get('lines') ?? 0
   /** @param tasks Undefined: the function is removed. */
   const become = (tasks: readonly string[] | undefined, createdAtMs = 1): number => {
-    const instances = tasks?.map((taskId, index) => ({ id: `f-${index}`, index, taskId }))
+    const instances = tasks?.map((taskId, index) => ({ id: `f-${index}`, index, taskId, epoch: createdAtMs }))
     const live = {
       name: 'f',
       document: { createdAtMs },
@@ -23,8 +23,8 @@ function setUp(grouping: 'groupBy' | 'broadcast' = 'groupBy') {
     stateLost.adopt({ functions: new Map(instances && [['f', live]]), streams: new Map() })
     return sum()
   }
-  const told = (task: string, id: string, row: object): number => {
-    const instances = [{ id, function: 'f', inputs: [{ stream: 'lines', ...row }] }]
+  const told = (task: string, id: string, row: object, report: object = {}): number => {
+    const instances = [{ id, function: 'f', inputs: [{ stream: 'lines', ...row }], ...report }]
     const beat = { id: task, instances } as never as Heartbeat
     beats.set(task, beat)
     stateLost.hear(beat)
@@ -81,6 +81,17 @@ test('StateLost believes no task that the status does not name, and a new functi
   says('b', 'f-0', { 0: 1 })
   become(['c'], 2)
   assert.equal(says('c', 'f-0', {}), 0, 'nothing is kept of what is removed')
+})
+
+test('StateLost does not take the last report of a removed function for one of the next, on the same packed runner (SL2)', () => {
+  const { become, told } = setUp()
+  become(['packed'])
+  const last = { lost: { 0: 5 }, stateLost: 5 }
+  assert.equal(told('packed', 'f-0', last, { epoch: 1, state: 'stopped' }), 5)
+  become(undefined)
+  assert.equal(become(['packed'], 2), 0)
+  assert.equal(told('packed', 'f-0', last, { epoch: 1, state: 'stopped' }), 0)
+  assert.equal(told('packed', 'f-0', last, { epoch: 2, state: 'running' }), 5)
 })
 
 test('StateLost takes what was heard before the status named the task (SL2)', () => {

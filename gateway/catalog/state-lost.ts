@@ -4,7 +4,8 @@
  *   SL1. A partition counts once, with the most that an owner has said of it: while a share moves both of its owners report it, or
  *        neither; and an owner that has just begun has not heard all of its senders. So the sum does not fall while shares move.
  *   SL2. An instance is believed only from the task that the status names for it, and a new function of the same name begins with
- *        nothing. What was heard before the status named the task is taken when it does.
+ *        nothing, also on a packed runner that repeats the last report of the one before. What was heard before the status named
+ *        the task is taken when it does.
  *   SL3. What an instance has of its own goes with it: of a broadcast input, or the sum of an earlier build, which is its last one.
  *   SL4. A heartbeat costs what it says, however many functions and instances there are.
  * Design: docs/design/0008-checkpoints.md, "The account"
@@ -20,6 +21,7 @@ type Lost = Map<string, Map<string, number>>
 
 interface Instance {
   readonly task: string | undefined
+  readonly epoch: number
   /** SL3. */
   readonly own: Lost
 }
@@ -58,11 +60,12 @@ export class StateLost {
   }
 
   hear(beat: Heartbeat): void {
-    for (const { id, function: name, inputs } of beat.instances) {
-      const known = this.#functions.get(name)
-      const instance = known?.instances.get(id)
+    for (const report of beat.instances) {
+      const known = this.#functions.get(report.function)
+      const instance = known?.instances.get(report.id)
       if (known === undefined || instance?.task !== beat.id) continue // SL2
-      for (const input of inputs) take(known, instance, input)
+      if (report.state === 'stopped' && report.epoch !== instance.epoch) continue // SL2
+      for (const input of report.inputs) take(known, instance, input)
     }
   }
 
@@ -82,8 +85,8 @@ export class StateLost {
 function knownOf(live: LiveFunction, before: Known | undefined): Known {
   const isNew = before?.live.document.createdAtMs !== live.document.createdAtMs
   const { shared = new Map(), instances } = (isNew ? undefined : before) ?? {}
-  const present = (live.status?.instances ?? []).map(({ id, taskId }) => {
-    return [id, { task: taskId, own: instances?.get(id)?.own ?? new Map() }] as const
+  const present = (live.status?.instances ?? []).map(({ id, taskId, epoch }) => {
+    return [id, { task: taskId, epoch, own: instances?.get(id)?.own ?? new Map() }] as const
   })
   return { live, shared, instances: new Map(present) }
 }
