@@ -252,7 +252,8 @@ export class Deployer {
     const stateFormat = live === undefined ? 1 : await this.#successors.formatOf(live)
     const migrates = probed.callbacks.includes('migrate')
     const format = { ...(migrates && { migrates }), ...(stateFormat !== 1 && { stateFormat }) }
-    await this.#successors.check(live, { bundleSha256, manifest, assets, ...format })
+    const next = { bundleSha256, manifest, assets, ...format }
+    await this.#successors.check(live, next)
     if (live !== undefined) checkShadow(live, manifest, assets)
     if (migrates && live !== undefined) checkRollout(manifest)
     const isSameCode = live?.version.bundleSha256 === bundleSha256
@@ -271,6 +272,7 @@ export class Deployer {
       ...(live && lapsedMoves(live, manifest)),
       ...tightMemory({ manifest, assets }),
       ...(live && (await this.#replacedIn(live, assets))),
+      ...(isNew && (await this.#successors.noCanary(live, next, request.drain))),
       ...(migrates && isSuccessor && { migrates }),
       ...migratesAfter(stateFormat, migrates, isSameCode),
     }

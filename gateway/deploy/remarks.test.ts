@@ -58,6 +58,25 @@ test('Deploy names an error policy that neither the manifest nor the code says a
   assert.equal((await source(", onError: { retry: 2, then: 'skip' }")).reset, undefined)
 })
 
+test('Deploy says why a version gets all keys at once although its manifest asks for a canary', async () => {
+  const rollout = { canary: {} }
+  const why = async (manifest: object, more = '') =>
+    (await deploy('staged', { rollout, ...manifest }, more)).noCanary
+  assert.equal(await why({}), 'no version before it runs that it could be compared with')
+  assert.equal((await deploy('plain', {})).noCanary, undefined)
+  const path = paths.function(namespace, 'staged')
+  const found = (await platform.store.get<FunctionDocument>(path))!
+  await platform.store.update(path, { ...found.value, good: 1 }, found.version) // as the scheduler does
+  assert.equal(await why({}), undefined, 'nothing changes')
+  assert.equal(await why({ resources: { memMib: 300 } }), 'it asks for more resources')
+  assert.equal(await why({}, '; ctx.nowMs()'), undefined, 'it is a canary beside v1')
+  const body = new FormData()
+  body.set('manifest', new Blob([JSON.stringify({ rollout })]), 'manifest.json')
+  body.set('source', new Blob([sourceOf('staged', '; ctx.nowMs(); ctx.nowMs()')]), 'function.ts')
+  const drained = await json<DeployAnswer>('POST', '/v1/functions?drain=true', { body })
+  assert.equal(drained.noCanary, 'the instances are to be drained')
+})
+
 test('Deploy and scale refuse instances that would own no partition, unless an input is broadcast', async () => {
   const refused = async (...[method, path, request]: Parameters<Platform['call']>) => {
     const response = await platform.call(method, path, request)

@@ -7,6 +7,7 @@
  */
 import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import type { Store, VersionDocument } from '../../infra/store/index.ts'
+import type { DeployAnswer } from '../../sdk/api/index.ts'
 import type { AssetRefs } from '../../sdk/manifest/assets.ts'
 import { type Manifest, partitionsDefault } from '../../sdk/manifest/manifest.ts'
 import { drainReason, refusalReason } from '../../sdk/versions/swap.ts'
@@ -72,6 +73,23 @@ export class SuccessorChecks {
     const { store, namespace } = this.#options
     const { version, good = version } = live.document
     return good === version ? live.version : await documentOf(store, namespace, live, good)
+  }
+
+  /**
+   * Why a version gets all keys at once although it asks for a canary; the scheduler decides by the same rules
+   * (wanted-canary.ts).
+   */
+  async noCanary(
+    live: LiveFunction | undefined,
+    next: Successor,
+    drain = false,
+  ): Promise<Pick<DeployAnswer, 'noCanary'>> {
+    if (next.manifest.rollout?.canary === undefined) return {}
+    if (live?.document.good === undefined)
+      return { noCanary: 'no version before it runs that it could be compared with' }
+    const good = await this.#goodOf(live)
+    const why = drain ? 'the instances are to be drained' : drainReason(good, next, good.manifest.resources)
+    return why === undefined ? {} : { noCanary: why }
   }
 
   /** Refuses a version that would lose records or state of the running one. */

@@ -53,6 +53,8 @@ export const deployAnswerSchema = z.object({
   tight: z.object({ memMib: z.int(), enough: z.int() }).optional(),
   /** Partitions moved by hand that will not stay there: the instances are replaced. */
   lapsed: z.array(movedPartitionSchema).optional(),
+  /** Its manifest asks for a canary, and it gets all keys at once: why. */
+  noCanary: z.string().optional(),
   /** A version whose rollout this deploy ends, and how far it had come, as in `was a canary, at step 2`. */
   left: z.object({ version: z.int(), how: z.string() }).optional(),
 })

@@ -101,6 +101,11 @@ export async function deployAndReport(
   options: DeployCommandOptions,
 ): Promise<void> {
   const { wait, untilOutput = false, timeout, asset = [], watch = false } = options
+  if (options.drain && options.canary !== undefined)
+    throw new CodedError<CliErrorCode>(
+      'ERR_USAGE',
+      '--drain ends the instances that a canary is compared in, so the version would get all keys at once: leave out --drain or --canary',
+    )
   const client = connect(options)
   const read = async () => withRolling(withRollout(await readProject(), options), options.rolling)
   const wished = { assets: asset, settings: settingsOf(options) }

@@ -143,6 +143,18 @@ test('fn deploy --bake is refused without a canary or a shadow', async (t) => {
   }
 })
 
+test('fn deploy refuses --drain with --canary, and says why a version that asks for a canary is none', async (t) => {
+  const noCanary = 'it asks for more resources'
+  const { env, received } = await gatewayOf(t, () => ({ status: 200, json: { ...deployed.json, noCanary } }))
+  const deploy = (...more: string[]) =>
+    concord(['fn', 'deploy', sourceFile(t), '--no-wait', '--canary', '10%', ...more], { env })
+  assertFails(await deploy('--drain'), 2, /--drain ends .*: leave out --drain or --canary/)
+  assert.equal(received.length, 0)
+  const { code, stderr } = await deploy('--mem', '300')
+  assert.equal(code, 0, stderr)
+  assert.match(stderr, /^ +no canary, the version gets all keys at once: it asks for more resources$/m)
+})
+
 test('fn deploy --env accepts a pair or the name of a set variable, and refuses anything else', async (t) => {
   const { env, received } = await gatewayOf(t, () => deployed)
   const deploy = (entry: string) =>

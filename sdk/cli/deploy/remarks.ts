@@ -11,8 +11,10 @@ import { cut } from '../width.ts'
 
 const messageShown = 60
 
-/** Names the settings that the manifest no longer contains, assets that get other bytes, memory that may be short, and moved partitions that return to their usual place. */
-export function tellOfChanges({ name, reset = [], replaced = [], lapsed = [], tight }: DeployAnswer): void {
+/** Names a canary that there will not be, settings that the manifest no longer contains, assets that get other bytes, memory that may be short, and moved partitions that return to their usual place. */
+export function tellOfChanges(answer: DeployAnswer): void {
+  const { name, reset = [], replaced = [], lapsed = [], tight, noCanary } = answer
+  if (noCanary !== undefined) note(`        no canary, the version gets all keys at once: ${noCanary}`)
   for (const change of reset) note(`        ${changeText(change)}`)
   for (const one of replaced) note(`        ${replacedText(one)}`)
   if (tight !== undefined)
