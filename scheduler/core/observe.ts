@@ -265,11 +265,15 @@ function killStranger(draft: Draft, beat: Heartbeat): void {
   draft.act({ kind: 'kill', taskId: beat.id })
 }
 
-/** Restarts the silence of every task: while NATS was away, no runner could be heard. */
+/**
+ * Restarts the silence of every task, and gives up measuring the starts under way (ST2 of starts.ts): while NATS was away,
+ * no runner could be heard.
+ */
 function forgiveSilence(draft: Draft): void {
   for (const name of [...draft.functions.keys()]) {
     for (const slot of draft.fn(name).slots) {
       if (slot.phase === 'starting') slot.sinceMs = draft.nowMs
+      delete slot.seat?.placedAtMs
     }
   }
   for (const taskId of [...draft.tasks.keys()]) {

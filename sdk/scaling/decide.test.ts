@@ -41,6 +41,14 @@ test('decide finds the number for a load in one step, by the true rate', () => {
   )
 })
 
+test('decide works a backlog off in three minutes at most, however long a start took', () => {
+  const policy = policyOf({ max: 20, up: { step: 20 } })
+  const load = { demand: 4000, backlog: 90_500, trueRate: 500, busy: 1 }
+  const needed = (startMs: number) => decideOf({ policy, window: steady({ ...load, startMs }, 5) }).instances
+  assert.equal(needed(60_000), 12) // (4000 + 90,000 / 180) / (500 × 0.8) = 11.25
+  assert.equal(needed(600_000), 12)
+})
+
 test('decide goes up in steps, and only after up.afterMs of load', () => {
   const policy = policyOf({ max: 100, up: { afterMs: 3000, step: 2, factor: 2 } })
   const high = { demand: 40_000, trueRate: 500, busy: 1 }

@@ -71,6 +71,8 @@ const catchUpMinMs = 5_000
  * off: in three starts a third more than the load needs is enough.
  */
 const catchUpStarts = 3
+/** At most this long, so that one start that was slow by accident does not make a backlog count for nothing. */
+const catchUpMaxMs = 180_000
 /** The share of its time that an instance should be busy. */
 const busyShare = 0.8
 /** The margin between scaling up and down, so that noise does not cause changes. */
@@ -179,7 +181,7 @@ function* needsOf(targets: ScalePolicy['targets'], sample: LoadSample): Generato
     if (behindMs !== undefined) {
       const allowed = (behindMs / 1000) * trueRate * Math.max(1, instances)
       const excess = Math.max(0, backlog - allowed)
-      const catchUpMs = Math.max(catchUpMinMs, catchUpStarts * startMs)
+      const catchUpMs = Math.min(catchUpMaxMs, Math.max(catchUpMinMs, catchUpStarts * startMs))
       const toCatchUp = (demand + excess / (catchUpMs / 1000)) / (trueRate * busyShare)
       // A function that is behind although its instances should be able to keep up is not scaled down: something
       // slows it down.

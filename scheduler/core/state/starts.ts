@@ -3,7 +3,7 @@
  * includes the fetch, the process, the isolate and `init`, and not the wait for room.
  *
  *   ST1. Only starts that this leader has seen from the beginning are measured.
- *   ST2. A start that hangs says no more than that starts have become slower: it counts as twice the latest one at most.
+ *   ST2. A start during which NATS was away is not measured: its end could not be seen.
  * Design: docs/design/0025-autoscaling.md
  * @module
  */
@@ -14,7 +14,7 @@ export function noteServing(fn: FunctionState, { placedAtMs }: Readonly<Seat>, n
   if (placedAtMs !== undefined) fn.startMs = nowMs - placedAtMs
 }
 
-/** The latest start of an instance; or one that is under way, if it takes longer already (ST2). Undefined: none is known. */
+/** The latest start of an instance; or one that is under way, if it takes longer already. Undefined: none is known. */
 export function startMsOf(state: State, name: string, nowMs: number): number | undefined {
   const fn = state.functions.get(name)
   if (fn?.startMs === undefined) return undefined
@@ -23,5 +23,5 @@ export function startMsOf(state: State, name: string, nowMs: number): number | u
       ? [nowMs - seat.placedAtMs]
       : [],
   )
-  return Math.min(2 * fn.startMs, Math.max(fn.startMs, ...underWay))
+  return Math.max(fn.startMs, ...underWay)
 }

@@ -97,8 +97,8 @@ export interface Task {
 
 export interface Seat {
   document: SeatDocument
-  /** When this leader made it; absent: an earlier one did. */
-  readonly placedAtMs?: number
+  /** When this leader made it; absent: an earlier one did, or NATS was away since (starts.ts). */
+  placedAtMs?: number
   /** Since when it is seen to run. */
   runningSinceMs?: number
 }
