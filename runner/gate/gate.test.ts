@@ -10,7 +10,13 @@ import { roomOf, toldMemory } from '../process/test-memory.ts'
 import type { StateSource } from './begin.ts'
 import { type GateOptions, type GateSide, judge, resting } from './gate.ts'
 import { Tape } from './tape.ts'
-import { judgeInThread, type KeptStates, type ThreadSide, type ThreadTask } from './thread.ts'
+import {
+  judgeInThread,
+  type KeptStates,
+  type ThreadSide,
+  type ThreadTask,
+  type ThreadWord,
+} from './thread.ts'
 
 const outputs = { out: { partitions: 4, keyed: true } }
 const limits = { heapMib: 64, stateMib: 64, callbackMs: 1000 }
@@ -258,40 +264,63 @@ test('judgeInThread finds what judge finds, reads states when asked, and reads a
   assert.equal(examples[0]?.shadow.outputs[0]?.value, 'other')
 })
 
-test('judge is stopped within a call that would last for long, with both isolates ended (GT6)', async () => {
-  const looping = counting("if (record.text() === 'b1') for (;;);")
-  const side = (version: number) => sideOf(looping, version, { limits: { ...limits, callbackMs: 60_000 } })
-  const stop = new AbortController()
-  const frames = [frame(records('a0')), frame(records('b1'), 0, 1)]
-  const rest = async (): Promise<void> => void setImmediate(() => stop.abort()) // the second call has begun by then
-  const evidence = await found('', '', frames, {
-    ...{ live: side(1), next: side(2), stop: stop.signal, rest },
-    tape: await tapeOf(frames, 1_000),
-  })
-  assert.match(evidence.failed ?? '', /aborted|has been ended/)
-})
+/** Tells that it has begun: an asset is memory that a function and its host share. */
+const loop = "ctx.asset('sign')[0] = 1; for (;;);"
+const loopingInit = fn('', `init(ctx) { ${loop} },`)
 
-test('judgeInThread ends a judgement that takes too long by a word, never its thread at work, and waits for that (GH3)', async () => {
-  const tape = await tapeOf([frame(records('a0'))])
-  const looping = dataOf(sideOf(fn('for (;;);'), 1, { limits: { ...limits, callbackMs: 60_000 } }))
-  const [words, codes]: [string[], number[]] = [[], []]
-  const begun = Promise.withResolvers<void>()
-  process.once('worker', (thread) => {
-    thread.once('online', begun.resolve)
-    thread.on('message', ({ kind }) => words.push(kind))
-    thread.on('exit', (code) => codes.push(code))
+/** Both sides, and a wait until one of them loops. */
+function loopingSides(live: string, next: string) {
+  const sign = new SharedArrayBuffer(1)
+  const side = (source: string, version: number): GateSide => {
+    const { isolate, outputs } = sideOf(source, version, {
+      limits: { ...limits, callbackMs: 60_000, initMs: 60_000 },
+    })
+    return { isolate: { ...isolate, assets: new Map([['sign', { sha256: '', memory: sign }]]) }, outputs }
+  }
+  const begun = async (): Promise<void> => {
+    while (new Uint8Array(sign)[0] === 0) await new Promise(setImmediate)
+  }
+  return { live: side(live, 1), next: side(next, 2), begun }
+}
+
+for (const [where, ...sources] of [
+  ['a record', fn(loop), fn('')],
+  ['the init of the live version', loopingInit, fn('')],
+  ['the init of the new version', fn(''), loopingInit],
+] as const) {
+  test(`judge is stopped within ${where}, with both isolates ended (GT6)`, async () => {
+    const { begun, ...sides } = loopingSides(...sources)
+    const stop = new AbortController()
+    const judged = found('', '', [frame(records('a0'))], { ...sides, stop: stop.signal })
+    await begun()
+    stop.abort()
+    const { failed, ended } = await judged
+    assert.match(failed ?? ended ?? '', /has been ended/)
   })
-  const clock = new ManualClock()
-  const states: KeptStates = { basesOf: () => [], readBase: () => assert.fail('there is none') }
-  const judged = tape.lend((snapshot) => {
-    const task: ThreadTask = {
-      ...{ snapshot, lostMs: tape.lostMs, arenas: { in: 0 }, kept: new Map() },
-      ...{ memory: toldMemory(), limitMs: 60_000, workShare: 1, live: looping, next: looping },
-    }
-    return judgeInThread(task, states, clock)
+
+  test(`judgeInThread ends a judgement that takes too long in ${where} by a word, never its thread at work, and waits for that (GH3)`, async () => {
+    const { begun, live, next } = loopingSides(...sources)
+    const tape = await tapeOf([frame(records('a0'))])
+    const [told, codes]: [ThreadWord[], number[]] = [[], []]
+    process.once('worker', (thread) => {
+      thread.on('message', (word) => told.push(word))
+      thread.on('exit', (code) => codes.push(code))
+    })
+    const clock = new ManualClock()
+    const states: KeptStates = { basesOf: () => [], readBase: () => assert.fail('there is none') }
+    const judged = tape.lend((snapshot) => {
+      const task: ThreadTask = {
+        ...{ snapshot, lostMs: tape.lostMs, arenas: { in: 0 }, kept: new Map() },
+        ...{ memory: toldMemory(), limitMs: 60_000, workShare: 1 },
+        ...{ live: dataOf(live), next: dataOf(next) },
+      }
+      return judgeInThread(task, states, clock)
+    })
+    await begun()
+    clock.advance(90_000)
+    await assert.rejects(judged, /did not end in time/)
+    assert.deepEqual([told.length, codes.length], [1, 1])
+    const { failed, ended } = told[0]?.kind === 'judged' ? told[0].evidence : assert.fail()
+    assert.match(failed ?? ended ?? '', /has been ended/)
   })
-  await begun.promise
-  clock.advance(90_000)
-  await assert.rejects(judged, /did not end in time/)
-  assert.deepEqual([words, codes.length], [['judged'], 1])
-})
+}

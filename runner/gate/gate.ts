@@ -9,7 +9,7 @@
  *   GT3. It takes `limitMs` at most; records that are not judged by then are counted.
  *   GT4. An end of the new version is a finding. An end of the other one, or a start that fails for both, is a failure of the judgement.
  *   GT5. Between two calls it rests as `rest` says: working instances need the same cores.
- *   GT6. `stop` ends it within a call: what it has found by then is void.
+ *   GT6. `stop` ends it, also within a call or while an isolate is being made: what it has found by then is void.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
@@ -42,7 +42,7 @@ const timedMin = 20
 const timedRecordsMin = 50
 
 export interface GateSide {
-  readonly isolate: Omit<PlayerOptions, 'clock' | 'onFailures'>
+  readonly isolate: Omit<PlayerOptions, 'clock' | 'onFailures' | 'stop'>
   /** Its output streams, as its manifest counts them. */
   readonly outputs: readonly OutputConfig[]
 }
@@ -172,13 +172,13 @@ class Judgement {
   }
 
   async #make({ frames, state }: Begin): Promise<void> {
-    const { clock, live, next } = this.#options
+    const { clock, live, next, stop } = this.#options
     const nowMs = frames[0]?.atMs ?? clock.nowMs()
-    this.#live = await Player.create({ ...live.isolate, clock, nowMs })
+    this.#live = await Player.create({ ...live.isolate, clock, nowMs, stop })
     await this.#live.adopt(state())
     try {
       const onFailures = (failures: readonly RecordFailure[]): void => this.#threw(failures)
-      const isolate = { ...next.isolate, clock, nowMs, onFailures }
+      const isolate = { ...next.isolate, clock, nowMs, onFailures, stop }
       this.#next = await Mirror.create(isolate, next.outputs, this.#findings)
       await this.#next.adopt(state())
     } catch (error) {

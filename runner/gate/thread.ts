@@ -3,9 +3,10 @@
  *
  *   GH1. Tape and states lie in memory that both threads share; the new one only reads them.
  *   GH2. The thread gets all else as data. It asks back only for bases (bases.ts), which it cannot read itself.
- *   GH3. It ends with its judgement, which is stopped `graceMs` after its limit. Before it tells the judgement, or fails, it has ended
- *        its isolates and collects its garbage (process/collect-before-end.ts): its end could abort the runner else, so it is
+ *   GH3. It ends with its judgement, which is stopped `graceMs` after its limit (GT6). Before it tells the judgement, or fails, it has
+ *        ended its isolates and collects its garbage (process/collect-before-end.ts): its end could abort the runner else, so it is
  *        never ended before. Until it has ended, tape and memory are its own.
+ *   GH4. One that has not ended `stopMs` after its stop is left alone: the judgement has failed, and the next one may begin beside it.
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
@@ -22,7 +23,7 @@ import type { TapeSnapshot } from './tape.ts'
 
 /** For loading code, making two isolates, and a call that goes beyond the limit. */
 const graceMs = 30_000
-/** A thread that does not end by then after a stop is left alone. */
+/** GH4. */
 const stopMs = 10_000
 
 export interface ThreadSide {

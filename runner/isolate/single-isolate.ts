@@ -89,10 +89,14 @@ export class SingleIsolate {
 
   /**
    * Makes the isolate, loads the bundle and runs `init`.
-   * @throws {CodedError} ERR_BUNDLE_LOAD, ERR_INIT_FAILED, ERR_DEADLINE, ERR_MEMORY or ERR_ISOLATE_LOST
+   * @param stop Ends it meanwhile, also within `init`.
+   * @throws {CodedError} ERR_BUNDLE_LOAD, ERR_INIT_FAILED, ERR_DEADLINE, ERR_MEMORY or ERR_ISOLATE_LOST; why it was stopped
    */
-  static async create(options: IsolateOptions): Promise<SingleIsolate> {
+  static async create(options: IsolateOptions, stop?: AbortSignal): Promise<SingleIsolate> {
+    stop?.throwIfAborted()
     const instance = new SingleIsolate(options)
+    const kill = (): void => instance.kill()
+    stop?.addEventListener('abort', kill)
     try {
       const boot = bootConfigOf(options, instance.#inputs)
       await instance.#guest.boot(boot, options.seed, instance.#held.store.all())
@@ -106,6 +110,7 @@ export class SingleIsolate {
       await instance.ended()
       throw error
     } finally {
+      stop?.removeEventListener('abort', kill)
       instance.#caller.passOnConsole()
     }
   }

@@ -48,6 +48,8 @@ export type PlayerOptions = Omit<IsolateOptions, 'clock'> & {
   readonly clock?: Clock
   /** Called with the records at which it throws. */
   readonly onFailures?: (failures: readonly RecordFailure[]) => void
+  /** Ends it while it is being made; afterwards `end` does. */
+  readonly stop?: AbortSignal | undefined
 }
 
 /** Calls in a row without progress, after which it is given up. */
@@ -67,10 +69,10 @@ export class Player {
   }
 
   /** @throws {CodedError} Why it cannot be made. */
-  static async create({ onFailures, ...options }: PlayerOptions): Promise<Player> {
+  static async create({ onFailures, stop, ...options }: PlayerOptions): Promise<Player> {
     const clock = new ShiftedClock(options.clock ?? systemClock)
     const manifest = { ...options.manifest, onError: skipping(options.manifest) }
-    const instance = await SingleIsolate.create({ ...options, manifest, clock })
+    const instance = await SingleIsolate.create({ ...options, manifest, clock }, stop)
     return new Player(instance, clock, onFailures)
   }
 
