@@ -45,7 +45,13 @@ interface Use {
   readonly isQuestion: boolean
 }
 
-/** @param code The bundle with marks. @param sourceMap Its source map. */
+/** Whether a bundle may use one of them: else there is no need to make it again. @param code The bundle without marks. */
+export function mayUseAbsent(code: string, marks: Readonly<Record<string, string>>): boolean {
+  const words = Object.keys(marks).map((name) => name.split('.').at(-1))
+  return new RegExp(`\\b(?:${words.join('|')})\\b`).test(code)
+}
+
+/** @param code The bundle with marks. @param sourceMap Its source map, as esbuild made it: its names tell files apart. */
 export function absentUses(code: string, sourceMap: string): readonly AbsentUse[] {
   const uses = usesIn(code, sourceMap)
   const whose = (use: Use) => use.package ?? use.source
@@ -75,7 +81,7 @@ function usesIn(code: string, sourceMap: string): Use[] {
         name: name!.replace('$', '.'),
         source: at.source,
         package: packageOf(at.source),
-        place: `${at.source}:${at.line}:${at.column + 1}`,
+        place: `${at.source.replace(/^.*?(?=\bnode_modules\/)/, '')}:${at.line}:${at.column + 1}`,
         isQuestion: question !== undefined || (name!.includes('$') && used === ''),
       },
     ]

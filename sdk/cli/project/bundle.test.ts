@@ -133,6 +133,37 @@ export const hash = (data: Uint8Array) => crypto?.subtle && crypto.subtle.digest
   )
 })
 
+test('bundleProject tells a file outside of the project from one of its own with the same name', async (t) => {
+  const folder = temporaryFolder(t)
+  const files = {
+    'mine/index.ts':
+      "import { bytes } from '../shared/index.ts'\nexport default { metadata: { name: 'a' }, init: () => typeof Buffer === 'object' && bytes('a') }",
+    'shared/index.ts': 'export const bytes = (text: string) => Buffer.from(text)',
+  }
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    writeFileSync(join(folder, name), text)
+  }
+  const { absent } = await bundleProject({ root }, await openProject(join(folder, 'mine/index.ts')))
+  assert.deepEqual(absent, [
+    { names: ['Buffer'], package: undefined, place: '../shared/index.ts:1:40', more: 0 },
+  ])
+})
+
+test('bundleProject finds what is used once, and a member in brackets', async (t) => {
+  for (const [name, expression] of [
+    ['setInterval', 'setInterval(String, 1)'],
+    ['crypto.subtle', "crypto['subtle'].digest('SHA-256', '')"],
+  ]) {
+    const source = `export default { metadata: { name: 'a' }, init: () => ${expression} }`
+    const { absent } = await bundle(t, { 'index.ts': source })
+    assert.deepEqual(
+      absent.flatMap(({ names }) => names),
+      [name],
+    )
+  }
+})
+
 test('bundleProject reports a package once, and not for what it asks for first', async (t) => {
   const folder = temporaryFolder(t)
   const files = {

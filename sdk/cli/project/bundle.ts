@@ -19,7 +19,7 @@ import type { BuildFailure, BuildOptions, Message, Metafile, OutputFile, Plugin 
 import { CodedError } from '../../errors.ts'
 import type { Installation } from '../command.ts'
 import type { CliErrorCode } from '../errors.ts'
-import { type AbsentUse, absentMarks, absentUses } from './absent-globals.ts'
+import { type AbsentUse, absentMarks, absentUses, mayUseAbsent } from './absent-globals.ts'
 import { keepConstants } from './keep-constants.ts'
 import type { Project } from './project-shape.ts'
 
@@ -54,10 +54,7 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
       plugins: [ownSdk(root), noNodeModules],
     } as const satisfies BuildOptions
     const marks = absentMarks(await readFile(join(root, 'dist', 'probe-globals.js'), 'utf8'))
-    const [{ outputFiles, metafile }, marked] = await Promise.all([
-      build(options),
-      build({ ...options, define: marks }),
-    ])
+    const { outputFiles, metafile } = await build(options)
     const code = textOf(outputFiles, '.js')
     const ownDist = join(relative(folder, root), 'dist/')
     const plain = async () => (await build({ ...options, tsconfigRaw: '{}' })).outputFiles
@@ -66,11 +63,13 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
       (await compilesAlone(entry)) &&
       (await plain()).some(({ text }) => text === code)
     const sourceMap = textOf(outputFiles, '.js.map')
-    const markedMap = withoutHostPaths(textOf(marked.outputFiles, '.js.map'), ownDist)
+    const marked = mayUseAbsent(code, marks)
+      ? (await build({ ...options, define: marks })).outputFiles
+      : undefined
     return {
       code: keepConstants({ code, sourceMap, inputs: new Set(Object.keys(metafile.inputs)) }),
       sourceMap: withoutHostPaths(sourceMap, ownDist),
-      absent: absentUses(textOf(marked.outputFiles, '.js'), markedMap),
+      absent: marked ? absentUses(textOf(marked, '.js'), textOf(marked, '.js.map')) : [],
       alone: standsAlone ? { source: await readFile(entry), file: plainName(entry) } : undefined,
     }
   } catch (error) {
