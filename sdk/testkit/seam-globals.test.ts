@@ -36,6 +36,7 @@ test('testKit gives a callback its clock as Date, performance and Intl do, also 
       new Date(5).getTime(),
       Date().slice(11, 15),
       performance.now(),
+      performance.timeOrigin,
       new Intl.DateTimeFormat('en', { timeZone: 'UTC', year: 'numeric' }).format(),
     ]
     const before = read()
@@ -43,11 +44,13 @@ test('testKit gives a callback its clock as Date, performance and Intl do, also 
     return [before, read()]
   }
   const real = Date.now()
+  const origin = performance.timeOrigin
   const kit = testKit(looking(look))
   await kit.advance(40).send('in', 'k', '').settled()
-  const expected = [start + 40, '2020-01-01T00:00:00.040Z', 5, '2020', 40, '2020']
+  const expected = [start + 40, '2020-01-01T00:00:00.040Z', 5, '2020', 40, start, '2020']
   assert.deepEqual(JSON.parse(kit.outputs('out')[0]!.text()), [[expected, expected]])
   assert.ok(Date.now() >= real && new Date() instanceof Date, 'the test has its own')
+  assert.equal(performance.timeOrigin, origin)
 })
 
 test('testKit leaves the test its clock while a callback waits', async () => {

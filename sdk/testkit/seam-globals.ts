@@ -42,6 +42,12 @@ const clock = {
 }
 globalThis.Date = makeDate(clock)
 freezeFormats(clock)
+const { timeOrigin } = globalThis.performance
+Object.defineProperty(globalThis.performance, 'timeOrigin', {
+  get: () => current.getStore()?.performance.timeOrigin ?? timeOrigin,
+  enumerable: true,
+  configurable: true,
+})
 replace(globalThis.performance, 'now', (own) => own.performance.now)
 replace(globalThis.crypto, 'getRandomValues', (own) => own.crypto.getRandomValues)
 replace(globalThis.crypto, 'randomUUID', (own) => own.crypto.randomUUID)
