@@ -2,10 +2,10 @@
  * enrich: adds to each visit the country of its address, which another system knows. A function has no network, so it sends
  * the address to the stream `questions`, and lets the visit wait in its state until `answers` has the country.
  *
- *   EV1. An address is asked for once, however many of its visits wait. Its answer is kept for an hour.
- *   EV2. A question or an answer may get lost, since a stream keeps nothing for a program that is away. So a timer asks
- *        again; after the last time, the visits go on without a country.
- *   EV3. The visits that wait for one address are bounded. More of them go on without a country.
+ *   - An address is asked for once, however many of its visits wait. Its answer is kept for an hour.
+ *   - A question or an answer may get lost, since a stream keeps nothing for a program that is away. So a timer asks
+ *     again; after the last time, the visits go on without a country.
+ *   - The visits that wait for one address are bounded. More of them go on without a country.
  * @module
  */
 import { type Context, defineFunction, groupBy } from 'concord'
@@ -39,10 +39,10 @@ export default defineFunction({
     const known = country.get()
     if (known !== undefined || waiting.length === waitingMax) return send(ctx, address, visit, known)
     waiting.push(visit)
-    if (waiting.length === 1) ask(ctx, address) // EV1
+    if (waiting.length === 1) ask(ctx, address) // the others wait for the same answer
   },
 
-  /** EV2. */
+  /** Asks again; after the last time, the visits go on without a country. */
   processTimer(ctx, address) {
     if (ctx.list<Waiting>(address).length === 0) return // the answer has come
     if (ctx.counter(address).get() < asksMax) ask(ctx, address)
