@@ -10,6 +10,8 @@ import { type FunctionOptions, functionOf } from './records.ts'
 import { type Judged, Traffic } from './traffic.ts'
 
 const recoveryMs = 180_000
+/** So that a window has few records, and the bound of what may be unaccounted is narrow. */
+const valueBytes = 1000
 const nothing = { throwsPerMillion: 0, timersPerMillion: 0, asyncPerMillion: 0, keepsState: false }
 
 export interface LoadOptions extends Partial<FunctionOptions> {
@@ -36,7 +38,7 @@ export class Load {
     const source = functionOf({ name, ...nothing, ...chances })
     await platform.deploy(name, source, ['--instances', '2'])
     const records = Number.POSITIVE_INFINITY
-    const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate })
+    const traffic = await Traffic.start(t, platform, { name, producers: 2, records, rate, valueBytes })
     const load = new Load(t, platform, name, traffic)
     await load.goesOn()
     return load
