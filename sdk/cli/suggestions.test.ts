@@ -68,7 +68,7 @@ test('help shows what --help shows, also for a command in a group', async () => 
   assertFails(
     await concord(['help', 'inspect']),
     2,
-    /the help of 'inspect': there is no such command; did you mean 'concord fn inspect'\?/,
+    /the help of 'inspect': there is no such command; did you mean 'concord fn inspect' or 'concord stream inspect'\?/,
   )
 })
 
