@@ -39,14 +39,15 @@ async function down({ home }: Words): Promise<object> {
   lock.release()
   const lost = {
     givenUpRecords: after?.givenUpRecords ?? null,
-    killedInstances: after?.killedInstances ?? [],
+    killedInstances: after?.killedInstances ?? null,
     tasksLeft: after?.tasksLeft ?? leftovers.tasks,
   }
   const found = { ...nothing, ...leftovers, ...lost }
   if (ended !== undefined) return { ...found, up: true, killed: ended === 'killed' }
   // Of an up that ended before, what was lost was said when it ended.
   const givenUpRecords = lost.givenUpRecords === null ? null : 0
-  return { ...found, givenUpRecords, killedInstances: [], tasksLeft: leftovers.tasks }
+  const killedInstances = lost.killedInstances === null ? null : []
+  return { ...found, givenUpRecords, killedInstances, tasksLeft: leftovers.tasks }
 }
 
 await runCommand('stop', 0, down)

@@ -46,8 +46,11 @@ export interface Platform {
 export interface Stopped {
   /** Accepted records that the gateway gave up; absent: it ended without saying so. */
   readonly givenUpRecords?: number
-  /** Instances that did not end in order, each with the reason: their last records may be unaccounted. */
-  readonly killedInstances: readonly string[]
+  /**
+   * Instances that did not end in order, each with the reason: their last records may be unaccounted. Absent: no scheduler said
+   * which.
+   */
+  readonly killedInstances?: readonly string[]
   /** Tasks that no scheduler ended: they may have been lost sight of, and may still be in the store. */
   readonly tasksLeft: number
 }
@@ -136,8 +139,13 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
       await masters.stop()
       await nats.stop()
       const { givenUpRecords } = gateway.process.said
-      const killedInstances = schedulers.flatMap((each) => each.process.said.killedInstances ?? [])
-      return { ...(givenUpRecords !== undefined && { givenUpRecords }), killedInstances, tasksLeft }
+      const killed = schedulers.flatMap(({ process }) => process.said.killedInstances ?? [])
+      const isSaid = schedulers.some(({ process }) => process.said.killedInstances !== undefined)
+      return {
+        ...(givenUpRecords !== undefined && { givenUpRecords }),
+        ...(isSaid && { killedInstances: killed }),
+        tasksLeft,
+      }
     },
   }
 }

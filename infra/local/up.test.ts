@@ -201,14 +201,29 @@ test(
   },
 )
 
-test('down does not know what was given up by an up that did not say so', limits, async (t) => {
+test('down does not know what was lost with an up that did not say so', limits, async (t) => {
   const home = await makeHome(t)
   const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'ignore' })
   await once(child, 'spawn')
   const file = { schema: 1, up: processId(child.pid!)!, processes: {}, freePorts: {} } as const
   await new UpRecord(homeOf(home), file).change({})
   const found = { stopped: true, up: true, tasks: 0, natsServer: false, killed: false }
-  assert.deepEqual(await down(home), { ...found, givenUpRecords: null, killedInstances: [], tasksLeft: 0 })
+  assert.deepEqual(await down(home), { ...found, givenUpRecords: null, killedInstances: null, tasksLeft: 0 })
+})
+
+test('down does not know which instances were killed where no scheduler said so', limits, async (t) => {
+  const home = await makeHome(t)
+  const { child, exited } = await up(home)
+  const { gateway, scheduler } = await running(home)
+  process.kill(scheduler!.pid, 'SIGSTOP')
+  child.kill('SIGTERM')
+  assert.equal(await processEnded(gateway!, 60_000), true)
+  process.kill(scheduler!.pid, 'SIGKILL')
+  assert.deepEqual(await exited, [0, null])
+  assert.deepEqual(await down(home), {
+    ...{ stopped: true, up: false, killed: false, tasks: 0, natsServer: false },
+    ...{ givenUpRecords: 0, killedInstances: null, tasksLeft: 0 },
+  })
 })
 
 test('down ends the processes that a killed up has left, on a full disk too', limits, async (t) => {
@@ -221,7 +236,7 @@ test('down ends the processes that a killed up has left, on a full disk too', li
   assert.equal(existsSync(homeOf(home).client), true)
   assert.deepEqual(await down(home, 0), {
     ...{ stopped: true, up: false, killed: false, tasks: 0, natsServer: true },
-    ...{ givenUpRecords: null, killedInstances: [], tasksLeft: 0 },
+    ...{ givenUpRecords: null, killedInstances: null, tasksLeft: 0 },
   })
   assert.equal(existsSync(homeOf(home).client), false)
   assert.equal(isAlive(left), false)

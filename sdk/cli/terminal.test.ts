@@ -44,11 +44,18 @@ test('Progress cuts its line to the terminal, where the terminal says how wide i
 })
 
 test('lostText says what a stop has lost, and what it does not know', () => {
-  assert.equal(lostText({ givenUpRecords: 0, tasksLeft: 0 }), '')
-  for (const unknown of [{}, { givenUpRecords: null, tasksLeft: 0 }])
-    assert.equal(lostText(unknown), ' How many records were given up is not known.')
+  assert.equal(lostText({ givenUpRecords: 0, killedInstances: [], tasksLeft: 0 }), '')
+  for (const unknown of [{}, { givenUpRecords: null, killedInstances: null, tasksLeft: 0 }])
+    assert.equal(
+      lostText(unknown),
+      ' Not known: how many records were given up, and whether all instances ended in order.',
+    )
   assert.equal(
-    lostText({ givenUpRecords: 1, tasksLeft: 2 }),
+    lostText({ givenUpRecords: 0, killedInstances: null, tasksLeft: 1 }),
+    ' 1 task was ended without a scheduler. Not known: whether all instances ended in order.',
+  )
+  assert.equal(
+    lostText({ givenUpRecords: 1, killedInstances: [], tasksLeft: 2 }),
     ' 1 record that no function had processed was given up. 2 tasks were ended without a scheduler.',
   )
   assert.equal(

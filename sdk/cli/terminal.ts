@@ -169,7 +169,7 @@ export interface Stopped {
   /** Accepted records that no function had processed. */
   readonly givenUpRecords?: number | null
   /** Instances that did not end in order, each with the reason. */
-  readonly killedInstances?: readonly string[]
+  readonly killedInstances?: readonly string[] | null
   /** Tasks that no scheduler had drained. */
   readonly tasksLeft?: number
 }
@@ -177,16 +177,22 @@ export interface Stopped {
 /** What was lost when the platform was stopped, or may have been; empty if nothing was. */
 export function lostText({
   givenUpRecords: records = null,
-  killedInstances: instances = [],
+  killedInstances: instances = null,
   tasksLeft: tasks = 0,
 }: Stopped): string {
-  const given =
-    records === null
-      ? ' How many records were given up is not known.'
-      : ` ${records} ${records === 1 ? 'record' : 'records'} that no function had processed ${wasOf(records)} given up.`
+  const given = ` ${records} ${records === 1 ? 'record' : 'records'} that no function had processed ${wasOf(records ?? 0)} given up.`
   const left = ` ${tasks} ${tasks === 1 ? 'task' : 'tasks'} ${wasOf(tasks)} ended without a scheduler.`
-  const killed = ` Not ended in order: ${instances.join(', ')}. Records and changes of state of their last seconds may be lost ('concord fn inspect' counts what is known).`
-  return [records === 0 ? '' : given, instances.length === 0 ? '' : killed, tasks === 0 ? '' : left].join('')
+  const killed = ` Not ended in order: ${instances?.join(', ')}. Records and changes of state of their last seconds may be lost ('concord fn inspect' counts what is known).`
+  const unknown = [
+    ...(records === null ? ['how many records were given up'] : []),
+    ...(instances === null ? ['whether all instances ended in order'] : []),
+  ]
+  return [
+    records === null || records === 0 ? '' : given,
+    instances === null || instances.length === 0 ? '' : killed,
+    tasks === 0 ? '' : left,
+    unknown.length === 0 ? '' : ` Not known: ${unknown.join(', and ')}.`,
+  ].join('')
 }
 
 function wasOf(count: number): string {

@@ -27,7 +27,7 @@ export function addDown(program: CliCommand, installation: Installation): void {
     .description('Stop the platform on this machine; deployed functions come back with `concord up`.')
     .option('--home <folder>', 'state folder (default: CONCORD_HOME, else ~/.concord)')
     .printsData(
-      'what was running and what was lost; "givenUpRecords" is null where nobody knows, and "killedInstances" names those that did not end in order',
+      'what was running and what was lost; "killedInstances" names those that did not end in order; it and "givenUpRecords" are null where nobody knows',
     )
     .action((options: DownOptions) => down(installation, options))
 }
