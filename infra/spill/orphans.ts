@@ -4,6 +4,7 @@
  *   O1. Nothing is taken of a producer that was heard, or first seen on disk, within `goneAfterMs`.
  *   O2. A chunk is deleted before it is handed on, so nobody gets it twice.
  *   O3. The chunks of one producer and partition come in the order in which they were stored.
+ *   O4. Whether a chunk is wanted is asked before it is read, and again before it is deleted: a slow JetStream may take long to answer.
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
@@ -47,7 +48,7 @@ export class Orphans {
 
   /**
    * Takes the chunks of producers that are gone, one at a time.
-   * @param wants Called before a chunk is taken; false: leave it for later.
+   * @param wants Called before a chunk is taken (O4); false: leave it for later.
    * @throws {CodedError} ERR_SPILL_STORE
    */
   async *take(
@@ -62,8 +63,9 @@ export class Orphans {
       ]
       const place = { function: functionName, stream, partition: Number(partition) }
       if (!this.#isGone(producer)) continue
-      while (wants(place)) {
-        const chunk = await this.#first(subject)
+      const isWanted = (): boolean => wants(place)
+      while (isWanted()) {
+        const chunk = await this.#first(subject, isWanted)
         if (chunk === undefined) break
         yield { ...place, ...chunk }
       }
@@ -88,11 +90,15 @@ export class Orphans {
     })
   }
 
-  async #first(subject: string): Promise<Pick<SpilledChunk, 'storedAtMs' | 'bytes'> | undefined> {
+  /** @returns Undefined: there is none, or it is wanted no more. */
+  async #first(
+    subject: string,
+    isWanted: () => boolean,
+  ): Promise<Pick<SpilledChunk, 'storedAtMs' | 'bytes'> | undefined> {
     const message = await this.#ask('read', (manager) =>
       readLatest(manager, spillStream, { seq: 1, next_by_subj: subject }),
     )
-    if (message === null) return undefined
+    if (message === null || !isWanted()) return undefined
     await this.#ask('delete', (manager) => removeChunk(manager, message.seq))
     return { storedAtMs: message.time.getTime(), bytes: message.data }
   }
