@@ -150,10 +150,15 @@ test("main refuses a store that belongs to another namespace, also one that was 
   const store = await openStore(url)
   const env = { CONCORD_STORE_URL: url, CONCORD_NAMESPACE: 'other' }
   const early = start(env)
+  let said = ''
+  early.stdout!.on('data', (chunk) => {
+    said += chunk
+  })
   await ready(early)
-  const ended = once(early, 'exit')
+  const ended = once(early, 'close')
   await store.create(paths.framework, { schema: 1, id: 'f', namespace: 'test' })
   assert.deepEqual(await ended, [2, null])
+  assert.match(said, /\n\{"stopped":true,"givenUpRecords":0\}\n$/)
   await store.close()
   const { code, out, err } = await failure(start(env))
   assert.deepEqual([code, out], [2, ''], err)

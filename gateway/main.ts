@@ -1,6 +1,6 @@
 /**
- * Main: the gateway process. It reads the configuration, prints one line when it is ready, and ends in order on SIGTERM,
- * with a line that says how many records it gave up.
+ * Main: the gateway process. It reads the configuration, prints one line when it is ready, and ends in order on SIGTERM, or when it
+ * cannot go on, with a line that says how many records it gave up.
  *
  * Exit codes: 0 ended as asked; after an error, those of infra/ending.ts.
  * @module
@@ -57,9 +57,11 @@ async function main(): Promise<void> {
   })
   process.stdout.write(`${JSON.stringify({ ready: true, url: gateway.url })}\n`)
   log.info({ url: gateway.url, id: gateway.id }, 'ready')
-  const { promise: refused, reject } = Promise.withResolvers<never>()
-  const unwatch = watchNamespace(store, values.namespace, reject) // the store may be nobody's until a scheduler has led on it
-  log.info({ why: await Promise.race([ended, gateway.forgotten, refused]) }, 'stops')
+  const refused = Promise.withResolvers<Error>()
+  // The store may be nobody's until a scheduler has led on it.
+  const unwatch = watchNamespace(store, values.namespace, systemClock, refused.resolve)
+  const why = await Promise.race([ended, gateway.forgotten, refused.promise])
+  log.info({ why: why instanceof Error ? why.message : why }, 'stops')
   unwatch()
   const givenUpRecords = await gateway.close()
   await store.close()
@@ -67,6 +69,7 @@ async function main(): Promise<void> {
   await Promise.all([nc.close(), storeConnection.close(), letterConnection.close()])
   log.info({ givenUpRecords }, 'stopped')
   await say({ stopped: true, givenUpRecords })
+  if (why instanceof Error) throw why
 }
 
 /** Resolves once the line is written, so that the process may end. A closed stdout is no error. */

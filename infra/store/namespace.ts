@@ -6,9 +6,13 @@
  * @module
  */
 import { CodedError, isCode } from '../../sdk/errors.ts'
+import type { Clock } from '../clock.ts'
 import type { InfraErrorCode } from '../errors.ts'
 import { type FrameworkDocument, paths } from './documents.ts'
 import type { Store } from './store.ts'
+
+/** After which a store that did not answer is asked again. */
+const againMs = 5_000
 
 /** @throws {CodedError} ERR_OTHER_NAMESPACE if the store belongs to another namespace. */
 export async function checkNamespace(store: Store, namespace: string): Promise<void> {
@@ -25,12 +29,28 @@ export async function checkNamespace(store: Store, namespace: string): Promise<v
  * Calls `refused` if the store, which may be nobody's yet, comes to belong to another namespace.
  * @returns A function that stops it.
  */
-export function watchNamespace(store: Store, namespace: string, refused: (error: Error) => void): () => void {
-  return store.watch(paths.framework, () => {
+export function watchNamespace(
+  store: Store,
+  namespace: string,
+  clock: Clock,
+  refused: (error: Error) => void,
+): () => void {
+  let isEnded = false
+  let cancel: (() => void) | undefined
+  const look = (): void => {
+    cancel?.()
     checkNamespace(store, namespace).catch((error: Error) => {
+      if (isEnded) return
       if (isCode(error, 'ERR_OTHER_NAMESPACE')) refused(error)
+      else cancel = clock.after(againMs, look)
     })
-  })
+  }
+  const unwatch = store.watch(paths.framework, look)
+  return () => {
+    isEnded = true
+    unwatch()
+    cancel?.()
+  }
 }
 
 /** Undefined: nobody's. */
