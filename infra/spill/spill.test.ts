@@ -170,7 +170,7 @@ test('Orphans adopts chunks of producers that are gone, in order, and none of li
   assert.deepEqual(await take(), [], 'seen for the first time: its producer may be about to say so')
   clock.advance(goneAfterMs + 1)
   orphans.heard(living.producer)
-  let answers = 5 // twice for each chunk (O4): the third is read, and then not wanted any more
+  let answers = 5 // twice for each chunk (O4 of orphans.ts): the third is read, and then not wanted any more
   assert.deepEqual(await take(() => answers-- > 0), ['1 other 0', '1 other 1'])
   assert.deepEqual(await take(), ['1 other 2', '3 dead 0', '3 dead 1', '3 dead 2'])
   assert.equal(await stored(), 3)
