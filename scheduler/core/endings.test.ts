@@ -48,3 +48,23 @@ test('disorderlyEnds names the instances that did not end in order since then, w
   assert.equal(world.runners.size, 0)
   assert.deepEqual(disorderlyEnds(world.state, sinceMs).toSorted(), killed.toSorted())
 })
+
+test('disorderlyEnds does not name an instance that was asked to end before it ran', () => {
+  for (const ended of [{}, { exitCode: 143 }, { exitCode: 137 }]) {
+    const world = new World()
+    world.connect()
+    world.deploy('f', { ...keyed, instances: 1 })
+    world.offer()
+    const [{ document } = assert.fail('it is launched')] = [...world.runners.values()]
+    world.tick(1_000)
+    const sinceMs = world.nowMs
+    world.feed({ kind: 'empty' })
+    world.runners.delete(document.taskId)
+    world.updates = [
+      { taskId: document.taskId, condition: 'exited', message: 'killed', receipt: 'r', ...ended },
+    ]
+    world.deliverUpdate()
+    assert.equal(world.state.functions.get('f')?.slots[0]?.phase, 'waiting')
+    assert.deepEqual(disorderlyEnds(world.state, sinceMs), [])
+  }
+})

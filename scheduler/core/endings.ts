@@ -31,7 +31,14 @@ import { timings } from './state/timings.ts'
 import { saveStatus } from './status.ts'
 
 /** What the end of a seat means for its slot. */
-type Verdict = 'wanted' | 'failed' | 'nobodysFault' | 'neverRan'
+type Verdict =
+  | 'wanted'
+  | 'failed'
+  | 'nobodysFault'
+  /** Its launch came to nothing. */
+  | 'neverRan'
+  /** So too, but it had been asked to end before: this is no end of the instance, which keeps its last one. */
+  | 'calledOff'
 
 /** What has ended a task. */
 type Cause =
@@ -103,7 +110,7 @@ function isStopped(task: Task, slot: Slot): boolean {
 }
 
 function verdictOf(cause: Cause, task: Task, { slot, seat }: Seated, exit: LastExit): Verdict {
-  if (cause === 'launch') return isStopped(task, slot) ? 'wanted' : 'neverRan'
+  if (cause === 'launch') return isStopped(task, slot) ? 'calledOff' : 'neverRan'
   if (cause === 'others') return slot.phase === 'draining' ? 'wanted' : 'nobodysFault'
   const culprit = task.culprit ?? task.beat?.exit?.instance
   const mine = culprit === seat.document.instance
@@ -163,10 +170,11 @@ function endSeat(
   draft.wakeAt(fn.name, draft.nowMs + timings.closingMs)
   // Starting is not work: only time in `running` reduces a back-off (EN2).
   const workedMs = slot.phase === 'running' ? draft.nowMs - slot.sinceMs : 0
-  slot.lastExit = exit
+  if (verdict !== 'calledOff') slot.lastExit = exit
   delete slot.seat
   task.seats = task.seats.filter((ref) => ref.function !== name || ref.index !== index)
-  if (verdict === 'wanted') draft.enter(slot, 'waiting')
+  const isWanted = verdict === 'wanted' || verdict === 'calledOff'
+  if (isWanted) draft.enter(slot, 'waiting')
   else if (verdict === 'neverRan') afterFailedLaunch(draft, fn, slot, task, exit)
   else if (verdict === 'nobodysFault')
     pause(draft, fn, slot, restMs(timings.backoffBaseMs, workedMs), `its runner ended: ${exit.message}`)
@@ -176,9 +184,9 @@ function endSeat(
   const how = `ended: ${reason}${code === undefined ? '' : ` (exit ${code})`}, ${message}`
   const about = {
     ...{ function: name, instance, version },
-    said: verdict === 'wanted' ? how : `${how}; ${nextOf(draft, slot)}`,
+    said: isWanted ? how : `${how}; ${nextOf(draft, slot)}`,
   }
-  const level = verdict === 'wanted' ? 'info' : 'warn'
+  const level = isWanted ? 'info' : 'warn'
   draft.act({ kind: 'log', level, message: `${instance} ${how}`, task: taskId, about })
 }
 
