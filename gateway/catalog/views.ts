@@ -234,11 +234,12 @@ function canaryView(live: LiveFunction, heartbeats: Heartbeats): { canary: Canar
   )
   const sideOf = ({ records, errors, outputs, ms }: CanarySide) => ({ records, errors, outputs, ms })
   const { version: number, step, sinceMs, passed } = at
-  const { steps, bakeMs, minRecords } = rules
+  const { steps, bakeMs, minRecords, maxErrors } = rules
   return {
     canary: {
       ...{ version: number, from: good, step, steps: [...steps], percent: steps[step] ?? 100 },
-      ...{ sinceMs, bakeMs, minRecords, passed: [...passed], waitsFor, canaryP99Us, controlP99Us },
+      ...{ sinceMs, bakeMs, minRecords, maxErrors, passed: [...passed], waitsFor },
+      ...{ canaryP99Us, controlP99Us },
       ...{ windows, slower, ...(diff === undefined ? {} : { diff }) },
       canary: sideOf(canary),
       control: sideOf(control),

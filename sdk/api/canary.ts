@@ -26,6 +26,8 @@ export const canarySchema = z.object({
   bakeMs: z.int(),
   /** The records that the canary must process in a step. */
   minRecords: z.int().optional(),
+  /** The share of its records that may fail where the version before does not. */
+  maxErrors: z.number().optional(),
   /** The findings of each earlier step. */
   passed: z.array(z.string()),
   /** Instances that do not have the canary yet, and why, in sentences: the step does not end before they have it. */

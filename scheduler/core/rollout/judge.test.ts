@@ -290,6 +290,33 @@ test('judge ends no step whose windows were mostly slow, even if they are too fe
   assert.equal(judge({ ...judged, evidence: { ...slow, windows: 40, slower: 40 } }).kind, 'bad')
 })
 
+test('judge ends no step with more errors than allowed that the control has not, and rejects it on more records', () => {
+  const side = (records: number, errors: number) => ({ ...noEvidence().canary, records, errors })
+  const at = (failed: number, others: number, elapsedMs = rules.bakeMs) => {
+    const evidence = { ...noEvidence(), canary: side(752, failed), control: side(752, others) }
+    return judge({ evidence, rules, elapsedMs, isLook: true, isWhole: true })
+  }
+  const open =
+    '0.8 % of its records failed, 0.1 % allowed (rollout.canary.maxErrors); of the control 0 of 752'
+  const early = at(6, 0)
+  assert.deepEqual([early.kind, early.why], ['wait', open])
+  const late = at(6, 0, 10 * rules.bakeMs)
+  assert.equal(late.kind, 'good')
+  const waited = 'and the step has waited 200 s for more records'
+  assert.ok(late.why.includes(`; it passes although ${open}: that may be chance, ${waited}`), late.why)
+  const both = at(6, 6)
+  assert.equal(both.kind, 'good', 'the control fails as often')
+  assert.match(both.why, /of the control 6 of 752: that may be chance$/)
+  assert.doesNotMatch(at(0, 0).why, /maxErrors/)
+  // One record in a hundred, at some tens of records a second.
+  const slow: Scene = { rate: 25, skew: 0, jitter: 0.1, outputs: 1, flaky: 0 }
+  for (let seed = 0; seed < 100; seed++) {
+    const { verdict, seconds } = play(seed, slow, { ...asBefore, errors: 0.01 })
+    assert.equal(verdict.kind, 'bad', `seed ${seed}, after ${seconds} s: ${verdict.why}`)
+    assert.match(verdict.why, /it threw at \d+ of \d+ records/)
+  }
+})
+
 test('judge looks at outputs and the metric of a slow stream too, when its step is about to end', () => {
   const slow: Scene = { rate: 2, skew: 0, jitter: 0.1, outputs: 1, flaky: 0 }
   const bad: readonly (readonly [Traits, RegExp])[] = [

@@ -74,7 +74,10 @@ export function judge(judged: Judged): Verdict {
   if (waitsFor !== undefined) return { kind: 'wait', why: waitsFor }
   return {
     kind: 'good',
-    why: [summaryOf(evidence), ...slowByChance(judged), ...onTimeAlone(judged)].join('; '),
+    why: [
+      ...[summaryOf(evidence), ...errorsByChance(judged)],
+      ...[...slowByChance(judged), ...onTimeAlone(judged)],
+    ].join('; '),
   }
 }
 
@@ -93,7 +96,39 @@ function missing({ evidence, rules, elapsedMs, isWhole }: Judged): string | unde
   // Too few windows to call it slow, but most of them were.
   if (slower > windows / 2 && isPatient)
     return `it was slower than allowed in ${slower} of ${windows} windows`
+  if (isErrorsOpen(evidence, rules) && isPatient) return errorsText(evidence, rules)
   return isWhole ? undefined : 'not all instances have it yet'
+}
+
+/**
+ * Whether more records failed than are allowed, and the control does not make it likely that chance did it: no test
+ * rejects the version yet (J1), so its step waits for more records.
+ */
+function isErrorsOpen({ canary, control }: CanaryEvidence, { maxErrors }: CanaryRules): boolean {
+  const { records, errors } = canary
+  if (errors <= maxErrors * records) return false
+  const share = records / (records + control.records)
+  return control.records === 0 || oddsOf(errors, errors + control.errors, share) > 1
+}
+
+function errorsText({ canary, control }: CanaryEvidence, { maxErrors }: CanaryRules): string {
+  const { records, errors } = canary
+  const allowed = `${percentOf(maxErrors)} allowed (rollout.canary.maxErrors)`
+  return `${percentOf(errors / records)} of its records failed, ${allowed}; of the control ${control.errors} of ${control.records}`
+}
+
+/** A note for a step that passes although more failed than allowed: no test rejects it (J1). */
+function errorsByChance({ evidence, rules }: Judged): string[] {
+  const { errors, records } = evidence.canary
+  if (errors <= rules.maxErrors * records) return []
+  const waited = isErrorsOpen(evidence, rules)
+    ? `, and the step has waited ${(patience * rules.bakeMs) / 1000} s for more records`
+    : ''
+  return [`it passes although ${errorsText(evidence, rules)}: that may be chance${waited}`]
+}
+
+function percentOf(share: number): string {
+  return `${Number((100 * share).toPrecision(2))} %`
 }
 
 /** A note for a step that passes although slower in most windows: no test rejects it (J1), and it has waited for more. */
@@ -139,9 +174,8 @@ function tooManyErrors({ canary, control, example }: CanaryEvidence, rules: Cana
   if (control.records === 0 && records < aloneMin) return undefined
   const share = records / (records + control.records)
   if (control.records > 0 && !exceeds(errors, errors + control.errors, share)) return undefined
-  const percent = ((100 * errors) / records).toPrecision(2)
   const first = example === undefined ? '' : `; the first: ${example}`
-  return `it threw at ${errors} of ${records} records (${percent} %) at which the version before did not; ${100 * rules.maxErrors} % are allowed (rollout.canary.maxErrors)${first}`
+  return `it threw at ${errors} of ${records} records (${percentOf(errors / records)}) at which the version before did not; ${percentOf(rules.maxErrors)} are allowed (rollout.canary.maxErrors)${first}`
 }
 
 function tooSlow(evidence: CanaryEvidence, rules: CanaryRules): string | undefined {
@@ -255,15 +289,19 @@ export function rankZ(ones: readonly number[], others: readonly number[]): numbe
  * exceed `oddsMax` with a chance of 1/`oddsMax` only.
  */
 export function exceeds(hits: number, trials: number, share: number): boolean {
-  if (hits <= share * trials) return false
-  if (share <= 0) return true
+  return oddsOf(hits, trials, share) > oddsMax
+}
+
+function oddsOf(hits: number, trials: number, share: number): number {
+  if (hits <= share * trials) return 0
+  if (share <= 0) return Number.POSITIVE_INFINITY
   const misses = trials - hits
   const logOdds = (chance: number): number =>
     hits * Math.log(chance / share) + (misses === 0 ? 0 : misses * Math.log((1 - chance) / (1 - share)))
   let odds = 0
   for (let i = 0; i < chancesMixed; i++)
     odds += Math.exp(Math.min(700, logOdds(share ** (1 - (i + 0.5) / chancesMixed)))) / chancesMixed
-  return odds > oddsMax
+  return odds
 }
 
 function perRecord(sum: number, { records }: CanarySide): number {

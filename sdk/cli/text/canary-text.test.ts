@@ -34,6 +34,14 @@ test('waitText says what a step lacks when its time is over', () => {
   assert.equal(waitText(view(600, { windows: 11, slower: 5 })), 'is being judged')
 })
 
+test('waitText says that a step waits because more records failed than are allowed', () => {
+  const failing = { canary: { ...side(600), errors: 5 }, maxErrors: 0.001 }
+  assert.match(waitText(view(600, failing)), /^waits for more records, since more failed than are allowed$/)
+  assert.equal(waitText(view(600, { ...failing, maxErrors: 0.01 })), 'is being judged')
+  const asMany = { ...side(600), errors: 9 }
+  assert.equal(waitText(view(600, { ...failing, control: asMany })), 'is being judged')
+})
+
 test('sidesText shows a ratio only if both sides have enough records', () => {
   assert.equal(
     sidesText(view(60)),

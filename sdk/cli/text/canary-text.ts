@@ -38,16 +38,17 @@ export function waitText(view: CanaryView): string {
 }
 
 /** The same, with the records that it has apart: they change with every look. */
-export function waitOf({ canary, minRecords = 0, diff, waitsFor, slower, windows }: CanaryView): {
-  readonly wait: string
-  readonly records?: number
-} {
+export function waitOf(view: CanaryView): { readonly wait: string; readonly records?: number } {
+  const { canary, control, minRecords = 0, maxErrors = 1, diff, waitsFor, slower, windows } = view
   const { length: instances } = waitsFor
   if (instances > 0) return { wait: `waits for ${instances === 1 ? '1 instance' : `${instances} instances`}` }
   if (canary.records < minRecords) return { wait: 'waits for records of its keys', records: canary.records }
   if (diff !== undefined && diff.compared < minRecords)
     return { wait: 'waits for records to compare', records: diff.compared }
   if (slower > windows / 2) return { wait: 'waits for more windows, since it was slower in most' }
+  const isOver = canary.errors > maxErrors * canary.records
+  if (isOver && canary.errors * control.records >= control.errors * canary.records)
+    return { wait: 'waits for more records, since more failed than are allowed' }
   return { wait: 'is being judged' }
 }
 
