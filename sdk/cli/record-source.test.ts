@@ -113,6 +113,22 @@ test('recordLines reads whole records in the form of the API', () => {
   )
 })
 
+test('recordLines refuses a field that no record has, and a key or a value in both forms', () => {
+  const said = (line: string) => () => recordLines(Buffer.from(line), 7)
+  assert.throws(
+    said('{"Key":"a","value":"v"}'),
+    /record of line 7: unknown field 'Key'; did you mean 'key'\?$/,
+  )
+  assert.throws(said('{"value":"v","timems":5}'), /unknown field 'timems'; did you mean 'timeMs'\?$/)
+  assert.throws(said('{"k":"a","value":"v"}'), /unknown field 'k'; a record has key, keyBase64, value, /)
+  assert.throws(
+    said('{"key":"a","keyBase64":"Yg==","value":"v"}'),
+    /it has both 'key' and 'keyBase64': give one of them$/,
+  )
+  assert.throws(said('"text"'), /line 7: it is not an object \{…\}$/)
+  assert.throws(said('{"value":"a","valueBase64":"Yg=="}'), /both 'value' and 'valueBase64'/)
+})
+
 test('paced passes every record in order, no faster than requested', async () => {
   const startedMs = performance.now()
   const passed: number[] = []

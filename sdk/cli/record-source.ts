@@ -7,9 +7,10 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RecordInput } from '../api/index.ts'
+import type { RecordInput, RecordOutput } from '../api/index.ts'
 import type { ClientRecord } from '../client/index.ts'
 import { CodedError } from '../errors.ts'
+import { nearest } from '../nearest.ts'
 import { isBase64 } from '../wire/base64.ts'
 import { frameBytesMax, keyBytesMax } from '../wire/frame.ts'
 import type { CliErrorCode } from './errors.ts'
@@ -123,9 +124,21 @@ export function keyedByTab(line: Buffer): ClientRecord {
     : { key: line.subarray(0, end), value: line.subarray(end + 1) }
 }
 
+/** What a line of a whole record may have: what the API takes, and what else `concord consume --json` prints. */
+const recordFields: readonly (keyof RecordInput | keyof RecordOutput)[] = [
+  ...(['key', 'keyBase64', 'value', 'valueBase64', 'timeMs', 'partition'] as const),
+  ...(['stream', 'producer', 'sequence'] as const),
+]
+
 /** The line is a whole record, as the API expects it: `{"key": …, "value": …, "timeMs": …}`. */
 export function recordLines(line: Buffer, number: number): ClientRecord {
   const read = (parseLine(line, number) ?? {}) as Readonly<Record<keyof RecordInput, unknown>>
+  if (typeof read !== 'object' || Array.isArray(read)) throw lineError(number, 'it is not an object {…}')
+  const unknown = Object.keys(read).find((name) => !(recordFields as readonly string[]).includes(name))
+  if (unknown !== undefined) throw lineError(number, unknownField(unknown))
+  for (const name of ['key', 'value'] as const)
+    if (read[name] !== undefined && read[`${name}Base64`] !== undefined)
+      throw lineError(number, `it has both '${name}' and '${name}Base64': give one of them`)
   const field = <T extends string | number>(name: keyof RecordInput, type: 'string' | 'number') => {
     const value = read[name]
     if (value === undefined || typeof value === type) return value as T | undefined
@@ -147,6 +160,12 @@ export function recordLines(line: Buffer, number: number): ClientRecord {
     ...(timeMs !== undefined && { timeMs }),
     ...(partition !== undefined && { partition }),
   }
+}
+
+function unknownField(name: string): string {
+  const meant = nearest(name, recordFields)
+  const all = `a record has ${recordFields.slice(0, 6).join(', ')}`
+  return `unknown field '${name.slice(0, 40)}'; ${meant === undefined ? all : `did you mean '${meant}'?`}`
 }
 
 function parseLine(line: Buffer, number: number): unknown {
