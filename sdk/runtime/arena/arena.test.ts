@@ -360,5 +360,8 @@ test('openArena refuses memory without an arena, or with one of another format',
       code: 'ERR_STATE_FORMAT',
     },
   )
-  assert.throws(() => openArena(new OwnSlabs({ limitBytes: 1000 })), { code: 'ERR_STATE_FULL' })
+  assert.throws(() => openArena(new OwnSlabs({ limitBytes: 1000 })), {
+    code: 'ERR_STATE_FULL',
+    message: /others take 0 of the 1000 bytes that are allowed: .* or raise limits\.stateMib$/,
+  })
 })

@@ -14,8 +14,10 @@ import type { Slabs } from './slabs.ts'
 export function openArena(slabs: Slabs, options: ArenaOptions = {}, memory?: Memory): Arena {
   if (slabs.count === 0 && !slabs.grow(0) && slabs.growing) throw stateGrowing('open state')
   if (slabs.count === 0)
-    throw arenaError('ERR_STATE_FULL', 'Cannot make state: there is no memory for it', {
-      limitBytes: slabs.limitBytes,
-    })
+    throw arenaError(
+      'ERR_STATE_FULL',
+      `Cannot make state for another partition: the others take ${slabs.heldBytes} of the ${slabs.limitBytes} bytes that are allowed: delete entries, let them expire (ttlMs), or raise limits.stateMib`,
+      { limitBytes: slabs.limitBytes },
+    )
   return new Arena(memory ?? new Memory(slabs, options.keeper), options)
 }
