@@ -43,6 +43,11 @@ export async function listState(
 ): Promise<FunctionState> {
   const { clock } = asking
   const from = positionOf(name, cursor)
+  if (cursor !== undefined && partition !== undefined && from.partition !== partition)
+    throw refuse(
+      'ERR_REQUEST_INVALID',
+      `Cannot list partition ${partition} of the state of '${name}' from '${cursor}': that cursor is of partition ${from.partition}.`,
+    )
   const begunMs = clock.monotonicMs()
   const page = new Page(name)
   for (const home of homesOf(asking, name, shape, partition)) {

@@ -195,6 +195,10 @@ test('what is stored is listed partition by partition, in pages that begin where
   assert.deepEqual(listedIn(await read('listed', '?prefix=a&partition=3')), ['1/3/a', '1/3/ab'])
   assert.equal((await read('listed', '?prefix=a&partition=3')).cursor, undefined)
   assert.deepEqual((await read('listed', '?limit=1&partition=3')).cursor, '0.3.1')
+  assert.match(
+    (await read('listed', '?limit=1&partition=3&cursor=0.9.0')).detail,
+    /^Cannot list partition 3 of the state of 'listed' from '0\.9\.0': that cursor is of partition 9\.$/,
+  )
 })
 
 test('a list goes past what cannot be read, and names it', async () => {

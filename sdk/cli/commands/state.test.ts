@@ -103,7 +103,7 @@ test('fn state without a key lists what is stored, and says how to go on', async
 5            score-0   "two\\nlines"  window  -        60000: 3
 `,
   )
-  assert.match(stderr, /^there is more: --cursor 0\.5\.ff shows what follows$/m)
+  assert.match(stderr, /^there may be more: --cursor 0\.5\.ff shows what follows$/m)
   json = { ...json, instances: [] }
   const none = await list('--prefix', 'b', '--limit', '7', '--cursor', '0.3.1')
   assert.equal(none.stdout, 'No key begins with b in what was read of score so far.\n')
@@ -141,4 +141,15 @@ test('fn state --sizes shows how much there is by partition, or that there is no
   assert.equal(await said('card-1'), 'card-1 has nothing in what was read of score.\n')
   json = { ...json, unread: answer.unread }
   assert.equal(await said('card-1'), 'card-1 has nothing in what was read of score, which is not all.\n')
+})
+
+test('fn state says that nothing follows where a list has ended, and quotes the empty key', async (t) => {
+  let json: FunctionState = { function: 'score', instances: [], unread: [] }
+  const { env } = await gatewayOf(t, () => ({ status: 200, json }))
+  const said = async (...args: string[]) => (await concord(['fn', 'state', 'score', ...args], { env })).stdout
+  assert.equal(await said('--cursor', '0.5.ff'), 'Nothing follows in what was read of score.\n')
+  const listed = [{ key: '', counter: { value: 7 } }]
+  const partitions = [{ partition: 0, ...{ entries: 1, ...sizes }, listed }]
+  json = { ...json, instances: [{ ...{ instance: 'score-0', version: 3, readAtMs }, partitions }] }
+  assert.match(await said(), /^0 +score-0 +"" +counter +- +7$/m)
 })

@@ -38,7 +38,11 @@ export function addState(fn: CliCommand): void {
     .option('--key-base64 <bytes>', 'a key that is not text')
     .option('--partition <n>', 'only this partition (default: all)', wholeNumber(0))
     .option('--prefix <text>', 'list keys that begin so')
-    .option('--limit <n>', `list at most about this many (default: 100)`, wholeNumber(1, listedMax))
+    .option(
+      '--limit <n>',
+      `list at most about this many, up to ${listedMax} (default: 100)`,
+      wholeNumber(1, listedMax),
+    )
     .option('--cursor <cursor>', 'list on from where the list before has ended, which says it')
     .option('--sizes', 'show how much each partition has instead')
     .printsData()
@@ -70,22 +74,25 @@ async function state(name: string, key: string | undefined, options: StateComman
   for (const remark of remarksOf(answer)) note(dim(remark))
   const { keyPartition } = answer
   if (keyPartition !== undefined) note(dim(`records of this key go to partition ${keyPartition}`))
-  if (answer.cursor !== undefined) note(dim(`there is more: --cursor ${answer.cursor} shows what follows`))
+  if (answer.cursor !== undefined)
+    note(dim(`there may be more: --cursor ${answer.cursor} shows what follows`))
 }
 
 interface Asked {
   readonly what: string
   readonly bytes: string | Uint8Array | undefined
   readonly prefix?: string
+  readonly cursor?: string
 }
 
 function nothingText(
   { function: name, cursor, unread }: FunctionState,
-  { what, bytes, prefix }: Asked,
+  { what, bytes, prefix, cursor: from }: Asked,
 ): string {
   const read = `what was read of ${name}${unread.length === 0 ? '' : ', which is not all'}`
   if (bytes !== undefined) return `${what} has nothing in ${read}.`
   const soFar = cursor === undefined ? '' : ' so far'
+  if (from !== undefined && cursor === undefined) return `Nothing follows in ${read}.`
   if (prefix !== undefined) return `No key begins with ${prefix} in ${read}${soFar}.`
   return `What was read of ${name}${soFar} has no state and no timers.`
 }

@@ -98,10 +98,10 @@ function rowsOf({ state, counter, list, windows = [], timers = [] }: StoredUnder
   ]
 }
 
-/** On one line, as a value is. */
+/** On one line, as a value is; one that would not be seen is quoted. */
 function keyText({ key, keyBase64 = '' }: StateEntry): string {
   if (key === undefined) return `base64 ${keyBase64}`
-  return key.includes('\n') ? JSON.stringify(key) : key
+  return key.trim() === '' || key.includes('\n') ? JSON.stringify(key) : key
 }
 
 function listText({ length, items }: NonNullable<StoredUnderKey['list']>): string {
