@@ -4,7 +4,8 @@
  *
  *   WO1. Claims, leavings and crashes of a consumer count in their order. Effects are compared with them by epoch and position, since
  *        their lines may come from another file (H2 of channel.ts).
- *   WO2. What an owner says behind its crash is not believed.
+ *   WO2. What an owner says behind its crash is not believed: it may be thought dead and live on. A claim then is of a tenure that its crash
+ *        has ended.
  *   WO3. If nobody claims anything, any owner that has crashed may have had any partition.
  * @module
  */
@@ -62,7 +63,8 @@ export class Owners {
     for (const [stream, list] of Object.entries(partitions))
       for (const partition of list) {
         this.#claimed.add(`${owner} ${epoch} ${stream} ${partition}`)
-        if (!this.#crashed.has(owner)) this.#take({ stream, partition }, owner, epoch, report)
+        if (this.#crashed.has(owner)) this.#endAt({ stream, partition }, owner, epoch)
+        else this.#take({ stream, partition }, owner, epoch, report)
       }
   }
 
@@ -139,6 +141,13 @@ export class Owners {
       epoch,
       through: through[channel.producer] ?? 0,
     }))
+  }
+
+  /** WO2. */
+  #endAt(place: Place, owner: string, epoch: number): void {
+    const owned = this.#owned.get(keyOf(place))
+    if (owned !== undefined) owned.crashes.push(epoch)
+    else this.#owned.set(keyOf(place), { last: { owner, epoch, state: 'ended' }, crashes: [epoch], left: [] })
   }
 
   #take(place: Place, owner: string, epoch: number, report: ReportAt): void {
