@@ -13,9 +13,10 @@ import { shapeOf } from '../state/shape.ts'
 const state = createRoute({
   method: 'get',
   path: '/v1/functions/{name}/state',
-  summary: 'Read the state of a function: what a key has in each partition, or what is stored',
+  summary:
+    'Read the state of a function: what a key has in each partition, how much there is, or what is stored',
   description:
-    'Each instance answers between two batches. Long values and lists are cut. Without a key entries are listed, in no order that means anything; a page takes up to about 2 seconds, so it may have fewer than `limit` while there are more: then it has a `cursor`. `unread` names the partitions that nobody has now, as while they move, with the reason.',
+    'Each instance answers between two batches. Long values and lists are cut. Without a key the answer is how much each partition has; with a `limit` entries are listed, in no order that means anything; a page takes up to about 2 seconds, so it may have fewer than `limit` while there are more: then it has a `cursor`. `unread` names the partitions that nobody has now, as while they move, with the reason.',
   security,
   request: { params: nameParam, query: stateQuerySchema },
   responses: { 200: jsonAnswer(functionStateSchema, 'what was read'), default: problemAnswer },
@@ -36,17 +37,17 @@ export function stateRoutes(app: App, parts: GatewayParts): void {
   })
 }
 
-function keyOf(name: string, { key, keyBase64, prefix, cursor }: StateQuery): Buffer | undefined {
+function keyOf(name: string, { key, keyBase64, prefix, limit, cursor }: StateQuery): Buffer | undefined {
   const hasKey = key !== undefined || keyBase64 !== undefined
   if (key !== undefined && keyBase64 !== undefined)
     throw refuse(
       'ERR_REQUEST_INVALID',
       `Cannot read the state of '${name}': give its key as \`key\` or as \`keyBase64\`.`,
     )
-  if (hasKey && (prefix !== undefined || cursor !== undefined))
+  if ((hasKey || limit === 0) && (prefix !== undefined || cursor !== undefined))
     throw refuse(
       'ERR_REQUEST_INVALID',
-      `Cannot read the state of '${name}': \`prefix\` and \`cursor\` are for a list, without a key.`,
+      `Cannot read the state of '${name}': \`prefix\` and \`cursor\` are for a list, with a \`limit\` and without a key.`,
     )
   if (keyBase64 !== undefined) return Buffer.from(keyBase64, 'base64')
   return key === undefined ? undefined : Buffer.from(key)

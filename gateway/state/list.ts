@@ -8,7 +8,7 @@
  */
 import { sleep } from '../../infra/clock.ts'
 import type { ListAsk, StateAnswer } from '../../infra/control/index.ts'
-import type { FunctionState } from '../../sdk/api/state.ts'
+import type { FunctionState, PartitionState } from '../../sdk/api/state.ts'
 import { refuse } from '../errors.ts'
 import { type Asking, askSeat, movingText, type Seat, seatsOf, whileMoving } from './ask.ts'
 import { nothingRead } from './read.ts'
@@ -104,11 +104,22 @@ async function askHome(
     )
     why = movingText
     for (const { seat, told } of answers)
-      if (told.ok && told.partitions.length > 0) found = { seat, told }
-      else if (!told.ok && isWith(seat)) why = `${seat.id}: ${told.message}`
+      if (told.ok && told.partitions.some(isListed)) found = { seat, told }
+      else if (isWith(seat)) why = whyNot(seat, told) ?? why
     return found !== undefined || seats.length === 0
   })
   return found ?? why
+}
+
+function isListed({ listed }: PartitionState): boolean {
+  return listed !== undefined
+}
+
+/** Runners that know no lists answer how much all their partitions have. */
+function whyNot({ id }: Seat, told: StateAnswer): string | undefined {
+  if (!told.ok) return `${id}: ${told.message}`
+  if (told.partitions.length === 0) return undefined
+  return `${id}: its runner is of an earlier build, which lists nothing: it can say what a key has`
 }
 
 /** What is listed so far. */

@@ -133,7 +133,10 @@ test('what was not read is named with the reason; if that is all, the answer is 
     (await platform.call('POST', '/v1/functions', { body: sourceOf('idle', ['words'], []) })).status,
     200,
   )
-  assert.match(await refused('idle'), /^503 ERR_STATE_UNREAD .*no instance with what is asked for is at work/)
+  assert.match(
+    await refused('idle', '?limit=1'),
+    /^503 ERR_STATE_UNREAD .*no instance with what is asked for is at work/,
+  )
   assert.match(await refused('scoer'), /^404 ERR_FUNCTION_UNKNOWN/)
   assert.equal(
     await refused('half', '?key=k&partition=16'),
@@ -141,13 +144,30 @@ test('what was not read is named with the reason; if that is all, the answer is 
   )
   for (const query of [
     ...['?key=a&keyBase64=YQ==', '?keyBase64=*', '?partition=x', '?kye=a', '?key=a&prefix=b'],
-    ...['?key=a&cursor=0.0.0', '?limit=1001', '?cursor=0.0.123456789', '?cursor=x'],
+    ...['?key=a&cursor=0.0.0', '?limit=1001', '?prefix=a', '?cursor=0.0.0'],
+    ...['?limit=1&cursor=0.0.123456789', '?limit=1&cursor=x'],
   ])
     assert.match(await refused('half', query), /^400 ERR_REQUEST_INVALID/, query)
   assert.ok(
     platform.logged.every((line) => !line.includes('card')),
     'no key is logged',
   )
+})
+
+test('a runner of an earlier build, which lists nothing, is named as unread', async () => {
+  /** It reads no `list`, and tells how much all its partitions have. */
+  const early = ({ instance }: StateAsk): StateAnswer => has(instance)
+  await begin('early', early)
+  const why = (id: string) =>
+    `${id}: its runner is of an earlier build, which lists nothing: it can say what a key has`
+  const { code, detail } = await read('early', '?limit=9')
+  assert.equal(code, 'ERR_STATE_UNREAD')
+  assert.equal(detail, `Cannot read the state of 'early': ${why('early-0')}; ${why('early-1')}.`)
+  const keys = listing(['a'])
+  await begin('mixed', (ask) => (ask.instance === 'mixed-1' ? early(ask) : keys(ask)))
+  const mixed = await read('mixed', '?limit=100')
+  assert.deepEqual(mixed.unread, [{ partitions: halves[1], why: why('mixed-1') }])
+  assert.equal(listedIn(mixed).length, 8)
 })
 
 /** An instance with these keys in each partition, two by two; their places are their numbers. */
@@ -192,13 +212,22 @@ test('what is stored is listed partition by partition, in pages that begin where
     pages.map(({ length }) => length),
     [7, 7, 7, 7, 7, 7, 6],
   )
-  assert.deepEqual(listedIn(await read('listed', '?prefix=a&partition=3')), ['1/3/a', '1/3/ab'])
-  assert.equal((await read('listed', '?prefix=a&partition=3')).cursor, undefined)
+  assert.deepEqual(listedIn(await read('listed', '?limit=9&prefix=a&partition=3')), ['1/3/a', '1/3/ab'])
+  assert.equal((await read('listed', '?limit=9&prefix=a&partition=3')).cursor, undefined)
   assert.deepEqual((await read('listed', '?limit=1&partition=3')).cursor, '0.3.1')
   assert.match(
     (await read('listed', '?limit=1&partition=3&cursor=0.9.0')).detail,
     /^Cannot list partition 3 of the state of 'listed' from '0\.9\.0': that cursor is of partition 9\.$/,
   )
+})
+
+test('without a key and a limit the answer is how much there is, as clients of earlier builds expect', async () => {
+  await begin('sized', ({ instance }) => has(instance))
+  asks.length = 0
+  const { instances, cursor } = await read('sized')
+  assert.equal(instances.flatMap(({ partitions }) => partitions).length, 16)
+  assert.equal(cursor, undefined)
+  assert.ok(asks.every(({ list }) => list === undefined))
 })
 
 test('a list goes past what cannot be read, and names it', async () => {
@@ -210,7 +239,7 @@ test('a list goes past what cannot be read, and names it', async () => {
         ? { ok: true, version: 1, readAtMs: 5, partitions: [] }
         : keys(ask),
   )
-  const { unread, instances } = await read('gaps')
+  const { unread, instances } = await read('gaps', '?limit=100')
   assert.deepEqual(unread, [
     { partitions: [2], why: 'gaps-0: no' },
     {
@@ -219,5 +248,5 @@ test('a list goes past what cannot be read, and names it', async () => {
     },
   ])
   assert.equal(listedIn({ function: 'gaps', instances, unread: [] }).length, 14)
-  assert.match((await read('gaps', '?partition=2')).detail, /gaps-0: no/)
+  assert.match((await read('gaps', '?limit=100&partition=2')).detail, /gaps-0: no/)
 })

@@ -83,18 +83,18 @@ export type FunctionState = z.output<typeof functionStateSchema>
 
 export const listedMax = 1000
 export const stateQuerySchema = z.object({
-  key: z.string().optional().describe('text; without a key entries are listed'),
+  key: z.string().optional().describe('text; without a key: how much there is, or what'),
   keyBase64: z.base64().optional().describe('bytes instead of text'),
   partition: z.coerce.number().int().min(0).optional().describe('default: all'),
-  prefix: z.string().optional().describe('list keys that begin so'),
+  prefix: z.string().optional().describe('with `limit`: list keys that begin so'),
   limit: z.coerce
     .number()
     .int()
     .min(0)
     .max(listedMax)
-    .default(100)
+    .default(0)
     .describe('list about so many entries; 0: only how much there is'),
-  cursor: z.string().optional().describe('list on from the `cursor` of an answer'),
+  cursor: z.string().optional().describe('with `limit`: list on from the `cursor` of an answer'),
 })
 export interface StateQuery {
   readonly key?: string | undefined

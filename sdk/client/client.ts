@@ -58,6 +58,8 @@ import { Server } from './server.ts'
 
 /** Enough for half a gigabyte on a slow line. */
 const uploadTimeoutMs = 3_600_000
+/** Always sent: servers of earlier builds, which list nothing, refuse it. */
+const listedDefault = 100
 
 export class ConcordClient {
   readonly #server: Server
@@ -113,10 +115,11 @@ export class ConcordClient {
   }
 
   /** What the state of a function has under a key, or a page of what is stored. */
-  state(name: string, { key, ...list }: StateOptions = {}): Promise<FunctionState> {
+  state(name: string, { key, limit = listedDefault, ...list }: StateOptions = {}): Promise<FunctionState> {
     const what = `Cannot read the state of function '${name}'`
     const named = typeof key === 'object' ? { keyBase64: base64(key) } : { key }
-    const query = { ...named, ...list } satisfies StateQuery
+    const isList = key === undefined && limit > 0
+    const query = { ...named, ...list, ...(isList && { limit }) } satisfies StateQuery // without `limit`: no list
     return this.#json({ what, path: `${functionPath(name)}/state`, query })
   }
 

@@ -109,7 +109,7 @@ test('fn state without a key lists what is stored, and says how to go on', async
   assert.equal(none.stdout, 'No key begins with b in what was read of score so far.\n')
   assert.deepEqual(
     received.map(({ path }) => path.replace('/v1/functions/score/state', '')),
-    ['', '?prefix=b&limit=7&cursor=0.3.1'],
+    ['?limit=100', '?prefix=b&cursor=0.3.1&limit=7'],
   )
   assertFails(await list('k', '--prefix', 'b'), 2, /are for a list, without a key/)
   assertFails(await list('--sizes', '--limit', '5'), 2, /--sizes lists nothing/)
@@ -117,12 +117,13 @@ test('fn state without a key lists what is stored, and says how to go on', async
 
 test('fn state --sizes shows how much there is by partition, or that there is nothing', async (t) => {
   let json: object = answer
-  const { env } = await gatewayOf(t, () => ({ status: 200, json }))
+  const { env, received } = await gatewayOf(t, () => ({ status: 200, json }))
   const said = async (...args: string[]) => (await concord(['fn', 'state', 'score', ...args], { env })).stdout
   assert.match(
     await said('--sizes'),
     /^PARTITION {4}INSTANCE +ENTRIES +BYTES +TIMERS\n5 +score-0 +12 +90 +1\n5 \(its own\)/,
   )
+  assert.equal(received[0]!.path, '/v1/functions/score/state', 'as of earlier builds')
   const of = (index: number) => ({ partition: index, entries: 1, ...sizes })
   const told = { version: 3, readAtMs }
   const instances = [
