@@ -5,7 +5,7 @@
 import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { CatalogView, LiveFunction } from './catalog.ts'
 import type { Heartbeats } from './heartbeats.ts'
-import { allOutputs, outputsOfClients } from './ledger.ts'
+import { outputsOfClients, outputsOfFunctions } from './ledger.ts'
 import type { Sent, SentTo } from './sent-before.ts'
 import type { StateLost } from './state-lost.ts'
 
@@ -18,8 +18,11 @@ export interface Accounts {
   readonly stateLost: ReadonlyMap<string, number>
 }
 
-/** Of a function, or of readers that are none: what is still heard. */
-export type AccountsOf = (live?: LiveFunction) => Promise<Accounts>
+/**
+ * Of a function, or of readers that are none: what is still heard.
+ * @param ofFunctions What functions have sent, from a caller that asks about many.
+ */
+export type AccountsOf = (live?: LiveFunction, ofFunctions?: readonly OutputLedger[]) => Promise<Accounts>
 
 const noneSent: Sent = { rows: [], over: new Set(), open: [] }
 
@@ -35,14 +38,14 @@ export interface AccountsOptions {
 
 export function accountsBy(options: AccountsOptions): AccountsOf {
   const { view, heartbeats, stateLost, sentTo, gatewayId, ownRows } = options
-  return async (live) => {
+  return async (live, ofFunctions) => {
     const clients = heartbeats.ofClients()
     const speaks = (id: string): boolean => id === gatewayId || clients.some((beat) => beat.id === id)
     const sent = live === undefined ? noneSent : await sentTo(live, speaks)
     const ofClients = outputsOfClients(clients, { id: gatewayId, rows: ownRows() }, sent)
     return {
       sent,
-      outputs: allOutputs(view(), heartbeats, ofClients),
+      outputs: [...ofClients, ...(ofFunctions ?? outputsOfFunctions(view(), heartbeats))],
       stateLost: live === undefined ? new Map() : stateLost.of(live),
     }
   }

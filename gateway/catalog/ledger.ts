@@ -24,13 +24,9 @@ export function outputsOfClients(
   return [...ours, ...sent.rows, ...others.flatMap(({ outputs = [] }) => outputs)]
 }
 
-/** The accounts of all producers: living runners, ended runners, removed functions, and clients. */
-export function allOutputs(
-  view: CatalogView,
-  heartbeats: Heartbeats,
-  ofClients: readonly OutputLedger[],
-): OutputLedger[] {
-  const rows: OutputLedger[] = [...ofClients]
+/** The accounts of functions: living runners, ended runners, and removed functions. */
+export function outputsOfFunctions(view: CatalogView, heartbeats: Heartbeats): OutputLedger[] {
+  const rows: OutputLedger[] = []
   for (const { name, document, status } of view.functions.values()) {
     const isBequeathed = ({ consumer }: OutputLedger): boolean => {
       const reader = view.functions.get(functionOfConsumer(consumer))?.status

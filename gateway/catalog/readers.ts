@@ -7,28 +7,34 @@ import type { StreamReader } from '../../sdk/api/readers.ts'
 import type { AccountsOf } from './accounts.ts'
 import type { CatalogView, Stream } from './catalog.ts'
 import type { Heartbeats } from './heartbeats.ts'
-import { ledgerOf } from './ledger.ts'
+import { ledgerOf, outputsOfFunctions } from './ledger.ts'
 import { functionSummary } from './views.ts'
 
+/** All at once: of each function the store is asked what gateways have sent to it. */
 export async function readersOf(
   { name, consumers, followers }: Stream,
-  { functions }: CatalogView,
+  view: CatalogView,
   heartbeats: Heartbeats,
   accountsOf: AccountsOf,
 ): Promise<StreamReader[]> {
-  const rows: StreamReader[] = []
-  for (const reader of consumers) {
-    const live = functions.get(reader)!
-    const { outputs, stateLost } = await accountsOf(live)
+  const ofFunctions = outputsOfFunctions(view, heartbeats).filter(({ stream }) => stream === name)
+  const functionRow = async (reader: string): Promise<StreamReader> => {
+    const live = view.functions.get(reader)!
+    const { outputs, stateLost } = await accountsOf(live, ofFunctions)
     const { instancesRunning, instancesWanted } = functionSummary(live, heartbeats)
     const { backPressure } = live.version.manifest.istreams[name]!
     const [account] = ledgerOf(reader, [name], outputs, stateLost)
-    rows.push({ reader, backPressure, instancesRunning, instancesWanted, ...account! })
+    return { reader, backPressure, instancesRunning, instancesWanted, ...account! }
   }
-  const holders = holdersOf(followers)
-  if (holders.length === 0) return rows
-  const { outputs } = await accountsOf()
-  for (const { name: reader, backPressure } of holders)
-    rows.push({ reader, backPressure, ...ledgerOf(reader, [name], outputs)[0]! })
-  return rows
+  const [ofReaders, { outputs }] = await Promise.all([
+    Promise.all(consumers.map(functionRow)),
+    accountsOf(undefined, ofFunctions),
+  ])
+  const ofHolders = holdersOf(followers).map(
+    ({ name: reader, backPressure }): StreamReader => ({
+      ...{ reader, backPressure },
+      ...ledgerOf(reader, [name], outputs)[0]!,
+    }),
+  )
+  return [...ofReaders, ...ofHolders]
 }
