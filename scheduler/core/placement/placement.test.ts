@@ -219,6 +219,18 @@ const asked = fc.array(
 )
 const budgets = fc.option(fc.record({ cpus: amount }), { nil: undefined })
 
+test('place says for whom the rest of the quota is kept, if it would be enough otherwise (P5)', () => {
+  const budget = { cpus: 3 }
+  const high = { ...request('high-0', 4, { priority: 9 }), comesOn: 'a' }
+  const asked = [high, request('low-0', 2), request('vast-0', 3.5)]
+  const { unplaced } = place(asked, [offer('o1', 'b', 8)], [], budget)
+  assert.deepEqual(Object.fromEntries(unplaced), {
+    'high-0': 'the quota of its namespace is short of 1 cpus',
+    'vast-0': 'the quota of its namespace is short of 4.5 cpus',
+    'low-0': 'the rest of the quota is kept for high-0, for which room is made',
+  })
+})
+
 test('place keeps its invariants for random requests and offers (P1–P5)', () => {
   fc.assert(
     fc.property(offered, asked, budgets, (offers, wanted, budget) => {

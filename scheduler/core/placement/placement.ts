@@ -89,9 +89,13 @@ export function place(
   const unplaced = new Map<string, string>()
   const stack = inOrder(requests).reverse()
   let ranking: Ranking | undefined
-  let spent = noResources
+  let used = noResources
+  /** Of the budget, and for whom (P5). */
+  let kept = noResources
+  const keptFor: string[] = []
   for (let request = stack.pop(); request !== undefined; request = stack.pop()) {
-    const beyond = beyondBudget(plus(spent, request.resources), budget)
+    const wouldUse = plus(used, request.resources)
+    const beyond = beyondBudget(plus(wouldUse, kept), budget)
     if (ranking?.alike === undefined || ranking.alike !== request.alike)
       ranking = new Ranking(request, capacities, census)
     const choice = beyond === undefined ? ranking.choose() : undefined
@@ -100,9 +104,14 @@ export function place(
         stack.push(...[...request.smaller()].reverse())
         continue
       }
-      unplaced.set(request.id, beyond ?? `${seen}${whyNot(request, capacities, census)}`)
+      const isKept = beyond !== undefined && beyondBudget(wouldUse, budget) === undefined
+      const short = isKept
+        ? `the rest of the quota is kept for ${keptFor.join(', ')}, for which room is made`
+        : beyond
+      unplaced.set(request.id, short ?? `${seen}${whyNot(request, capacities, census)}`)
       if (request.comesOn === undefined) continue
-      spent = plus(spent, request.resources) // P5
+      kept = plus(kept, request.resources)
+      keptFor.push(request.id)
       for (const capacity of capacities)
         if (capacity.place.agentId === request.comesOn) capacity.keptFor ??= request.id
       ranking = undefined
@@ -110,7 +119,7 @@ export function place(
     }
     const { capacity, why } = choice
     capacity.free = minus(capacity.free, request.resources)
-    spent = plus(spent, request.resources)
+    used = wouldUse
     census.add({
       ...capacity.place,
       spread: request.spread,
