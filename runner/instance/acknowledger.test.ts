@@ -21,7 +21,7 @@ function open({
 } = {}) {
   const log: string[] = []
   const drops: [TakenFrame, string, number | undefined][] = []
-  const waiting: (() => void)[] = []
+  const waiting: ((isSafe?: boolean) => void)[] = []
   const clock = new ManualClock(10_000)
   let done = 0
   const announced = new Set<readonly TakenFrame[]>()
@@ -37,7 +37,7 @@ function open({
   }
   const producer = {
     isSafe: false,
-    safe: () => new Promise<void>((resolve) => waiting.push(resolve)),
+    safe: () => new Promise<boolean>((resolve) => waiting.push((isSafe = true) => resolve(isSafe))),
   }
   const acknowledger = new Acknowledger({
     ...{ consumer: consumer as unknown as Consumer, producer: producer as unknown as Producer },
@@ -81,6 +81,15 @@ test('Acknowledger acknowledges what was done when it began once the outputs are
   await turn()
   batch()
   assert.equal(log.at(-1), 'acknowledged 4', 'nothing is on its way: at once')
+})
+
+test('Acknowledger neither acknowledges nor asks again when the producer is closed before its outputs are safe (A3)', async () => {
+  const { batch, log, waiting } = open()
+  batch()
+  waiting.shift()!(false)
+  await turn()
+  assert.deepEqual(log, [])
+  assert.equal(waiting.length, 0, 'each answer would come at once, and nothing else would run any more')
 })
 
 test('Acknowledger leaves out what the store does not know of, also where outputs or letters are pending', async () => {

@@ -6,6 +6,7 @@
  *       knows that its partition has state (FS1 of runner/checkpoint/beginnings.ts).
  *   A2. A record is announced before any output or dead letter of it is sent; and before it is run, if it may be what
  *       killed the previous owner.
+ *   A3. What never becomes safe, since the producer was closed, is not acknowledged, and nothing more is tried.
  * @module
  */
 import {
@@ -132,17 +133,14 @@ export class Acknowledger {
     const mark = this.#mark()
     const letters = this.#letters
     this.#letters = []
-    const safe = producer.safe(stopping).then(
-      () => true,
-      () => false,
-    )
+    const safe = producer.safe(stopping).catch(() => false)
     if (letters.length > 0) this.#counting = this.#count(letters, mark)
     await this.#counting
     this.#counting = undefined
     const isSafe = await safe
     this.#acknowledging = undefined
     if (isSafe && !this.#hasGivenUp) consumer.acknowledge(mark) // else it is older than what was counted since
-    if (!stopping.aborted || this.#letters.length > 0) this.acknowledge()
+    if ((isSafe && !stopping.aborted) || this.#letters.length > 0) this.acknowledge() // A3
     onAcknowledged()
   }
 

@@ -48,6 +48,18 @@ test('a producer learns within tens of milliseconds that a busy owner has accept
   assert.ok(isSafe)
 })
 
+test('who waits for outputs to be safe learns that the producer was closed before they were', async () => {
+  const producer = new Producer({
+    ...{ wire: new SimNet().connect(), namespace: 'n', origin: originOf('n', 'p', 0), epoch: 1 },
+    clock: new ManualClock(),
+  })
+  producer.setStream({ ...stream, consumers: [{ name: 'away', backPressure: 'block' }] })
+  producer.send('s', 0, frameOf([record(0, 0)]), 1)
+  const safe = producer.safe()
+  await producer.close(AbortSignal.abort())
+  assert.equal(await safe, false)
+})
+
 test('a record that waits to be stored is safe once it is stored, whatever came since', async () => {
   const stored: ((sequence: number) => void)[] = []
   const clock = new ManualClock()

@@ -107,7 +107,8 @@ export class Milestones {
     return unsafeOf(this.#options.streams.values()).length === 0
   }
 
-  async safe(signal?: AbortSignal): Promise<void> {
+  /** @returns Whether it was reached; false: it was closed before. @throws the signal's reason */
+  async safe(signal?: AbortSignal): Promise<boolean> {
     const { clock, streams, ask } = this.#options
     const open = unsafeOf(streams.values())
     let askMs = askFirstMs
@@ -121,7 +122,8 @@ export class Milestones {
     try {
       for (;;) {
         while (open.length > 0 && open.at(-1)!.out.safeThrough(open.at(-1)!.mark)) open.pop()
-        if (open.length === 0 || this.#closed) return
+        if (open.length === 0) return true
+        if (this.#closed) return false
         await waitIn(this.#safe, signal)
       }
     } finally {

@@ -231,8 +231,8 @@ export class Producer {
     return this.#milestones.isSafe
   }
 
-  /** Resolves when everything taken until now is safe. @throws the signal's reason */
-  safe(signal?: AbortSignal): Promise<void> {
+  /** Resolves when everything taken until now is safe; with false if this was closed before. @throws the signal's reason */
+  safe(signal?: AbortSignal): Promise<boolean> {
     return this.#milestones.safe(signal)
   }
 
