@@ -107,10 +107,11 @@ test('fn deploy shows the progress of a trial, and says that a version without r
     ...{ ...running, manifest: { instances: 1, trial }, instancesRunning: 0 },
     instances: [{ id: 'shout-0', version: 2, state, why: 'version 2 takes over from 1', ...more }],
   })
+  let answer: object = deployed.json
   let shown = detail('swapping', { swap: { version: 2, state: 'onTrial', records: 12 } })
   const { env } = await gatewayOf(t, ({ method }) => ({
     status: 200,
-    json: method === 'POST' ? deployed.json : shown,
+    json: method === 'POST' ? answer : shown,
   }))
   const waits = await concord(['fn', 'deploy', sourceFile(t), '--timeout', '0.3'], { env })
   assert.equal(waits.code, 7, waits.stderr)
@@ -125,6 +126,10 @@ test('fn deploy shows the progress of a trial, and says that a version without r
     untried.stderr,
     /^ +v2 is untried: no record came while it was on trial \(600 s\); 'concord fn rollback shout' goes back$/m,
   )
+  answer = { ...answer, changed: false } // it has been at work since
+  const unchanged = await concord(['fn', 'deploy', sourceFile(t)], { env })
+  assert.doesNotMatch(unchanged.stderr, /untried/)
+  answer = deployed.json
   shown = detail('running', { tried: { version: 2, records: 3 } })
   const tried = await concord(['fn', 'deploy', sourceFile(t)], { env })
   assert.doesNotMatch(tried.stderr, /untried/)

@@ -95,7 +95,8 @@ export async function deployProject(
   if (percent !== undefined) steps.done('canary', `${percent} % of the keys`)
   else if (shadow !== undefined) steps.done('shadow', shadow)
   else if (detail) steps.done('start', `${instancesRunning} of ${detail.instancesWanted} instances running`)
-  if (detail && percent === undefined && shadow === undefined) tellOfUntried(detail, answer.version)
+  if (detail && answer.changed && percent === undefined && shadow === undefined)
+    tellOfUntried(detail, answer.version)
   if (detail) tellOfCount(detail, settings.instances)
   if (detail) tellOfUncalled(detail, answer.version)
   if (output) {
