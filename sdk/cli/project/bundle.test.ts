@@ -164,6 +164,15 @@ test('bundleProject finds what is used once, and a member in brackets', async (t
   }
 })
 
+test('bundleProject finds a global that only later Nodes have', async (t) => {
+  const own = Object.getOwnPropertyDescriptor(globalThis, 'navigator')
+  if (own !== undefined) Reflect.deleteProperty(globalThis, 'navigator') // as on Node 20
+  t.after(() => own !== undefined && Object.defineProperty(globalThis, 'navigator', own))
+  const source = `export default { metadata: { name: 'a' }, init: () => navigator.hardwareConcurrency }`
+  const { absent } = await bundle(t, { 'index.ts': source })
+  assert.deepEqual(absent, [{ names: ['navigator'], package: undefined, place: 'index.ts:1:55', more: 0 }])
+})
+
 test('bundleProject reports a package once, and not for what it asks for first', async (t) => {
   const folder = temporaryFolder(t)
   const files = {

@@ -5,13 +5,17 @@
 import type { AbsentUse } from '../project/absent-globals.ts'
 
 const noNetwork = 'a function has no network: docs/enrichment.md says how it asks other systems'
+const stored = 'ctx.setState keeps a value by key, and ctx.getState reads it'
 const timers = 'ctx.setTimer calls processTimer later'
 const instead: Readonly<Record<string, string>> = {
   Buffer: 'use Uint8Array, TextEncoder and TextDecoder, atob and btoa',
   process: "ctx.env and ctx.args have what 'env' and 'args' of concord.jsonc say",
   fetch: noNetwork,
   WebSocket: noNetwork,
+  EventSource: noNetwork,
   'crypto.subtle': 'a package in plain JavaScript can hash and sign',
+  localStorage: stored,
+  sessionStorage: stored,
   setInterval: timers,
   setImmediate: timers,
   global: 'use globalThis',
