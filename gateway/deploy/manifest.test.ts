@@ -39,17 +39,36 @@ test('makeManifest takes a grouping that the manifest leaves out from the code',
   assert.deepEqual(istreams, { clicks: { grouping: 'groupBy', backPressure: 'dropHead' } })
   const short = makeManifest(metadata, callbacks, { istreams: { clicks: 'groupBy' } })
   assert.deepEqual(short.istreams, { clicks: { grouping: 'groupBy', backPressure: 'block' } })
-  const other = { istreams: { other: { backPressure: 'dropHead' } } }
-  assert.throws(
-    () => makeManifest(metadata, callbacks, other),
-    refusal('ERR_MANIFEST_INVALID', /'istreams.other.grouping'/),
+})
+
+test('makeManifest names a stream that the code does not have, and the one that was probably meant', () => {
+  const code = { ...metadata, istreams: { clicks: 'groupBy', lines: 'shuffle' } }
+  const said = (of: unknown, uploaded: object, message: RegExp) =>
+    assert.throws(() => makeManifest(of, callbacks, uploaded), refusal('ERR_MANIFEST_CONTRADICTS', message))
+  const misspelt = { istreams: { clciks: { backPressure: 'dropHead' } } }
+  said(
+    metadata,
+    misspelt,
+    /^Cannot deploy: 'clciks' in the manifest is no input of the code; it has 'clicks'\.$/,
   )
+  said(code, misspelt, /it has 'clicks', 'lines'\. Did you mean 'clicks'\?$/)
+  said(
+    code,
+    { istreams: { x: 'groupBy' } },
+    /'x' in the manifest is no input of the code; it has 'clicks', 'lines'\.$/,
+  )
+  said(
+    metadata,
+    { ostreams: ['verdict'] },
+    /'verdict' in the manifest is no output of the code; it has 'verdicts'\.$/,
+  )
+  said({ name: 'a' }, { ostreams: ['b'] }, /no output of the code; it has none\.$/)
 })
 
 test('makeManifest refuses a manifest that contradicts the code', () => {
   const make = (uploaded: object) => () => makeManifest(metadata, callbacks, uploaded)
   assert.throws(make({ name: 'other' }), refusal('ERR_MANIFEST_CONTRADICTS', /'other'.*'score'/))
-  assert.throws(make({ ostreams: ['x'] }), refusal('ERR_MANIFEST_CONTRADICTS', /ostreams x.*verdicts/))
+  assert.throws(make({ ostreams: [] }), refusal('ERR_MANIFEST_CONTRADICTS', /ostreams \(none\).*verdicts/))
   const shuffled = { istreams: { clicks: { grouping: 'shuffle' } } }
   assert.throws(make(shuffled), refusal('ERR_MANIFEST_CONTRADICTS', /clicks: shuffle.*clicks: groupBy/))
 })
@@ -68,7 +87,10 @@ test('makeManifest names the errors in metadata and manifest', () => {
   assert.throws(bad({ name: 'a', istreams: { b: 'no' } }), refusal('ERR_METADATA_INVALID', /istreams\.b/))
   assert.throws(bad([]), refusal('ERR_METADATA_INVALID', /object/))
   const manifest = (uploaded: unknown) => () => makeManifest(metadata, callbacks, uploaded)
-  assert.throws(manifest({ instnaces: 2 }), refusal('ERR_MANIFEST_INVALID', /instnaces/))
+  assert.throws(
+    manifest({ instnaces: 2 }),
+    refusal('ERR_MANIFEST_INVALID', /unknown key 'instnaces'; did you mean 'instances'\?$/),
+  )
   assert.throws(manifest({ instances: -1 }), refusal('ERR_MANIFEST_INVALID', /instances/))
   assert.throws(manifest([1]), refusal('ERR_MANIFEST_INVALID', /./))
   assert.throws(manifest({ env: { A: 'x'.repeat(70_000) } }), refusal('ERR_TOO_LARGE', /manifest/))
@@ -87,9 +109,12 @@ test('makeManifest merges no own key __proto__, wherever code or manifest has on
   for (const found of [
     makeManifest(metadata, callbacks, hidden('"instances":2')),
     makeManifest(inputs, callbacks, { instances: 2 }),
-    makeManifest(metadata, callbacks, { instances: 2, istreams: hidden('"clicks":"groupBy"') }),
   ])
     assert.deepEqual(found, plain)
+  assert.throws(
+    () => makeManifest(metadata, callbacks, { instances: 2, istreams: hidden('"clicks":"groupBy"') }),
+    refusal('ERR_MANIFEST_CONTRADICTS', /'__proto__' in the manifest is no input/),
+  )
   assert.ok(!('polluted' in {}))
 })
 

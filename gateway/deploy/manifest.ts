@@ -21,6 +21,7 @@ import {
   nameSchema,
   runnerMemMibMin,
 } from '../../sdk/manifest/manifest.ts'
+import { nearest } from '../../sdk/nearest.ts'
 import { type GatewayErrorCode, refuse } from '../errors.ts'
 
 /** Leaves room in the version document for assets and comments. */
@@ -52,6 +53,7 @@ export function makeManifest(metadata: unknown, callbacks: readonly string[], up
     z.record(z.string(), z.unknown()),
     uploaded ?? {},
   )
+  refuseUnknownStreams(code, given)
   const manifest = parse('ERR_MANIFEST_INVALID', 'the manifest', manifestSchema, {
     ...(code.onError === undefined ? {} : { onError: code.onError }),
     name: code.name,
@@ -92,7 +94,31 @@ function withGroupings(inputs: Readonly<Record<string, unknown>>, code: Metadata
 function parse<T>(code: GatewayErrorCode, what: string, schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  throw refuse(code, `Cannot read ${what}: ${issuesText(parsed.error, value)}`)
+  throw refuse(code, `Cannot read ${what}: ${issuesText(parsed.error, value, schema)}`)
+}
+
+/** Before the schema is asked, which would miss the grouping of an input that is misspelt. */
+function refuseUnknownStreams(
+  code: Metadata,
+  { istreams, ostreams }: Readonly<Record<string, unknown>>,
+): void {
+  refuseUnknown('input', isObject(istreams) ? Object.keys(istreams) : [], Object.keys(code.istreams))
+  refuseUnknown('output', Array.isArray(ostreams) ? ostreams : [], code.ostreams)
+}
+
+function refuseUnknown(
+  what: 'input' | 'output',
+  written: readonly unknown[],
+  known: readonly string[],
+): void {
+  const unknown = written.find((name) => typeof name === 'string' && !known.includes(name))
+  if (typeof unknown !== 'string') return
+  const meant = known.length > 1 ? nearest(unknown, known) : undefined
+  const all = known.length === 0 ? 'it has none' : `it has '${known.join("', '")}'`
+  throw refuse(
+    'ERR_MANIFEST_CONTRADICTS',
+    `Cannot deploy: '${unknown}' in the manifest is no ${what} of the code; ${all}${meant === undefined ? '.' : `. Did you mean '${meant}'?`}`,
+  )
 }
 
 function refuseContradictions(code: Metadata, manifest: Manifest): void {

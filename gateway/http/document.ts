@@ -27,7 +27,7 @@ export function parseDocument<S extends z.ZodType>(bytes: Buffer, what: string, 
   const document = bytes.length === 0 ? {} : parseJson(bytes, what)
   const parsed = schema.safeParse(document)
   if (parsed.success) return parsed.data
-  throw refuse('ERR_REQUEST_INVALID', `Cannot read ${what}: ${issuesText(parsed.error, document)}.`)
+  throw refuse('ERR_REQUEST_INVALID', `Cannot read ${what}: ${issuesText(parsed.error, document, schema)}.`)
 }
 
 function parseJson(bytes: Buffer, what: string): unknown {

@@ -60,7 +60,7 @@ const exitByCode: Readonly<Record<CliErrorCode | ClientErrorCode, ExitCode>> = {
   ERR_FILE_MISSING: exitCodes.notFound,
   ERR_FILE_EXISTS: exitCodes.conflict,
   ERR_RECORD_INVALID: exitCodes.rejected,
-  ERR_LOAD_FILE: exitCodes.failed,
+  ERR_LOAD_FILE: exitCodes.usage,
   ERR_PROJECT_INVALID: exitCodes.rejected,
   ERR_BUNDLE_FAILED: exitCodes.rejected,
   ERR_TAP_FILE: exitCodes.failed,

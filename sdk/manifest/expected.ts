@@ -4,6 +4,8 @@
  * @module
  */
 import type { z } from 'zod'
+import { nearest } from '../nearest.ts'
+import { type KnownKeys, keysOf } from './known-keys.ts'
 
 type Issue = z.core.$ZodIssue
 
@@ -37,15 +39,17 @@ export function plainOf(issue: Issue): Issue {
   return plainOf({ ...inside, path: [...issue.path, ...inside.path] } as Issue)
 }
 
-/** @param input The checked value, in which the wrong part is looked up. */
-export function wrongOf(written: Issue, input: unknown): Wrong {
+/**
+ * @param input The checked value, in which the wrong part is looked up.
+ * @param known The keys among which the one is looked for that an unknown one may mean.
+ */
+export function wrongOf(written: Issue, input: unknown, known: KnownKeys = () => []): Wrong {
   const issue = plainOf(written)
   if (issue.code === 'invalid_union') return wrongOfUnion(issue, input)
   const path = issue.path
   if (issue.code === 'invalid_key')
     return { path, text: `${expectedOf(issue.issues[0] as Issue)}, found the key ${shown(path.at(-1))}` }
-  if (issue.code === 'unrecognized_keys')
-    return { path, text: `unknown key ${issue.keys.map((key) => `'${key}'`).join(', ')}` }
+  if (issue.code === 'unrecognized_keys') return { path, text: unknownText(issue.keys, known(path)) }
   return { path, text: `${expectedOf(issue)}, found ${shown(valueAt(input, path))}` }
 }
 
@@ -54,12 +58,20 @@ export function wrongText({ path, text }: Wrong): string {
   return path.length === 0 ? text : `'${path.join('.')}': ${text}`
 }
 
-/** The first few issues, with their places. */
-export function issuesText(error: z.ZodError, input: unknown): string {
+/** The first few issues, with their places. @param schema The one that found them. */
+export function issuesText(error: z.ZodError, input: unknown, schema?: z.ZodType): string {
+  const known = schema && keysOf(schema)
   return error.issues
     .slice(0, 3)
-    .map((issue) => wrongText(wrongOf(issue, input)))
+    .map((issue) => wrongText(wrongOf(issue, input, known)))
     .join('; ')
+}
+
+/** `unknown key 'memMb'; did you mean 'memMib'?` */
+function unknownText([first, ...more]: readonly string[], known: readonly string[]): string {
+  const all = [first!, ...more].map((key) => `'${key}'`).join(', ')
+  const meant = nearest(first!, known)
+  return `unknown key ${all}${meant === undefined ? '' : `; did you mean '${meant}'?`}`
 }
 
 /** Of a value that has none of several forms: names all of them. */

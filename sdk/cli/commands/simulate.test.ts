@@ -37,12 +37,26 @@ test('fn scale simulate compares reaction with prediction on a shape or a record
   assert.deepEqual([run!.name, more.length], ['reactive', 0])
   assert.equal(Math.round(run!.cost * 1000), run!.instanceSeconds)
   writeFileSync(load, 'nothing\nat all\n')
-  assertFails(await concord(['fn', 'scale', 'simulate', policy, '--load', load]), 1, /line 2, 'at all'/)
+  assertFails(await concord(['fn', 'scale', 'simulate', policy, '--load', load]), 2, /line 2, 'at all'/)
   writeFileSync(policy, '{ "min": 3, "max": 1 }')
   assertFails(await concord(['fn', 'scale', 'simulate', policy]), 2, /expected a 'min' that is at most 'max'/)
+  writeFileSync(policy, '{ "scale": { "min": 1, "max": 2, "targts": {} } }')
+  assertFails(
+    await concord(['fn', 'scale', 'simulate', policy]),
+    2,
+    /policy\.json': unknown key 'targts'; did you mean 'targets'\?/,
+  )
+  writeFileSync(policy, '{ "scale": { "min": 1 } }')
+  assertFails(
+    await concord(['fn', 'scale', 'simulate', policy]),
+    2,
+    /'max': expected a number, found nothing/,
+  )
   writeFileSync(policy, '{')
   assertFails(await concord(['fn', 'scale', 'simulate', policy]), 2, /policy\.json': it is not JSON: /)
   assertFails(await concord(['fn', 'scale', 'simulate', join(folder, 'none.json')]), 4, /Cannot read/)
+  writeFileSync(policy, '{ "scale": { "min": 1, "max": 8 } }')
+  assert.match((await concord(['fn', 'scale', 'simulate', policy])).stdout, /over-provisioned/)
   const simulate = (path: string) => concord(['fn', 'scale', 'simulate', path])
   assertFails(await simulate(folder), 4, /Cannot simulate .*: there is no concord\.jsonc in it/)
   assertFails(

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Option } from 'commander'
 import { CodedError } from '../../errors.ts'
+import { isObject } from '../../manifest/changes.ts'
 import { partitionsDefault } from '../../manifest/limits.ts'
 import type { Outcome, Plant, ScalePolicy } from '../../scaling/index.ts'
 import { type Load, readLoad, shapes, withNoise } from '../../scaling/shapes.ts'
@@ -38,7 +39,10 @@ export function addSimulate(scale: CliCommand): void {
     .description(
       'Run a load against the policy of a project, without a platform: shows instances, backlog and cost, with and without prediction.',
     )
-    .argument('<path>', "a folder with concord.jsonc, or a JSON file with a policy (like its 'scale')")
+    .argument(
+      '<path>',
+      "a folder with concord.jsonc, or a JSON file with a policy (its 'scale', or what stands in it)",
+    )
     .option(
       '--load <file>',
       'a recorded load, CSV or JSONL; each line: a time (ISO 8601, or ms since 1970), and the records a second from then on',
@@ -112,7 +116,10 @@ function summaryOf({ name, outcome }: { name: string; outcome: Outcome }, price:
 }
 
 async function readPolicy(path: string): Promise<ScalePolicy> {
-  if (path.endsWith('.json')) return await parsePolicy(jsonOf(await textOf(path), path), path)
+  if (path.endsWith('.json')) {
+    const written = jsonOf(await textOf(path), path)
+    return await parsePolicy(isObject(written) ? (written['scale'] ?? written) : written, path)
+  }
   const { scale } = (await openManifest(path, 'simulate')) as { readonly scale?: unknown }
   if (scale !== undefined) return await parsePolicy(scale, path)
   throw usage(
@@ -121,10 +128,13 @@ async function readPolicy(path: string): Promise<ScalePolicy> {
 }
 
 async function parsePolicy(value: unknown, path: string): Promise<ScalePolicy> {
-  const { scaleSettingsSchema } = await import('../../scaling/index.ts')
+  const [{ scaleSettingsSchema }, { issuesText }] = await Promise.all([
+    import('../../scaling/index.ts'),
+    import('../../manifest/expected.ts'),
+  ])
   const parsed = scaleSettingsSchema.safeParse(value)
   if (parsed.success) return parsed.data
-  throw usage(`Cannot read the policy in '${path}': ${parsed.error.issues[0]?.message}`)
+  throw usage(`Cannot read the policy in '${path}': ${issuesText(parsed.error, value, scaleSettingsSchema)}`)
 }
 
 async function loadOf({ load, shape, day, peak, noise }: SimulateOptions): Promise<Load> {

@@ -21,8 +21,8 @@ import { z } from 'zod'
 import { CodedError } from '../../errors.ts'
 import { assetsFolder } from '../../manifest/assets.ts'
 import { plainOf, type Wrong, wrongOf, wrongText } from '../../manifest/expected.ts'
+import { type KnownKeys, keysOf } from '../../manifest/known-keys.ts'
 import { byStream, groupingSchema, inputSchema, manifestSchema } from '../../manifest/manifest.ts'
-import { nearest } from '../../nearest.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { classicKeys, fromClassicKeys } from './classic-keys.ts'
 import { mainDefault, type Project } from './project-shape.ts'
@@ -70,6 +70,11 @@ export const projectSchema = z
   })
   .describe('A Concord function project.')
 
+const knownKeys: KnownKeys = (path) => [
+  ...keysOf(projectSchema)(path),
+  ...(path.length === 0 ? classicKeys : []),
+]
+
 /** @throws {CodedError} ERR_PROJECT_INVALID with line and column. */
 export function readProjectFile(path: string): Project {
   const text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '') // editors on Windows write it
@@ -92,8 +97,8 @@ export function readProjectFile(path: string): Project {
   const checked = projectSchema.safeParse(classic.project)
   if (!checked.success) {
     const issue = plainOf(checked.error.issues[0]!)
-    const wrong = wrongOf(issue, classic.project)
-    throw invalid(path, text, offsetOf(tree, issuePath(issue, wrong)), issueText(issue, wrong))
+    const wrong = wrongOf(issue, classic.project, knownKeys)
+    throw invalid(path, text, offsetOf(tree, issuePath(issue, wrong)), wrongText(wrong))
   }
   const { $schema: _, main = mainDefault, ...manifest } = classic.project
   const folder = dirname(path)
@@ -110,40 +115,6 @@ type Issue = z.core.$ZodIssue
 /** Where the error points to: the unknown key itself, else the wrong value. */
 function issuePath(issue: Issue, { path }: Wrong): readonly PropertyKey[] {
   return issue.code === 'unrecognized_keys' ? [...path, issue.keys[0]!] : path
-}
-
-function issueText(issue: Issue, wrong: Wrong): string {
-  if (issue.code !== 'unrecognized_keys') return wrongText(wrong)
-  const key = issue.keys[0]!
-  const at = issue.path.join('.')
-  const known = keysAt(projectSchema, issue.path)
-  const guess = nearest(key, at === '' ? [...known, ...classicKeys] : known)
-  return `unknown key '${key}'${at === '' ? '' : ` in '${at}'`}${guess === undefined ? '' : `; did you mean '${guess}'?`}`
-}
-
-/** The keys that the object at a path may have, in any of its forms. */
-function keysAt(type: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
-  const { def } = (type as z.core.$ZodTypes)._zod
-  const [first, ...rest] = path
-  switch (def.type) {
-    case 'object': {
-      if (first === undefined) return Object.keys(def.shape)
-      const next = def.shape[String(first)]
-      return next === undefined ? [] : keysAt(next, rest)
-    }
-    case 'record':
-      return first === undefined ? [] : keysAt(def.valueType, rest)
-    case 'array':
-      return first === undefined ? [] : keysAt(def.element, rest)
-    case 'union':
-      return def.options.flatMap((option) => keysAt(option, path))
-    case 'optional':
-    case 'default':
-    case 'prefault':
-      return keysAt(def.innerType, path)
-    default:
-      return []
-  }
 }
 
 function offsetOf(tree: Node, path: readonly PropertyKey[]): number {

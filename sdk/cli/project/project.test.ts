@@ -120,24 +120,24 @@ test('openProjectFile refuses an unknown key with its position, and names the ne
   )
   assert.match(
     await refusal(t, '{"resources": {"memMb": 1}}'),
-    /unknown key 'memMb' in 'resources'; did you mean 'memMib'\?/,
+    /'resources': unknown key 'memMb'; did you mean 'memMib'\?/,
   )
   for (const [written, meant] of [
-    ['{"gate": {"maxDif": 0.1}}', "unknown key 'maxDif' in 'gate'; did you mean 'maxDiff'?"],
-    ['{"trial": {"recrods": 1}}', "unknown key 'recrods' in 'trial'; did you mean 'records'?"],
-    ['{"rollout": {"cannary": {}}}', "unknown key 'cannary' in 'rollout'; did you mean 'canary'?"],
+    ['{"gate": {"maxDif": 0.1}}', "'gate': unknown key 'maxDif'; did you mean 'maxDiff'?"],
+    ['{"trial": {"recrods": 1}}', "'trial': unknown key 'recrods'; did you mean 'records'?"],
+    ['{"rollout": {"cannary": {}}}', "'rollout': unknown key 'cannary'; did you mean 'canary'?"],
     [
       '{"rollout": {"canary": {"bakeS": 1}}}',
-      "unknown key 'bakeS' in 'rollout.canary'; did you mean 'bakeMs'?",
+      "'rollout.canary': unknown key 'bakeS'; did you mean 'bakeMs'?",
     ],
     [
       '{"scale": {"max": 2, "targets": {"behindMs": 99, "backlg": 1}}}',
-      "unknown key 'backlg' in 'scale.targets'; did you mean 'backlog'?",
+      "'scale.targets': unknown key 'backlg'; did you mean 'backlog'?",
     ],
-    ['{"tape": {"minuts": 1}}', "unknown key 'minuts' in 'tape'; did you mean 'minutes'?"],
+    ['{"tape": {"minuts": 1}}', "'tape': unknown key 'minuts'; did you mean 'minutes'?"],
     [
       '{"istreams": {"a": {"grouping": "groupBy", "backPresure": 1}}}',
-      "unknown key 'backPresure' in 'istreams.a'; did you mean 'backPressure'?",
+      "'istreams.a': unknown key 'backPresure'; did you mean 'backPressure'?",
     ],
   ] as const)
     assert.ok((await refusal(t, written)).endsWith(meant), `${written}: ${await refusal(t, written)}`)
