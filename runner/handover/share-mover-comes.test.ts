@@ -11,7 +11,7 @@ import { ShareMover } from './share-mover.ts'
 import { assigned, givingOne, nothing, working } from './testing.ts'
 
 /** An instance with the first share, and what becomes of the second, which nobody gives. */
-function inheriting() {
+function inheriting({ adopt = async () => undefined }: Partial<Pick<StateKeeper, 'adopt'>> = {}) {
   const log: string[] = []
   const clock = new ManualClock()
   const reads: PromiseWithResolvers<void>[] = []
@@ -33,7 +33,7 @@ function inheriting() {
           reads.push(Promise.withResolvers())
           return reads.at(-1)!.promise
         },
-        ...{ adopt: async () => undefined, storeSoon: async () => true },
+        ...{ adopt, storeSoon: async () => true },
         ...{ rest: nothing, close: nothing, letGo: nothing },
         forget: (share: number) => log.push(`forgets ${share}`),
       } as never as StateKeeper,
@@ -111,6 +111,19 @@ test('ShareMover does not read ahead what is promised to it no more when the tur
   assert.deepEqual(log, ['own 0', 'reads 1', 'forgets 1', 'released 1', 'forgets 1', 'released 1'])
   await told(6, [0], true)
   assert.equal(log[6], 'reads 1 ahead')
+})
+
+test('ShareMover takes a share once, whatever is assigned while the isolate gets its state', async () => {
+  const adopted = Promise.withResolvers<undefined>()
+  const { mover, log, reads, told, pass } = inheriting({ adopt: () => adopted.promise })
+  await told(2, [0, 1])
+  reads[0]!.resolve()
+  await pass()
+  await told(3, [0, 1])
+  adopted.resolve(undefined)
+  await pass()
+  assert.deepEqual(log, ['own 0', 'reads 1', 'own 1'])
+  assert.deepEqual(mover.instance.partitions, { in: [0, 1] })
 })
 
 test('ShareMover goes on where the store refuses a share that is promised to it no more: another owner has claimed it', async () => {

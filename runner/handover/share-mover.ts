@@ -288,9 +288,8 @@ export class ShareMover {
     const missing = toCome.awaited.get(arena)?.partitions ?? toCome.left.get(arena)!
     this.#promised.delete(arena)
     isolate().keepPartitions(this.#arenas) // it may have had it earlier
-    const owned = withPartitions(this.#owned, missing)
-    await keeper?.adopt({ ...this.#instance, partitions: owned }, arena)
-    this.#owned = owned
+    this.#owned = withPartitions(this.#owned, missing) // what is assigned meanwhile neither promises nor forgets it
+    await keeper?.adopt(this.instance, arena)
     this.#own(missing, epoch, left)
   }
 
