@@ -218,6 +218,16 @@ test('ShareMover: an instance works while what it gives up unasked is accepted a
   )
 })
 
+test('ShareMover counts what goes unasked and whose outputs nobody accepts in time: they are lost if the process is killed next', async () => {
+  const { log, accepted, letters, stored, applied } = leaving()
+  await new Promise(setImmediate)
+  accepted.reject(new Error('it took too long'))
+  letters.resolve(true)
+  stored.resolve(true)
+  await applied
+  assert.deepEqual(log.slice(-5), ['undelivered 1', 'unstored 1', 'released 1', 'forgotten 1', 'applied'])
+})
+
 test('ShareMover leaves what goes unasked where it is if the instance ends meanwhile', async () => {
   const { mover, log, accepted, letters, stored, applied } = leaving()
   await new Promise(setImmediate)

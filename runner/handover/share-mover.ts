@@ -12,7 +12,8 @@
  *  SM1. What it has changes between two batches only: there a share is adopted, or put to rest. Nothing is waited for then, neither
  *       the store nor another instance: what is slow keeps its share away, or at rest, and holds up nothing else, neither records
  *       nor later assignments.
- *  SM2. A share that goes is at rest, its outputs accepted by the owners downstream, before its positions are told (I5).
+ *  SM2. A share that goes is at rest, its outputs accepted by the owners downstream, before its positions are told (I5). Where nobody
+ *       asks for it, that is waited for 4 s; then what is done and not acknowledged is counted as dropped.
  *  SM3. The state of a share that comes is there before its partitions are claimed. One run brings a share at a time, and only
  *       as long as it is promised.
  *  SM4. A share whose changed state is too large for an answer stays at work until the store takes it. If it grows faster than
@@ -336,7 +337,10 @@ export class ShareMover {
     }
   }
 
-  /** Gives up what nobody asks for. Outputs that the owners downstream do not take in time are sent all the same, then in no certain order. */
+  /**
+   * Gives up what nobody asks for. Outputs that the owners downstream do not take in time are sent all the same, then in no certain
+   * order; and since they are lost if this process is killed, their records are counted (SM2).
+   */
   async #leave(): Promise<void> {
     const { consumer, producer, keeper, between, lettersSafe, stopping } = this.#options
     if (this.#difference().gone.size === 0) return
@@ -346,14 +350,19 @@ export class ShareMover {
       return gone.size === 0 ? [] : await this.#putToRest(gone)
     })
     const deadline = AbortSignal.any([stopping, AbortSignal.timeout(acceptedWaitMs)])
-    await producer.accepted(deadline).catch(() => undefined)
+    const isAccepted = await producer.accepted(deadline).then(
+      () => true,
+      () => false,
+    )
     await lettersSafe(stopping)
     await keeper?.storeSoon()
     if (this.#hasEnded) return // all is left, with its state
     for (const arena of arenas) keeper?.close(arena)
+    const goes = (stream: string, partition: number): boolean =>
+      gone.get(stream)?.includes(partition) === true
+    if (!isAccepted) consumer.giveUp('undelivered', goes) // as LV2 of leaving.ts
     const untold = keeper?.untold
-    if (untold !== undefined)
-      consumer.giveUp('unstored', (stream, p) => gone.get(stream)?.includes(p) === true && untold(stream, p)) // LV3 of leaving.ts
+    if (untold !== undefined) consumer.giveUp('unstored', (stream, p) => goes(stream, p) && untold(stream, p)) // LV3
     this.#release(gone, arenas)
   }
 
