@@ -113,8 +113,9 @@ const table: readonly [state: string, running: number, function_: LiveFunction][
   ['starting', 1, live(2, ['running', 'starting'])],
   ['crashLooping', 1, live(2, ['running', 'crashLooping'])],
   ['starting', 0, live(1, [['running', 1]])], // the version before still runs
-  ['swapping', 0, afterOne(live(2, [['running', 1], ['running', 1], 'starting', 'waiting']))], // others take over from it
-  ['degraded', 0, afterOne(live(2, [['running', 1], 'backingOff']))],
+  ['swapping', 2, afterOne(live(2, [['running', 1], ['running', 1], 'starting', 'waiting']))], // others take over from it
+  ['swapping', 2, afterOne(live(2, [['running', 1], ['running', 1], 'running', 'starting']))],
+  ['degraded', 1, afterOne(live(2, [['running', 1], 'backingOff']))],
   ['stopped', 0, live(0, [])],
   ['deleting', 1, live(1, ['running'], true)],
 ]

@@ -42,7 +42,7 @@ export function functionSummary(live: LiveFunction, heartbeats: Heartbeats): Fun
     ...canaryShareOf(live),
     state: stateOf(live, heartbeats),
     instancesWanted: live.document.deleted ? 0 : live.document.instances,
-    instancesRunning: running(live, heartbeats).length,
+    instancesRunning: instancesRunning(live, heartbeats),
     istreams: Object.keys(manifest.istreams),
     ostreams: [...manifest.ostreams],
     recordsIn: total((counted) => counted.recordsIn),
@@ -127,12 +127,29 @@ export function topology(view: CatalogView, heartbeats: Heartbeats): Topology {
   }
 }
 
+/**
+ * How many instances run. While a version takes over, those of the version before count too; but where both run beside
+ * each other for a moment, that is not more than are wanted.
+ */
+function instancesRunning(live: LiveFunction, heartbeats: Heartbeats): number {
+  const { version, good, instances } = live.document
+  const both = runningWith(live, heartbeats, [good, version]).length
+  return Math.max(running(live, heartbeats).length, Math.min(both, instances))
+}
+
 /** The instances that run the wanted version or the one beside it; in a rolling deploy, either of the two. */
 function running(live: LiveFunction, heartbeats: Heartbeats): readonly InstanceStatus[] {
-  const { status, document } = live
-  const { version, good } = document
-  const isBeside = isCanary(document) || isShadow(live)
-  const versions = isBeside ? [good] : isRolling(document) ? [good, version] : [version]
+  const { version, good } = live.document
+  const isBeside = isCanary(live.document) || isShadow(live)
+  const versions = isBeside ? [good] : isRolling(live.document) ? [good, version] : [version]
+  return runningWith(live, heartbeats, versions)
+}
+
+function runningWith(
+  { status }: LiveFunction,
+  heartbeats: Heartbeats,
+  versions: readonly (number | undefined)[],
+): readonly InstanceStatus[] {
   return (status?.instances ?? []).filter(
     (instance) => stateNow(instance, heartbeats) === 'running' && versions.includes(instance.version),
   )

@@ -104,6 +104,7 @@ export const functionSummarySchema = z.object({
     'deleting',
   ]),
   instancesWanted: z.int(),
+  /** While a version takes over, those of the version before count too. */
   instancesRunning: z.int(),
   istreams: z.array(z.string()),
   ostreams: z.array(z.string()),

@@ -8,8 +8,10 @@ test('fn scale says how many instances are wanted, and waits until they run', as
   const { env, received } = await gatewayOf(t, ({ method }) => {
     if (method === 'PUT') return { status: 200, json: { instances: 3, pinned: false } }
     looks += 1
-    const instances = Array.from({ length: looks < 3 ? 1 : 3 }, () => ({ why: 'the best misses 1 cpus' }))
-    return { status: 200, json: { instances, instancesRunning: instances.length } }
+    const instances = Array.from({ length: looks < 3 ? 1 : 3 }, () => ({
+      ...{ version: 1, state: 'running', why: 'the best misses 1 cpus' },
+    }))
+    return { status: 200, json: { version: 1, instances, instancesRunning: instances.length } }
   })
   const { stdout } = await concord(['fn', 'scale', 'score', '3'], { env })
   assert.equal(stdout, 'score has 3 instances.\n')
@@ -28,7 +30,7 @@ test('fn scale says how many instances are wanted, and waits until they run', as
   const waits = { version: 2, state: 'waiting', why: 'no machine has 500 cpus: the largest has 2' }
   const { env: stuck } = await gatewayOf(t, ({ method }) => {
     const instances = [{ version: 1, state: 'running' }, waits]
-    const detail = { version: 2, instances, instancesRunning: 0 }
+    const detail = { version: 2, instances, instancesRunning: 1 }
     return { status: 200, json: method === 'PUT' ? { instances: 1, pinned: false } : detail }
   })
   assertFails(

@@ -142,7 +142,8 @@ async function untilScaled(
         detail.rolling?.isBound === true
           ? boundText(detail.rolling.version)
           : (detail.instances.find((instance) => instance.why !== undefined)?.why ?? `it is ${detail.state}`)
-      const running = `${count(detail.instancesRunning)}${olderText(detail, detail.version)}`
+      const ours = detail.instances.filter((one) => one.state === 'running' && one.version === detail.version)
+      const running = `${count(ours.length)}${olderText(detail, detail.version)}`
       const text = `${name} has ${running} after ${timeoutMs / 1000} s, ${instances} are wanted: ${why}; 'concord fn inspect ${name}' shows more`
       throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text)
     }

@@ -19,6 +19,11 @@ test('changeText says what the manifest no longer sets, and of a rollout only th
     changeText({ what: 'rollout.canary', was: '{"steps":[10,50],"bakeMs":3000}', is: 'nothing' }),
     'without rollout.canary, which the version before had',
   )
+  assert.equal(
+    changeText({ what: 'rollout.canary.bakeMs', was: '5000', is: '60000' }),
+    'rollout.canary.bakeMs is 60000 again: the last deploy said 5000',
+    'an option may have said it',
+  )
 })
 
 test('replacedText says who brought the bytes that an asset has, and whether the new ones are those of an earlier version', () => {

@@ -34,11 +34,13 @@ export function tellOfChanges(answer: DeployAnswer): void {
  */
 export function changeText({ what, was, is }: NonNullable<DeployAnswer['reset']>[number]): string {
   if (/^rollout\b/.test(what) && is === 'nothing') return `without ${what}, which the version before had`
-  // The one setting that the code may contain, too.
-  const nobody = /^onError\b/.test(what)
-    ? 'neither the code nor the manifest says'
-    : 'the manifest no longer says'
-  return `${what} is ${is === 'nothing' ? 'not set' : `${is} again`}: ${nobody} ${was}`
+  return `${what} is ${is === 'nothing' ? 'not set' : `${is} again`}: ${whoSaid(what)} ${was}`
+}
+
+/** Who said the value that a setting had. The code may contain `onError` too, and a rollout is said by options (`--bake`). */
+function whoSaid(what: string): string {
+  if (/^onError\b/.test(what)) return 'neither the code nor the manifest says'
+  return /^rollout\b/.test(what) ? 'the last deploy said' : 'the manifest no longer says'
 }
 
 /** A deploy with the bytes of an earlier version may mean the old file of a folder, where a newer one was pushed. */
