@@ -11,6 +11,7 @@ test('nearest names the key that was probably meant, and none if nothing is clos
   assert.equal(nearest('zookeeper_hosts', known), undefined)
   assert.equal(nearest('x', ['in', 'y']), undefined)
   assert.equal(nearest('mem', ['cpus', 'memMib', 'diskMib']), 'memMib')
+  assert.equal(nearest('stat', ['start', 'stop', 'state']), 'state')
   assert.equal(nearest('heap', ['heapMib', 'heapShare', 'callbackMs']), undefined)
 })
 

@@ -4,18 +4,19 @@
  */
 
 /**
- * The known name closest to `word`, if one is close. A `word` that is the beginning of exactly one name means that
- * name.
+ * The known name closest to `word`, if one is close; of several, one that begins so. A `word` that is the beginning of
+ * exactly one name means that name.
  */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const asKey = (text: string) => text.toLowerCase().replaceAll(/[-_]/g, '')
+  const begins = (name: string) => asKey(name).startsWith(asKey(word))
   const ranked = known
     .map((name) => ({ name, distance: editDistance(asKey(word), asKey(name)) }))
-    .sort((a, b) => a.distance - b.distance)
+    .sort((a, b) => a.distance - b.distance || Number(begins(b.name)) - Number(begins(a.name)))
   const best = ranked[0]
   const most = Math.min(Math.max(2, word.length * 0.4), word.length - 1)
   if (best && best.distance <= most) return best.name
-  const begun = word.length < 3 ? [] : known.filter((name) => asKey(name).startsWith(asKey(word)))
+  const begun = word.length < 3 ? [] : known.filter(begins)
   return begun.length === 1 ? begun[0] : undefined
 }
 

@@ -19,17 +19,36 @@ function commandsByName(command: CliCommand, words: readonly string[]): Map<stri
   return found
 }
 
+/** What other tools call a command of ours, where the nearest name would lead astray. */
+const otherWords: Readonly<Record<string, string>> = {
+  delete: 'rm',
+  remove: 'rm',
+  list: 'ls',
+  describe: 'inspect',
+  status: 'inspect',
+}
+
 /**
- * The commands with that name, else those with the nearest name, anywhere in the tree; none if no name is near.
- * @param group The group in which the word stood: its commands are preferred.
+ * The commands with that name, else those with the nearest name; none if no name is near.
+ * @param group The group in which the word stood: its commands are preferred to the others of the tree.
  */
 export function commandsLike(program: CliCommand, word: string, group = program): readonly string[] {
-  const known = commandsByName(program, [])
-  known.delete(group.name()) // that is where the word stood
-  const name = known.has(word) ? word : nearest(word, [...known.keys()])
-  const found = name === undefined ? [] : known.get(name)!
-  const inGroup = found.filter((words) => `${program.name()} ${words}`.startsWith(`${group.path} `))
-  return inGroup.length > 0 ? inGroup : found
+  const all = commandsByName(program, [])
+  all.delete(group.name()) // that is where the word stood
+  const inGroup = new Map(
+    [...all].flatMap(([name, paths]) => {
+      const own = paths.filter((words) => `${program.name()} ${words}`.startsWith(`${group.path} `))
+      return own.length === 0 ? [] : [[name, own] as const]
+    }),
+  )
+  const meant = otherWords[word] ?? word
+  const exact = inGroup.get(meant) ?? all.get(meant)
+  if (exact !== undefined) return exact
+  for (const known of [inGroup, all]) {
+    const name = nearest(word, [...known.keys()])
+    if (name !== undefined) return known.get(name)!
+  }
+  return []
 }
 
 /** `did you mean 'concord fn ls' or 'concord stream ls'?`, or where to look. */
