@@ -42,7 +42,7 @@ export async function listState(
   { partition, prefix = '', limit, cursor }: ListQuery,
 ): Promise<FunctionState> {
   const { clock } = asking
-  const from = positionOf(name, cursor)
+  const from = cursor === undefined ? begin : positionOf(name, shape, cursor)
   if (cursor !== undefined && partition !== undefined && from.partition !== partition)
     throw refuse(
       'ERR_REQUEST_INVALID',
@@ -171,9 +171,16 @@ function cursorOf({ owner, partition }: Home, place: number): string {
   return `${owner}.${partition}.${place.toString(16)}`
 }
 
-function positionOf(name: string, cursor = '0.0.0'): Home & { readonly place: number } {
+interface Position extends Home {
+  readonly place: number
+}
+
+const begin: Position = { owner: 0, partition: 0, place: 0 }
+
+/** An instance of a cursor may be gone since, but its partition is one that the function has. */
+function positionOf(name: string, { shared, own }: Shape, cursor: string): Position {
   const [, owner, partition, place] = /^(\d{1,9})\.(\d{1,9})\.([0-9a-f]{1,8})$/.exec(cursor) ?? []
-  if (place === undefined)
+  if (place === undefined || Number(partition) >= (Number(owner) > 0 ? own : shared))
     throw refuse(
       'ERR_REQUEST_INVALID',
       `Cannot list the state of '${name}' from '${cursor}': expected the \`cursor\` of an earlier answer.`,

@@ -145,7 +145,12 @@ test('what was not read is named with the reason; if that is all, the answer is 
   for (const query of [
     ...['?key=a&keyBase64=YQ==', '?keyBase64=*', '?partition=x', '?kye=a', '?key=a&prefix=b'],
     ...['?key=a&cursor=0.0.0', '?limit=1001', '?prefix=a', '?cursor=0.0.0'],
-    ...['?limit=1&cursor=0.0.123456789', '?limit=1&cursor=x'],
+    ...[
+      '?limit=1&cursor=0.0.123456789',
+      '?limit=1&cursor=x',
+      '?limit=1&cursor=9.9.ff',
+      '?limit=1&cursor=0.16.0',
+    ],
   ])
     assert.match(await refused('half', query), /^400 ERR_REQUEST_INVALID/, query)
   assert.ok(

@@ -38,6 +38,8 @@ export class UsageError extends CommanderError {
 
 export class CliCommand extends Command {
   readonly examples: string[] = []
+  /** By the name of an argument: what to write if it is meant to be empty. */
+  readonly #whereEmpty = new Map<string, string>()
 
   constructor(name?: string) {
     super(name)
@@ -62,7 +64,8 @@ export class CliCommand extends Command {
   refuseEmpty(): void {
     for (const [index, { variadic }] of this.registeredArguments.entries()) {
       const given = variadic ? this.args.slice(index) : [this.args[index]]
-      if (given.includes('')) this.#refuseEmpty(`argument '${this.registeredArguments[index]!.name()}'`)
+      const name = this.registeredArguments[index]!.name()
+      if (given.includes('')) this.#refuseEmpty(`argument '${name}'`, this.#whereEmpty.get(name))
     }
     for (const option of this.options) {
       const isPlace = /<(folder|file|path|name|id)>/.test(option.flags)
@@ -71,8 +74,15 @@ export class CliCommand extends Command {
     }
   }
 
-  #refuseEmpty(what: string): never {
-    this.error(`error: ${what} is empty: is a variable of the shell not set?`)
+  #refuseEmpty(what: string, meant?: string): never {
+    const advice = meant === undefined ? '' : ` If it is meant, say ${meant}`
+    this.error(`error: ${what} is empty: is a variable of the shell not set?${advice}`)
+  }
+
+  /** @param say What to write in place of an argument that is meant to be empty. */
+  whereEmpty(argument: string, say: string): this {
+    this.#whereEmpty.set(argument, say)
+    return this
   }
 
   /** Shown at the end of the help, and in the reference. */

@@ -82,6 +82,11 @@ test('an empty name, file or folder is refused before anything is done: it comes
   assertFails(await concord(['asset', 'push', 'score', 'model.bin', '']), 2, said("argument 'files'"))
   assertFails(await concord(['dlq', 'redrive', '']), 2, said("argument 'function'"))
   assertFails(await concord(['init', '']), 2, said("argument 'name'"))
+  assertFails(
+    await concord(['fn', 'state', 'score', '']),
+    2,
+    /argument 'key' is empty: .* not set\? If it is meant, say --key-base64=; see 'concord fn state --help'/,
+  )
   assertFails(await concord(['up', '--home', '']), 2, said("option '--home <folder>'"))
   assertFails(await concord(['produce', 'words', '--file', '']), 2, said("option '-f, --file <file>'"))
 })

@@ -35,7 +35,8 @@ export function addState(fn: CliCommand): void {
       '[key]',
       "the key of getState, counter and so on, as text; often that of the function's records",
     )
-    .option('--key-base64 <bytes>', 'a key that is not text')
+    .whereEmpty('key', '--key-base64=')
+    .option('--key-base64 <bytes>', 'a key that is not text; --key-base64= for the empty key')
     .option('--partition <n>', 'only this partition (default: all)', wholeNumber(0))
     .option('--prefix <text>', 'list keys that begin so')
     .option(
