@@ -27,3 +27,22 @@ export async function usablePort({ port, free, flag }: PortChoice, host = '127.0
     { detail: { port, flag } },
   )
 }
+
+/** https://fetch.spec.whatwg.org/#port-blocking */
+const refusedByFetch: ReadonlySet<number> = new Set([
+  ...[
+    1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104,
+  ],
+  ...[
+    109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515,
+  ],
+  ...[526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049],
+  ...[3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10_080],
+])
+
+/** Refuses a port to which the command line, a client of ours and a browser would not connect: `fetch` does not. */
+export function refuseUnfetched({ port, flag }: PortChoice): void {
+  if (!refusedByFetch.has(port)) return
+  const text = `Cannot start: no HTTP client that keeps to the fetch standard connects to port ${port}, 'concord' neither. Choose another port with ${flag}, or say --ports free`
+  throw infraError('ERR_USAGE', text)
+}

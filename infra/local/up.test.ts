@@ -12,6 +12,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connectBus } from '../bus/index.ts'
+import { freePorts } from '../free-ports.ts'
 import { endNatsServer } from '../nats/index.ts'
 import { isAlive, type ProcessId, processEnded, processId } from '../process.ts'
 import { loadCredentials } from './credentials.ts'
@@ -192,6 +193,11 @@ test(
     }
     assert.equal(isAlive(before['nats-server']!), true)
 
+    const [port] = await freePorts(1)
+    const between = await up(home, ['--gateway-port', String(port)])
+    assert.equal(between.ready.url, `http://127.0.0.1:${port}`)
+    between.child.kill('SIGKILL')
+    await between.exited
     const second = await up(home, [])
     assert.deepEqual([second.ready.url, second.ready.natsUrl], [first.ready.url, first.ready.natsUrl])
     assert.deepEqual((await running(home))['nats-server'], before['nats-server'])
@@ -321,6 +327,16 @@ test('up refuses a taken port in one line, and leaves nothing running', limits, 
     for (const id of Object.values(await running(home))) assert.equal(isAlive(id), false)
     assert.equal(await endNatsServer(join(home, 'nats')), false)
   }
+})
+
+test('up refuses a port to which fetch does not connect, before it starts anything', limits, async (t) => {
+  const home = await makeHome(t)
+  for (const flag of ['--gateway-port', '--mesos-port']) {
+    const { code, said } = await upRefused(home, ['--ports', 'free', flag, '6000'])
+    assert.equal(code, 2)
+    assert.match(said, new RegExp(`^Cannot start: no HTTP client .* port 6000.* with ${flag}, .*\\n$`))
+  }
+  assert.ok(!existsSync(join(home, 'up.json')))
 })
 
 test(

@@ -24,7 +24,7 @@ import { forgetClient, type Home, makeHome } from './home.ts'
 import { endOrphans } from './leftovers.ts'
 import { type Platform, startPlatform } from './platform.ts'
 import type { ClusterSize } from './platform-options.ts'
-import type { PortChoice } from './ports.ts'
+import { type PortChoice, refuseUnfetched } from './ports.ts'
 import { type PortName, readUpFile, refuseCopy, type UpFile, UpRecord, upRunning } from './up-file.ts'
 
 /** More are useless on one machine. */
@@ -78,7 +78,7 @@ async function main(): Promise<void> {
     started: (name, id) => void note({ processes: { ...record.file.processes, [name]: id } }),
   })
   const { masters, settings } = platform
-  await note({ freePorts: freeOnes(platform, ports), masters, settings })
+  await note({ freePorts: { ...freePorts, ...freeOnes(platform, ports) }, masters, settings })
   const { url, natsUrl } = platform
   await unlessFull(home.client, writePrivate(home.client, JSON.stringify({ url, token })))
   await say({ ready: true, url, natsUrl, home: home.root, tokenFile: config.gateway.tokenFile })
@@ -182,6 +182,7 @@ function choosePorts(
   }
   const ports = { gateway: choose('gateway'), nats: choose('nats'), mesos: choose('mesos') }
   refuseSamePort(ports)
+  for (const choice of [ports.gateway, ports.mesos]) refuseUnfetched(choice)
   return ports
 }
 
