@@ -43,6 +43,27 @@ test('updateOf says which limit a task exceeded', () => {
   assert.ok(updates.some((update) => update.exceeded === 'disk' && update.condition === 'exited'))
 })
 
+test('updateOf says in a sentence how much memory a task held that the kernel has ended', () => {
+  const messageOf = (message: string) => {
+    const update = {
+      status: { ...{ task_id: { value: 't' }, state: 'TASK_FAILED', agent_id: { value: 'S0' }, message } },
+    }
+    return updateOf(readEvent(Buffer.from(JSON.stringify({ type: 'UPDATE', update }))))?.message
+  }
+  const v1 =
+    'Memory limit exceeded: Requested: 96MB Maximum Used: 96MB\n\nMEMORY STATISTICS: \ncache 1048576\nrss 99135488\nrss_huge 0\nshmem 0\n\n'
+  assert.equal(
+    messageOf(v1),
+    'The kernel ended it: its task held 96 MiB (95 anonymous, 1 of files), its bound is 96 MiB: raise resources.memMib or hold less',
+  )
+  const v2 =
+    'Memory limit exceeded: Requested: 1GB Maximum Used: 1048572KB\n\nMEMORY STATISTICS: \nanon 1000000000\nfile 4194304\nkernel 9\n'
+  assert.match(messageOf(v2)!, /held 1024 MiB \(954 anonymous, 4 of files\), its bound is 1024 MiB/)
+  assert.match(messageOf(v2.split('\n')[0]!)!, /held 1024 MiB, its bound/)
+  const disk = 'Disk usage (39072KB) exceeds quota (10MB)'
+  assert.equal(messageOf(disk), disk)
+})
+
 test('exitCodeOf reads the words of the command executor', () => {
   assert.equal(exitCodeOf('Command exited with status 11'), 11)
   assert.equal(exitCodeOf('Command exited with status 18: its last line'), 18) // minimesos adds the last line

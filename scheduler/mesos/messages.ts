@@ -6,6 +6,7 @@
  */
 import { z } from 'zod'
 import type { LaunchOrder, TaskCondition, TaskRef, TaskUpdate } from '../engine.ts'
+import { memoryLimitText } from './memory-limit.ts'
 import { portsIn, type WireResource } from './offered-resources.ts'
 
 const id = z.object({ value: z.string().min(1) })
@@ -100,7 +101,7 @@ export function updateOf(event: MesosEvent): TaskUpdate | undefined {
 }
 
 function messageOf(state: string, message: string): string {
-  const said = message === '' ? state : message
+  const said = message === '' ? state : memoryLimitText(message)
   return state === 'TASK_UNREACHABLE' || state === 'TASK_LOST' ? `its agent is out of reach: ${said}` : said
 }
 

@@ -23,6 +23,7 @@ test('detailText shows which packed instances are one process', () => {
     metrics: [],
     instances,
   } as unknown as FunctionDetail)
+  assert.match(text, /ERRORS +ENTRIES +HEAP/) // a key may have several
   const rows = text.slice(text.indexOf('RUNNER')).split('\n').slice(1)
   assert.deepEqual(
     rows.map((row) => row.replaceAll(/ +/g, ' ')),

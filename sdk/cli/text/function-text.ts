@@ -121,7 +121,7 @@ function instancesTable({ instances, manifest }: FunctionDetail): string {
   ])
   const columns = ['INSTANCE', 'STATE', 'VERSION', 'PID', 'RESTARTS', 'IN', 'OUT']
   // An entry exists twice while its earlier format must stay readable.
-  const state = isMigrating ? ['KEYS, OLD AND NEW', 'TO MIGRATE'] : ['KEYS']
+  const state = isMigrating ? ['ENTRIES, OLD AND NEW', 'TO MIGRATE'] : ['ENTRIES']
   return table([
     [...columns, ...(isRetried ? ['RETRIES'] : []), 'ERRORS', ...state, 'HEAP', 'MEMORY'],
     ...rows,
