@@ -82,6 +82,17 @@ test('RecordReader returns records or a refusal for arbitrary bytes', () => {
   )
 })
 
+test('RecordReader takes a record as a follower prints it, and names an unknown field', () => {
+  const read = (fields: object) => readAll('application/x-ndjson', Buffer.from(JSON.stringify(fields)), [9])
+  const printed = { stream: 's', partition: 3, producer: 'p', sequence: 7, timeMs: 5, key: 'k', value: 'v' }
+  assert.deepEqual(read(printed), [{ key: new Uint8Array([107]), value: new Uint8Array([118]), timeMs: 5 }])
+  assert.throws(
+    () => read({ Key: 'k', value: 'v' }),
+    /line 1 as a record: unknown key 'Key'; did you mean 'key'\?/,
+  )
+  assert.throws(() => read({ ...printed, sequence: 'x' }), /'sequence': expected a number/)
+})
+
 test('RecordReader names the line that is too long, although its end has yet to come', () => {
   const body = Buffer.concat([Buffer.from('{"value":"first"}\n'), Buffer.alloc(3 * 1024 * 1024, 'x')])
   assert.throws(

@@ -93,7 +93,7 @@ class LineReader implements RecordReader {
       throw this.#refuse('it is not JSON')
     }
     const parsed = recordInputSchema.safeParse(json)
-    if (!parsed.success) throw this.#refuse(issuesText(parsed.error, json))
+    if (!parsed.success) throw this.#refuse(issuesText(parsed.error, json, recordInputSchema))
     return parsed.data
   }
 

@@ -33,6 +33,10 @@ export const recordInputSchema = z.strictObject({
     .optional()
     .describe('instead of the one that the key gives'),
   timeMs: z.int().optional().describe('event time in ms since 1970; default: now'),
+  /** So that what was read from a stream can be sent as it is. */
+  stream: z.string().optional().describe('ignored, as are the next two: a record that was followed has them'),
+  producer: z.string().optional(),
+  sequence: z.int().optional(),
 })
 export type RecordInput = z.output<typeof recordInputSchema>
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { recordInputSchema } from '../api/index.ts'
 import {
   batchesOf,
   keyedByField,
@@ -106,10 +107,40 @@ test('recordLines reads whole records in the form of the API', () => {
     /line 3: its 'value' is not text in quotes: 7/,
   )
   assert.throws(() => recordLines(Buffer.from('{"value":"v","key":{}}'), 4), /line 4: its 'key' is not text/)
-  assert.throws(() => recordLines(Buffer.from('{"value":"v","timeMs":"now"}'), 5), /'timeMs' is not a number/)
+  assert.throws(
+    () => recordLines(Buffer.from('{"value":"v","timeMs":"now"}'), 5),
+    /'timeMs' is not a whole number/,
+  )
   assert.throws(
     () => recordLines(Buffer.from('{"valueBase64":"###"}'), 6),
     /line 6: its 'valueBase64' is not base64: '###'/,
+  )
+})
+
+test('recordLines and the API accept the same fields, of the same types', () => {
+  const text = fc.constantFrom('a', 'YQ==', 1, 1.5, true)
+  const fields = Object.fromEntries(
+    [...Object.keys(recordInputSchema.shape), 'k'].map((name) => [name, text]),
+  )
+  const isTaken = (read: () => unknown): boolean => {
+    try {
+      read()
+      return true
+    } catch {
+      return false
+    }
+  }
+  fc.assert(
+    fc.property(fc.record(fields, { requiredKeys: [] }), (record) => {
+      const line = Buffer.from(
+        JSON.stringify({ value: 'v', ...record, valueBase64: undefined, keyBase64: undefined }),
+      )
+      assert.equal(
+        isTaken(() => recordLines(line, 1)),
+        isTaken(() => recordInputSchema.parse(JSON.parse(line.toString()))),
+        line.toString(),
+      )
+    }),
   )
 })
 

@@ -7,9 +7,10 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RecordInput, RecordOutput } from '../api/index.ts'
+import type { RecordInput } from '../api/index.ts'
 import type { ClientRecord } from '../client/index.ts'
 import { CodedError } from '../errors.ts'
+import { isObject } from '../manifest/changes.ts'
 import { nearest } from '../nearest.ts'
 import { isBase64 } from '../wire/base64.ts'
 import { frameBytesMax, keyBytesMax } from '../wire/frame.ts'
@@ -124,36 +125,34 @@ export function keyedByTab(line: Buffer): ClientRecord {
     : { key: line.subarray(0, end), value: line.subarray(end + 1) }
 }
 
-/** What a line of a whole record may have: what the API takes, and what else `concord consume --json` prints. */
-const recordFields: readonly (keyof RecordInput | keyof RecordOutput)[] = [
-  ...(['key', 'keyBase64', 'value', 'valueBase64', 'timeMs', 'partition'] as const),
-  ...(['stream', 'producer', 'sequence'] as const),
-]
+/** What a line of a whole record may have, as the API takes it (sdk/api/streams.ts): the CLI loads no schemas. */
+const recordFields: Readonly<Record<keyof RecordInput, 'text in quotes' | 'a whole number'>> = {
+  key: 'text in quotes',
+  keyBase64: 'text in quotes',
+  value: 'text in quotes',
+  valueBase64: 'text in quotes',
+  timeMs: 'a whole number',
+  partition: 'a whole number',
+  // `concord consume --json` prints these too; they are not sent.
+  stream: 'text in quotes',
+  producer: 'text in quotes',
+  sequence: 'a whole number',
+}
 
 /** The line is a whole record, as the API expects it: `{"key": …, "value": …, "timeMs": …}`. */
 export function recordLines(line: Buffer, number: number): ClientRecord {
-  const read = (parseLine(line, number) ?? {}) as Readonly<Record<keyof RecordInput, unknown>>
-  if (typeof read !== 'object' || Array.isArray(read)) throw lineError(number, 'it is not an object {…}')
-  const unknown = Object.keys(read).find((name) => !(recordFields as readonly string[]).includes(name))
-  if (unknown !== undefined) throw lineError(number, unknownField(unknown))
-  for (const name of ['key', 'value'] as const)
-    if (read[name] !== undefined && read[`${name}Base64`] !== undefined)
-      throw lineError(number, `it has both '${name}' and '${name}Base64': give one of them`)
-  const field = <T extends string | number>(name: keyof RecordInput, type: 'string' | 'number') => {
-    const value = read[name]
-    if (value === undefined || typeof value === type) return value as T | undefined
-    const expected = type === 'string' ? 'text in quotes' : 'a number'
-    throw lineError(number, `its '${name}' is not ${expected}: ${JSON.stringify(value).slice(0, 40)}`)
-  }
+  const read = recordIn(parseLine(line, number) ?? {}, number)
   const bytes = (name: 'key' | 'value') => {
-    const inBase64 = field<string>(`${name}Base64`, 'string')
-    if (inBase64 === undefined) return field<string>(name, 'string')
+    const inBase64 = read[`${name}Base64`]
+    if (inBase64 === undefined) return read[name]
+    if (read[name] !== undefined)
+      throw lineError(number, `it has both '${name}' and '${name}Base64': give one of them`)
     if (isBase64(inBase64)) return Buffer.from(inBase64, 'base64')
     throw lineError(number, `its '${name}Base64' is not base64: '${inBase64.slice(0, 40)}'`)
   }
   const [key, value] = [bytes('key'), bytes('value')]
   if (value === undefined) throw lineError(number, "it has neither 'value' nor 'valueBase64'")
-  const [timeMs, partition] = [field<number>('timeMs', 'number'), field<number>('partition', 'number')]
+  const { timeMs, partition } = read
   return {
     value,
     ...(key !== undefined && { key }),
@@ -162,9 +161,21 @@ export function recordLines(line: Buffer, number: number): ClientRecord {
   }
 }
 
+function recordIn(read: unknown, number: number): RecordInput {
+  if (!isObject(read)) throw lineError(number, 'it is not an object {…}')
+  for (const [name, value] of Object.entries(read)) {
+    const expected = Object.hasOwn(recordFields, name) ? recordFields[name as keyof RecordInput] : undefined
+    if (expected === undefined) throw lineError(number, unknownField(name))
+    if (expected === 'text in quotes' ? typeof value !== 'string' : !Number.isInteger(value))
+      throw lineError(number, `its '${name}' is not ${expected}: ${JSON.stringify(value).slice(0, 40)}`)
+  }
+  return read
+}
+
 function unknownField(name: string): string {
-  const meant = nearest(name, recordFields)
-  const all = `a record has ${recordFields.slice(0, 6).join(', ')}`
+  const known = Object.keys(recordFields)
+  const meant = nearest(name, known)
+  const all = `a record has ${known.slice(0, 6).join(', ')}`
   return `unknown field '${name.slice(0, 40)}'; ${meant === undefined ? all : `did you mean '${meant}'?`}`
 }
 
