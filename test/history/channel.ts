@@ -7,7 +7,8 @@
  */
 import type { Effect, HistoryEvent, Layer } from './event.ts'
 import { type Interval, Intervals } from './intervals.ts'
-import type { HasCrashed, Left } from './owners.ts'
+import type { HasCrashed, LeftAt } from './owners.ts'
+import { type Tenure, Tenures } from './tenures.ts'
 
 export type Kind =
   | 'loss'
@@ -26,18 +27,9 @@ export type Kind =
 export type Report = (kind: Kind, from: number, to: number, why: string) => void
 type ReportEach = (kind: Kind, parts: readonly Interval[], why: string) => void
 
-/** Effects of one owner in one epoch, without those of another between them. */
-interface Tenure {
-  readonly owner: string
-  readonly epoch: number
-  /** Its first record, and one past its highest. */
-  readonly first: number
-  end: number
-}
-
 interface Seen {
   readonly seen: Intervals
-  readonly tenures: Tenure[]
+  readonly tenures: Tenures
 }
 
 /**
@@ -59,8 +51,7 @@ export interface Around {
   readonly sent: Intervals
   readonly complete: Layer
   readonly ended: boolean
-  /** Where owners have stopped that left. */
-  readonly left: readonly Left[]
+  readonly leftAt: LeftAt
   readonly hasCrashed: HasCrashed
 }
 
@@ -68,8 +59,8 @@ const farEpoch = Number.POSITIVE_INFINITY
 
 export class ChannelAccount {
   readonly #layers: Readonly<Record<Layer, Seen>> = {
-    processed: { seen: new Intervals(), tenures: [] },
-    output: { seen: new Intervals(), tenures: [] },
+    processed: { seen: new Intervals(), tenures: new Tenures() },
+    output: { seen: new Intervals(), tenures: new Tenures() },
   }
   readonly #accepted = new Intervals()
   readonly #timers = new Intervals()
@@ -128,7 +119,7 @@ export class ChannelAccount {
     this.#judgeGivenUp(this.#layers[complete].tenures, around, each)
     this.#judgeSetbacks(around, report)
     this.#judgeTimers(around, each)
-    for (const { tenures } of [processed, output]) judgeLeft(tenures, around.left, report)
+    for (const { tenures } of [processed, output]) judgeLeft(tenures, around.leftAt, report)
     this.#judgeMissing(around, this.#layers[complete].seen, each)
   }
 
@@ -151,7 +142,7 @@ export class ChannelAccount {
     const { from, count, owner, epoch, after } = event
     const to = from + count
     const end = seen.end
-    const before = tenures.at(-1)
+    const before = tenures.last
     const repeats = seen.add(from, to)
     for (const [start, stop] of repeats) report('repeat', start, stop, `seen again, by ${owner}`)
     if (repeats.length === 0) checkTicks(event, ticks, report)
@@ -160,15 +151,14 @@ export class ChannelAccount {
       for (const [start, stop] of late) report('reorder', start, stop, `seen behind record ${end - 1}`)
     } else if (after !== undefined && after !== end - 1)
       this.#setbacks.push({ from, after, expected: end - 1, before, owner, epoch })
-    if (before?.owner === owner && before.epoch === epoch) before.end = Math.max(before.end, to)
-    else tenures.push({ owner, epoch, first: from, end: to })
+    tenures.add(owner, epoch, from, to)
   }
 
   /** Only what a killed owner had in hand is given up: behind what others did before it, and ahead of what they did since. */
-  #judgeGivenUp(tenures: readonly Tenure[], { hasCrashed }: Around, each: ReportEach): void {
+  #judgeGivenUp(tenures: Tenures, { hasCrashed }: Around, each: ReportEach): void {
     for (const [from, to] of this.#unaccounted.ranges) {
-      const before = tenures.findLast(({ first }) => first <= from)?.epoch ?? 0
-      const since = tenures.find(({ end }) => end > to)?.epoch ?? farEpoch
+      const before = tenures.lastFrom(from)?.epoch ?? 0
+      const since = tenures.firstBeyond(to)?.epoch ?? farEpoch
       if (!hasCrashed(before, since))
         each(
           'loss',
@@ -205,8 +195,10 @@ export class ChannelAccount {
   }
 
   #judgeMissing({ sent, complete, ended }: Around, seen: Intervals, each: ReportEach): void {
-    const covered = new Intervals([...seen.ranges, ...this.#dropped.ranges, ...this.#unaccounted.ranges])
-    const missing = new Intervals(sent.minus(covered))
+    const missing = [seen, this.#dropped, this.#unaccounted].reduce(
+      (rest, covered) => new Intervals(rest.minus(covered)),
+      sent,
+    )
     const word =
       complete === 'output' ? 'no output, no drop, no account' : 'not processed, not dropped, no account'
     const passed = ended ? Math.max(seen.end, this.#acknowledged) : seen.end
@@ -217,9 +209,9 @@ export class ChannelAccount {
 }
 
 /** An owner that has left in order has no effect behind where it stopped. */
-function judgeLeft(tenures: readonly Tenure[], left: readonly Left[], report: Report): void {
-  for (const { owner, epoch, through } of left)
-    for (const { first, end } of tenures.filter((one) => one.owner === owner && one.epoch === epoch))
+function judgeLeft(tenures: Tenures, leftAt: LeftAt, report: Report): void {
+  for (const { owner, epoch, first, end } of tenures)
+    for (const through of leftAt(owner, epoch))
       if (end > through)
         report(
           'wrong-owner',

@@ -126,6 +126,10 @@ test('Intervals is the set that a Set would be', () => {
         )
         assert.equal(intervals.size, set.size)
         for (let n = 0; n < 70; n++) assert.equal(intervals.has(n), set.has(n))
+        for (const [from, count] of second) {
+          assert.equal(intervals.hasAny(from, from + count), intervals.within(from, from + count).length > 0)
+          assert.ok(!intervals.hasAny(from, from))
+        }
         return { intervals, set }
       })
       const [a, b] = [sets[0]!, sets[1]!]

@@ -37,7 +37,7 @@ interface Channel {
 }
 
 interface ConsumerAccount {
-  readonly channels: Map<string, { readonly channel: Channel; readonly account: ChannelAccount }>
+  readonly accounts: Map<Channel, ChannelAccount>
   readonly owners: Owners
 }
 
@@ -106,7 +106,7 @@ export class Checker {
         const report = this.#reporter(name, channel)
         const around = {
           ...{ sent: channel.sent, complete: this.#complete, ended: this.#ended },
-          left: consumer.owners.left(channel),
+          leftAt: consumer.owners.leftAt(channel),
           hasCrashed: consumer.owners.crashesOf(channel),
         }
         account.judge(around, report)
@@ -138,11 +138,8 @@ export class Checker {
   }
 
   /** A producer may give up what its owner had put out, and could not say any more; but only so much. */
-  #judgeOvercount(name: string, { channels }: ConsumerAccount): void {
-    const all = [...channels.values()].map(({ channel, account }) => ({
-      channel,
-      parts: account.overcounted(),
-    }))
+  #judgeOvercount(name: string, { accounts }: ConsumerAccount): void {
+    const all = Array.from(accounts, ([channel, account]) => ({ channel, parts: account.overcounted() }))
     const total = all.reduce((sum, { parts }) => sum + new Intervals(parts).size, 0)
     if (total <= this.#overcountMax) return
     const why = `given up, and yet there is an output: ${total} are, and ${this.#overcountMax} may be`
@@ -163,22 +160,19 @@ export class Checker {
   #consumer(name: string): ConsumerAccount {
     let consumer = this.#consumers.get(name)
     if (consumer === undefined) {
-      consumer = {
-        channels: new Map(),
-        owners: new Owners(),
-      }
+      consumer = { accounts: new Map(), owners: new Owners() }
       this.#consumers.set(name, consumer)
     }
     return consumer
   }
 
   #account(consumer: ConsumerAccount, name: string, channel: Channel): ChannelAccount {
-    const key = `${channel.stream} ${channel.partition} ${channel.producer}`
-    const found = consumer.channels.get(key)
-    if (found !== undefined) return found.account
-    this.#reads(name, channel.stream)
-    const account = new ChannelAccount()
-    consumer.channels.set(key, { channel, account })
+    let account = consumer.accounts.get(channel)
+    if (account === undefined) {
+      this.#reads(name, channel.stream)
+      account = new ChannelAccount()
+      consumer.accounts.set(channel, account)
+    }
     return account
   }
 

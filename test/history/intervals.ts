@@ -42,8 +42,13 @@ export class Intervals {
   }
 
   has(number: number): boolean {
-    const at = this.#firstEndingFrom(number + 1)
-    return at < this.#ranges.length && this.#ranges[at]![0] <= number
+    return this.hasAny(number, number + 1)
+  }
+
+  /** Whether a number of [from, to) is in it. */
+  hasAny(from: number, to: number): boolean {
+    const at = this.#firstEndingFrom(from + 1)
+    return from < to && at < this.#ranges.length && this.#ranges[at]![0] < to
   }
 
   /** The parts of [from, to) that are in it. */
@@ -93,13 +98,18 @@ export class Intervals {
 
   /** Index of the first range whose end is at or beyond `number`. */
   #firstEndingFrom(number: number): number {
-    let low = 0
-    let high = this.#ranges.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.#ranges[middle]![1] < number) low = middle + 1
-      else high = middle
-    }
-    return low
+    return firstIndex(this.#ranges, ([, end]) => end >= number)
   }
+}
+
+/** Index of the first item of which something holds, where it holds of all behind it too; the length if of none. */
+export function firstIndex<T>(items: readonly T[], holds: (item: T) => boolean): number {
+  let low = 0
+  let high = items.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (holds(items[middle]!)) high = middle
+    else low = middle + 1
+  }
+  return low
 }

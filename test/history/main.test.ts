@@ -4,11 +4,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { randomSource } from '../bench/load/workload.ts'
 import type { Verdict } from './checker.ts'
 import type { HistoryEvent } from './event.ts'
 import { HistoryWriter } from './file.ts'
+import { soundHistory } from './sound.ts'
 
 const main = join(import.meta.dirname, 'main.ts')
+/** So small that it holds no million of anything. */
+const smallHeapMib = 48
 
 function tempDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'concord-history-'))
@@ -16,18 +20,12 @@ function tempDir(t: TestContext): string {
   return dir
 }
 
-function judge(...args: string[]): {
-  status: number | null
-  stdout: string
-  stderr: string
-  cpuSeconds: number
-} {
-  // A heap this small holds no million of anything.
+function judge(args: readonly string[], heapMib = smallHeapMib) {
   const meter = `process.on('exit', () => { const { user, system } = process.cpuUsage(); console.error('cpu ' + (user + system) / 1e6) })`
   const answer = spawnSync(
     process.execPath,
     [
-      '--max-old-space-size=48',
+      `--max-old-space-size=${heapMib}`,
       '--import',
       `data:text/javascript,${encodeURIComponent(meter)}`,
       main,
@@ -78,7 +76,7 @@ test('main finds five faults among a million records in 10 s of CPU and a small 
     if (i === 500_000) return [{ ...event, owner: 'b' } as HistoryEvent] // another's
     return [event]
   })
-  const { status, stdout, stderr, cpuSeconds } = judge(path, '--json')
+  const { status, stdout, stderr, cpuSeconds } = judge([path, '--json'])
   assert.equal(status, 1, stderr)
   const { findings, counts, events } = JSON.parse(stdout) as Verdict
   assert.equal(counts['sent'], 1_000_000)
@@ -92,6 +90,20 @@ test('main finds five faults among a million records in 10 s of CPU and a small 
   assert.ok(found.includes(`reorder ${at(300_000)}`))
   assert.ok(found.includes(`ghost ${at(400_000).replace(/#.*/, '#5000000')}`))
   assert.ok(found.includes(`wrong-owner ${at(500_000)}`))
+})
+
+test('main judges a history with a crash or handover for each seven records in 10 s of CPU', {
+  timeout: 120_000,
+}, (t) => {
+  const path = join(tempDir(t), 'handovers.jsonl')
+  const history = new HistoryWriter(path, 'output')
+  const next = randomSource(1)
+  for (const event of soundHistory((n) => Math.floor(next() * n), 800_000)) history.add(event)
+  history.close()
+  const { stdout, stderr, cpuSeconds } = judge([path], 1024)
+  assert.match(stdout, /^sound: /, stderr)
+  t.diagnostic(`${stdout.trim()}, in ${cpuSeconds} s of CPU`)
+  assert.ok(cpuSeconds <= 10, `${cpuSeconds} s`)
 })
 
 test('main says in words what is wrong, with the events concerned', (t) => {
@@ -110,7 +122,7 @@ test('main says in words what is wrong, with the events concerned', (t) => {
   for (const from of [0, 1, 1, 2]) history.add({ ...effect, from })
   history.add({ event: 'end' })
   history.close()
-  const { status, stdout } = judge(path)
+  const { status, stdout } = judge([path])
   assert.equal(status, 1)
   assert.match(stdout, /^NOT sound, records by fault: repeat 1, stuck 1$/m)
   assert.match(stdout, /^repeat s\/3 p #1 at f: seen again, by a$/m)
@@ -126,7 +138,7 @@ test('main says sound, and refuses what is no history with the line at fault', (
     return path
   }
   const header = '{"history":2,"complete":"output"}\n'
-  const sound = judge(write(`${header}{"event":"note","text":"nothing happened"}\n{"event":"end"}\n`))
+  const sound = judge([write(`${header}{"event":"note","text":"nothing happened"}\n{"event":"end"}\n`)])
   assert.deepEqual([sound.status, sound.stdout], [0, 'sound: 0 records sent, nothing more; 2 events\n'])
   const refused: [string, RegExp][] = [
     ['', /line 1 .*expected a line of JSON/],
@@ -141,11 +153,11 @@ test('main says sound, and refuses what is no history with the line at fault', (
     [`${header}null\n`, /line 2 .*expected an event/],
   ]
   for (const [text, why] of refused) {
-    const { status, stderr } = judge(write(text))
+    const { status, stderr } = judge([write(text)])
     assert.equal(status, 2)
     assert.match(stderr, why)
     assert.doesNotMatch(stderr, /\n {4}at /)
   }
-  assert.match(judge(join(dir, 'none.jsonl')).stderr, /no such file/)
-  assert.match(judge().stderr, /^usage: /)
+  assert.match(judge([join(dir, 'none.jsonl')]).stderr, /no such file/)
+  assert.match(judge([]).stderr, /^usage: /)
 })

@@ -34,18 +34,15 @@ interface Tenure {
  */
 export type HasCrashed = (from: number, before: number) => boolean
 
-/** Where an owner has stopped. */
-export interface Left {
-  readonly owner: string
-  readonly epoch: number
-  readonly through: number
-}
+/** Where an owner has stopped, each time that it left a partition. */
+export type LeftAt = (owner: string, epoch: number) => readonly number[]
 
 interface Owned {
   last: Tenure
   /** Epochs of tenures that crashes have ended. */
-  readonly crashes: number[]
-  readonly left: Leaving[]
+  readonly crashes: Intervals
+  /** By epoch. */
+  readonly left: Map<number, Leaving[]>
 }
 
 export class Owners {
@@ -55,14 +52,17 @@ export class Owners {
   readonly #crashed = new Set<string>()
   /** By kind of effect, stream and partition. */
   readonly #holders = new Map<string, Actor>()
-  /** First effect of each owner in each partition, by `OWNER EPOCH STREAM PARTITION`. */
-  readonly #actors = new Map<string, Range>()
-  readonly #ticks = new Map<string, Intervals>()
+  /** First effect of each owner in a partition that it has not claimed so far, by `OWNER EPOCH STREAM PARTITION`. */
+  readonly #unclaimed = new Map<string, Range>()
+  /** By owner. */
+  readonly #ticks = { processed: new Map<string, Intervals>(), output: new Map<string, Intervals>() }
 
   onClaim({ owner, epoch, partitions }: Claim, report: ReportAt): void {
     for (const [stream, list] of Object.entries(partitions))
       for (const partition of list) {
-        this.#claimed.add(`${owner} ${epoch} ${stream} ${partition}`)
+        const actor = `${owner} ${epoch} ${stream} ${partition}`
+        this.#claimed.add(actor)
+        this.#unclaimed.delete(actor)
         if (this.#crashed.has(owner)) this.#endAt({ stream, partition }, owner, epoch)
         else this.#take({ stream, partition }, owner, epoch, report)
       }
@@ -74,15 +74,16 @@ export class Owners {
     if (state !== 'has' || owner !== event.owner || epoch !== event.epoch) return
     owned!.last.state = 'left'
     owned!.last.next = event.next
-    owned!.left.push(event)
-    if (event.next !== undefined && this.#crashed.has(event.next)) owned!.crashes.push(event.epoch)
+    owned!.left.set(event.epoch, [...(owned!.left.get(event.epoch) ?? []), event])
+    if (event.next !== undefined && this.#crashed.has(event.next)) endEpoch(owned!, event.epoch)
   }
 
   onCrash(owner: string): void {
     this.#crashed.add(owner)
-    for (const { last, crashes } of this.#owned.values()) {
+    for (const owned of this.#owned.values()) {
+      const { last } = owned
       if (last.owner !== owner && last.next !== owner) continue
-      crashes.push(last.epoch)
+      endEpoch(owned, last.epoch)
       if (last.state === 'has') last.state = 'ended'
     }
   }
@@ -94,7 +95,7 @@ export class Owners {
     const holder = this.#holders.get(place)
     if (holder?.owner === owner && holder.epoch === epoch) return
     const actor = `${owner} ${epoch} ${stream} ${partition}`
-    if (!this.#actors.has(actor)) this.#actors.set(actor, event)
+    if (!this.#claimed.has(actor) && !this.#unclaimed.has(actor)) this.#unclaimed.set(actor, event)
     if (holder === undefined || epoch > holder.epoch) {
       this.#holders.set(place, event)
       return
@@ -108,19 +109,18 @@ export class Owners {
 
   /** Values of the owner's counter of callbacks that were seen in this kind of effects; those of timers are among the outputs'. */
   ticks(event: string, owner: string): Intervals {
-    const key = `${event === 'processed' ? event : 'output'} ${owner}`
-    let ticks = this.#ticks.get(key)
+    const byOwner = this.#ticks[event === 'processed' ? event : 'output']
+    let ticks = byOwner.get(owner)
     if (ticks === undefined) {
       ticks = new Intervals()
-      this.#ticks.set(key, ticks)
+      byOwner.set(owner, ticks)
     }
     return ticks
   }
 
   judge(report: ReportAt): void {
     if (this.#claimed.size === 0) return
-    for (const [actor, range] of this.#actors) {
-      if (this.#claimed.has(actor)) continue
+    for (const [actor, range] of this.#unclaimed) {
       const [owner, epoch] = actor.split(' ')
       report('wrong-owner', range, `by ${owner} in epoch ${epoch}, which never claimed the partition`)
     }
@@ -129,32 +129,30 @@ export class Owners {
   /** The crashes that concern a partition. */
   crashesOf(place: Place): HasCrashed {
     const isAny = this.#claimed.size === 0 && this.#crashed.size > 0
-    const crashes = this.#owned.get(keyOf(place))?.crashes ?? []
-    return (from, before) => isAny || crashes.some((epoch) => epoch >= from && epoch < before)
+    const crashes = this.#owned.get(keyOf(place))?.crashes
+    return (from, before) => isAny || (crashes?.hasAny(from, before) ?? false)
   }
 
-  /** Where owners that have left the partition in order have stopped with the records of one producer. */
-  left(channel: Pick<Range, 'stream' | 'partition' | 'producer'>): Left[] {
-    const left = this.#owned.get(keyOf(channel))?.left ?? []
-    return left.map(({ owner, epoch, through }) => ({
-      owner,
-      epoch,
-      through: through[channel.producer] ?? 0,
-    }))
+  /** For the records of one producer. */
+  leftAt(channel: Pick<Range, 'stream' | 'partition' | 'producer'>): LeftAt {
+    const left = this.#owned.get(keyOf(channel))?.left
+    return (owner, epoch) =>
+      (left?.get(epoch) ?? [])
+        .filter((leaving) => leaving.owner === owner)
+        .map(({ through }) => through[channel.producer] ?? 0)
   }
 
   /** WO2. */
   #endAt(place: Place, owner: string, epoch: number): void {
-    const owned = this.#owned.get(keyOf(place))
-    if (owned !== undefined) owned.crashes.push(epoch)
-    else this.#owned.set(keyOf(place), { last: { owner, epoch, state: 'ended' }, crashes: [epoch], left: [] })
+    const owned = this.#owned.get(keyOf(place)) ?? this.#begin(place, { owner, epoch, state: 'ended' })
+    endEpoch(owned, epoch)
   }
 
   #take(place: Place, owner: string, epoch: number, report: ReportAt): void {
     const next: Tenure = { owner, epoch, state: 'has' }
     const owned = this.#owned.get(keyOf(place))
     if (owned === undefined) {
-      this.#owned.set(keyOf(place), { last: next, crashes: [], left: [] })
+      this.#begin(place, next)
       return
     }
     const { last } = owned
@@ -169,6 +167,16 @@ export class Owners {
       )
     owned.last = next
   }
+
+  #begin(place: Place, last: Tenure): Owned {
+    const owned = { last, crashes: new Intervals(), left: new Map() }
+    this.#owned.set(keyOf(place), owned)
+    return owned
+  }
+}
+
+function endEpoch({ crashes }: Owned, epoch: number): void {
+  crashes.add(epoch, epoch + 1)
 }
 
 function keyOf({ stream, partition }: Place): string {
