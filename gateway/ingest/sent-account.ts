@@ -131,7 +131,8 @@ export class SentAccount {
   #rows(isOver: boolean): Map<string, SentRow[]> {
     const { functions } = this.#options.view()
     const rows = new Map<string, SentRow[]>()
-    for (const row of this.#options.outputs()) {
+    // A lag is of this moment, and changes while nothing else does.
+    for (const { lagMs: _, ...row } of this.#options.outputs()) {
       const live = functions.get(functionOfConsumer(row.consumer))
       if (live === undefined || row.sent === 0) continue
       const account = isOver ? settle(row, undefined, { topology: new Map(), isOver }) : row

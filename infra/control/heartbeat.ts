@@ -22,6 +22,7 @@ const outputs = z.array(
     unaccounted: count,
     allowance: count.optional(),
     parts: count.optional(),
+    lagMs: count.optional(),
     own: counts.optional(),
     earlier: counts.optional(),
   }),

@@ -114,7 +114,7 @@ test('allowancesWith agrees with allowancesOf without adding up all partitions e
       dropped: {},
     }
     for (const consumer of ['f', 'g']) out.credit(consumer, '00000000000000aa', 1, entry)
-    out.add(frameOf([{ key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 0 }]), 1)
+    out.add(frameOf([{ key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 0 }]), 1, 0)
     out.send(0)
     const rows = allowancesWith([stream], stream, out.begins)
     stream.allowance!.spend(1)

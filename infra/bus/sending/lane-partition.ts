@@ -19,7 +19,6 @@ export interface LanePartitionOptions {
   readonly partition: number
   readonly consumer: string
   readonly queue: LaneQueue
-  readonly nowMs: () => number
   /** Called when it can send no more, for lack of room or of frames in memory. */
   readonly onStill: () => void
 }
@@ -34,13 +33,13 @@ export class LanePartition extends OutPartition {
   }
 
   /** Takes a copy. */
-  override add(frame: Uint8Array, count: number): void {
-    const { queue, nowMs } = this.#options
+  override add(frame: Uint8Array, count: number, takenMs: number): void {
+    const { queue } = this.#options
     if (!queue.isEmpty(this.partition) || !this.admits(frame.length))
-      return queue.add(this.partition, frame, count, nowMs())
+      return queue.add(this.partition, frame, count, takenMs)
     const copy = takeMemory(frame.length)
     copy.set(frame)
-    super.add(copy, count)
+    super.add(copy, count, takenMs)
   }
 
   override send(ticket: number): OutFrame | undefined {
@@ -49,7 +48,7 @@ export class LanePartition extends OutPartition {
       const head = queue.head(this.partition)
       if (head !== undefined && this.admits(head.length)) {
         queue.shift(this.partition)
-        super.add(head.buffer.subarray(0, head.length), head.count)
+        super.add(head.buffer.subarray(0, head.length), head.count, head.takenMs)
       }
     }
     const frame = super.send(ticket)
@@ -99,6 +98,10 @@ export class LanePartition extends OutPartition {
   override eachOut(add: AddOut): void {
     super.eachOut(add)
     add(this.#options.consumer, this.#options.queue.recordsAtRisk(this.partition))
+  }
+
+  protected override waitingSinceMs(position: number): number | undefined {
+    return super.waitingSinceMs(position) ?? this.#options.queue.takenMs(this.partition)
   }
 
   override closing(): OutputLedger[] {

@@ -29,6 +29,8 @@ export interface WaitingFrame {
   buffer: Uint8Array
   length: number
   count: number
+  /** When its first record was taken; of one that was on disk, the first of its chunk. */
+  readonly takenMs: number
   /** Grows with each frame of the queue. */
   readonly order: number
 }
@@ -39,6 +41,8 @@ export interface Chunk {
   readonly records: number
   readonly bytes: number
   readonly sinceMs: number
+  /** When the first of its records was taken. */
+  readonly takenMs: number
   /** In memory until they are stored. */
   frames: readonly WaitingFrame[] | undefined
   /** Its number in the store, once stored. */
@@ -81,13 +85,13 @@ export class LaneQueue {
   }
 
   /** Takes a copy of a frame, or drops by the policy. Small frames are joined. */
-  add(partition: number, frame: Uint8Array, count: number, nowMs: number): void {
+  add(partition: number, frame: Uint8Array, count: number, takenMs: number): void {
     const { mode, bytesMax } = this.policy
     const full = this.#tailBytes + this.#chunkBytes + frame.length > bytesMax
     if (full && mode !== 'dropHead')
       return this.#drop(partition, count, mode === 'dropTail' ? 'dropTail' : 'queueFull')
-    this.#append(this.#part(partition).tail, frame, count)
-    this.#tailSinceMs ??= nowMs
+    this.#append(this.#part(partition).tail, frame, count, takenMs)
+    this.#tailSinceMs ??= takenMs
     if (mode !== 'dropHead') return
     while (this.#tailBytes > bytesMax) this.#dropOldest()
   }
@@ -131,7 +135,7 @@ export class LaneQueue {
     const cut = tail.splice(0, frames)
     const records = cut.reduce((sum, { count }) => sum + count, 0)
     const chunk: Chunk = {
-      ...{ partition, records, bytes, sinceMs: nowMs },
+      ...{ partition, records, bytes, sinceMs: nowMs, takenMs: cut[0]!.takenMs },
       ...{ frames: cut, number: undefined, busy: false },
     }
     chunks.push(chunk)
@@ -160,7 +164,7 @@ export class LaneQueue {
   readBack(chunk: Chunk, frames: readonly { readonly bytes: Uint8Array; readonly count: number }[]): void {
     this.#remove(chunk)
     this.#part(chunk.partition).front = frames.map(({ bytes, count }) => ({
-      ...{ buffer: bytes, length: bytes.length, count, order: this.#order++ },
+      ...{ buffer: bytes, length: bytes.length, count, takenMs: chunk.takenMs, order: this.#order++ },
     }))
   }
 
@@ -247,6 +251,12 @@ export class LaneQueue {
     return { memory, disk }
   }
 
+  /** When the first record that waits was taken; undefined if none does. */
+  takenMs(partition: number): number | undefined {
+    const { front, chunks, tail } = this.#part(partition)
+    return (front[0] ?? chunks[0] ?? tail[0])?.takenMs
+  }
+
   diskBytes(partition: number): number {
     return this.#part(partition).chunks.reduce((sum, c) => sum + (c.number === undefined ? 0 : c.bytes), 0)
   }
@@ -289,13 +299,13 @@ export class LaneQueue {
     this.#chunkBytes -= chunk.bytes
   }
 
-  #append(tail: WaitingFrame[], frame: Uint8Array, count: number): void {
+  #append(tail: WaitingFrame[], frame: Uint8Array, count: number, takenMs: number): void {
     const body = frame.length - headerBytesV1
     const last = tail.at(-1)
     if (last === undefined || last.length + body > frameBytesAimed) {
       const buffer = takeMemory(frame.length)
       buffer.set(frame)
-      tail.push({ buffer, length: frame.length, count, order: this.#order++ })
+      tail.push({ buffer, length: frame.length, count, takenMs, order: this.#order++ })
       this.#tailBytes += frame.length
       return
     }

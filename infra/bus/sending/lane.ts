@@ -68,10 +68,9 @@ export class Lane {
   }
 
   partition(index: number): LanePartition {
-    const { stream, consumer, clock } = this.#options
+    const { stream, consumer } = this.#options
     this.partitions[index] ??= new LanePartition({
       ...{ stream, partition: index, consumer, queue: this.queue },
-      nowMs: () => clock.monotonicMs(),
       onStill: () => this.#look(index),
     })
     return this.partitions[index]
@@ -80,9 +79,10 @@ export class Lane {
   /** Takes a chunk that another producer has left on disk for this consumer. */
   adopt(partition: number, chunk: Uint8Array, ageMs: number): void {
     const out = this.partition(partition)
+    const takenMs = this.#options.clock.monotonicMs() - ageMs
     for (const { bytes, count } of framesOf(chunk)) {
       if (ageMs > this.queue.policy.ageMaxMs) this.queue.refuse(partition, count, 'expired')
-      else out.add(bytes, count)
+      else out.add(bytes, count, takenMs)
     }
     this.#options.onMoved(out)
   }

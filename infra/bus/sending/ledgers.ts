@@ -14,7 +14,13 @@ export function addLedgers(a: OutputLedger | undefined, b: OutputLedger): Output
     ...(a.own || b.own ? { own: addCounts(a.own ?? {}, b.own ?? {}) } : {}),
     ...(a.earlier || b.earlier ? { earlier: addCounts(a.earlier ?? {}, b.earlier ?? {}) } : {}),
     ...spilledOf(a, b),
+    ...lagOf(a, b),
   }
+}
+
+/** The longer one. */
+function lagOf({ lagMs: a }: OutputLedger, { lagMs: b }: OutputLedger): Pick<OutputLedger, 'lagMs'> {
+  return a === undefined && b === undefined ? {} : { lagMs: Math.max(a ?? 0, b ?? 0) }
 }
 
 function spilledOf(a: OutputLedger, b: OutputLedger): Pick<OutputLedger, 'spilled' | 'spilledBytes'> {

@@ -14,6 +14,8 @@ export interface OutFrame {
   buffer: Uint8Array
   length: number
   count: number
+  /** When its first record was taken. */
+  readonly takenMs: number
   readonly sequence: number
   /** Bytes of this partition up to and including this frame. */
   endBytes: number
@@ -72,8 +74,8 @@ export class OutFrames {
     return this.#frames[this.#cursor - this.#base]
   }
 
-  /** Takes a frame: header space first, unstamped. Small held frames are joined. */
-  add(frame: Uint8Array, count: number): void {
+  /** Takes a frame: header space first, unstamped. Small held frames are joined. @param takenMs When its producer took it. */
+  add(frame: Uint8Array, count: number, takenMs: number): void {
     const body = frame.length - headerBytesV1
     const last = this.#frames.at(-1)
     this.#next += count
@@ -90,6 +92,7 @@ export class OutFrames {
       buffer: frame,
       length: frame.length,
       count,
+      takenMs,
       sequence: this.#next - count,
       endBytes: this.#bytes,
       ticket: Number.POSITIVE_INFINITY,
@@ -141,6 +144,12 @@ export class OutFrames {
   bytesBefore(position: number): number {
     for (const frame of this.#frames) if (endOf(frame) > position) return startBytes(frame)
     return this.#bytes
+  }
+
+  /** When the frame with `position` was taken; undefined if nothing is there yet, or that frame is forgotten. */
+  takenMs(position: number): number | undefined {
+    const frame = this.#frames.find((each) => endOf(each) > position)
+    return frame !== undefined && frame.sequence <= position ? frame.takenMs : undefined
   }
 
   #goBack(cursor: number): void {

@@ -24,6 +24,7 @@ function served(said: CreditEntry = aside): OutPartition {
       Array.from({ length: 10 }, () => ({ key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 0 })),
     ),
     10,
+    0,
   )
   out.credit('f', 'a', 1, { ...entry, through: 0, accepted: 0 })
   assert.ok(out.send(0))
@@ -36,7 +37,7 @@ test('OutPartition sends no more than the window beyond what is acknowledged, bu
   const out = new OutPartition('s', 0, () => undefined)
   out.setConsumers([{ name: 'f', blocking: true }])
   const large = { key: new Uint8Array(1), value: new Uint8Array(40_000), timeMs: 0 } // no two are joined
-  for (let i = 0; i < 4; i++) out.add(frameOf([large]), 1)
+  for (let i = 0; i < 4; i++) out.add(frameOf([large]), 1, 0)
   const sent = (credit: Partial<CreditEntry>): number => {
     out.credit('f', 'a', 1, { ...entry, windowBytes: 90_000, ...credit })
     let frames = 0
@@ -52,7 +53,7 @@ test('OutPartition: what goes to a late owner in parts is not sent before its la
   const out = new OutPartition('s', 0, () => undefined, { ownerlessBytes: 1 << 20 })
   out.setConsumers(['good', 'bad'].map((name) => ({ name, blocking: true })))
   const large = { key: new Uint8Array(1), value: new Uint8Array(40_000), timeMs: 0 } // no two are joined
-  for (let i = 0; i < 4; i++) out.add(frameOf([large]), 1)
+  for (let i = 0; i < 4; i++) out.add(frameOf([large]), 1, 0)
   assert.equal(out.send(0), undefined, 'while nobody is there, it would only be sent again')
   const sent = (consumer: string, credit: Partial<CreditEntry>): number => {
     out.credit(consumer, consumer, 1, { ...entry, through: 0, accepted: 0, windowBytes: 90_000, ...credit })
@@ -190,7 +191,7 @@ test('OutPartition does not count a frame as read by the server that was held wh
     forgotten += 1
   })
   const record = { key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 0 }
-  out.add(frameOf(Array.from({ length: 10 }, () => record)), 10) // held: the connection is lost, or is full
+  out.add(frameOf(Array.from({ length: 10 }, () => record)), 10, 0) // held: the connection is lost, or is full
   out.setConsumers([{ name: 'g', blocking: true }], 'next')
   out.credit('g', 'a', 1, { ...entry, flags: creditFlags.fresh, through: 0, accepted: 0 })
   assert.ok(out.send(0))

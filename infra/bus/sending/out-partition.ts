@@ -168,9 +168,9 @@ export class OutPartition {
     return added
   }
 
-  /** Takes a frame: header space first, unstamped. Small held frames are joined. */
-  add(frame: Uint8Array, count: number): void {
-    this.#frames.add(frame, count)
+  /** Takes a frame: header space first, unstamped. Small held frames are joined. @param takenMs When its producer took it. */
+  add(frame: Uint8Array, count: number, takenMs: number): void {
+    this.#frames.add(frame, count, takenMs)
   }
 
   /** The next frame that every blocking consumer has credit for, marked as sent under `ticket`; else undefined. */
@@ -259,6 +259,19 @@ export class OutPartition {
       const out = Math.max(0, this.#sentHigh - channel.from) - this.#acked(channel)
       add(channel.consumer, out - channel.unaccounted, channel.unaccounted)
     }
+  }
+
+  /** Reports for each consumer since when the oldest record that it has not acknowledged waits. */
+  eachWaiting(add: (consumer: string, sinceMs: number) => void): void {
+    for (const { consumer, position } of this.#channels.values()) {
+      const sinceMs = this.waitingSinceMs(position)
+      if (sinceMs !== undefined) add(consumer, sinceMs)
+    }
+  }
+
+  /** When the record at a position was taken; undefined if there is none, or nobody waited for it and it is forgotten. */
+  protected waitingSinceMs(position: number): number | undefined {
+    return this.#frames.takenMs(position)
   }
 
   /** The rows as if the consumers were gone: what a consumer never took was not for it. */

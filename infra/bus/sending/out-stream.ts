@@ -123,12 +123,27 @@ export function unsafeOf(
   return all
 }
 
+/** Since when the oldest record that a consumer has not acknowledged waits, by consumer. */
+function waitingSince(stream: OutStream): Map<string, number> {
+  const oldest = new Map<string, number>()
+  eachPart(stream, (out) =>
+    out.eachWaiting((consumer, sinceMs) =>
+      oldest.set(consumer, Math.min(sinceMs, oldest.get(consumer) ?? sinceMs)),
+    ),
+  )
+  return oldest
+}
+
 /**
- * One row per (stream, consumer), partitions added up (I7), with its allowance.
+ * One row per (stream, consumer), partitions added up (I7), with its lag and its allowance.
  * @param spiller The producer's id.
- * @param closed Nothing is sent any more, so the rows are exact.
+ * @param nowMs Undefined: nothing is sent any more, so the rows are exact, and nothing waits.
  */
-export function outputLedger(streams: Iterable<OutStream>, spiller: string, closed: boolean): OutputLedger[] {
+export function outputLedger(
+  streams: Iterable<OutStream>,
+  spiller: string,
+  nowMs: number | undefined,
+): OutputLedger[] {
   const rows = new Map<string, OutputLedger>()
   for (const stream of streams) {
     const { name, consumers } = stream.descriptor
@@ -145,11 +160,15 @@ export function outputLedger(streams: Iterable<OutStream>, spiller: string, clos
       const sum = addLedgers(rows.get(key), each)
       rows.set(key, sum.spilled === undefined ? sum : { ...sum, spiller })
     }
-    for (const [consumer, allowance] of (!closed && stream.allowance?.lowered()) || []) {
+    if (nowMs === undefined) continue
+    const add = (consumer: string, more: Pick<OutputLedger, 'allowance' | 'lagMs'>): void => {
       const key = `${name} ${consumer}`
       const sum = rows.get(key)
-      if (sum !== undefined) rows.set(key, { ...sum, allowance })
+      if (sum !== undefined) rows.set(key, { ...sum, ...more })
     }
+    for (const [consumer, allowance] of stream.allowance?.lowered() ?? []) add(consumer, { allowance })
+    for (const [consumer, sinceMs] of waitingSince(stream))
+      add(consumer, { lagMs: Math.max(0, Math.round(nowMs - sinceMs)) }) // the age of what was adopted goes by another clock
   }
   return [...rows.values()]
 }

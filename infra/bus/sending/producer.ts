@@ -167,11 +167,12 @@ export class Producer {
   send(streamName: string, partition: number, frame: Uint8Array, count: number): void {
     const stream = this.#known(streamName)
     const out = this.#partition(stream, partition)
+    const nowMs = this.#options.clock.monotonicMs()
     for (const lane of stream.lanes) {
-      this.#add(stream, lane.partition(partition), frame, count) // it copies
+      this.#add(stream, lane.partition(partition), frame, count, nowMs) // it copies
       stream.allowance?.spend(count)
     }
-    this.#add(stream, out, frame, count)
+    this.#add(stream, out, frame, count, nowMs)
   }
 
   /** The lane of a consumer that queues. */
@@ -179,9 +180,9 @@ export class Producer {
     return this.#streams.get(streamName)?.lanes.of(consumer)
   }
 
-  #add(stream: OutStream, out: OutPartition, frame: Uint8Array, count: number): void {
+  #add(stream: OutStream, out: OutPartition, frame: Uint8Array, count: number, nowMs: number): void {
     const waited = out.lacksOwner
-    out.add(frame, count)
+    out.add(frame, count, nowMs)
     this.#pump(stream, out)
     this.#beacons.plan(out)
     if (!waited && out.lacksOwner) this.#options.onWant?.()
@@ -257,7 +258,8 @@ export class Producer {
 
   /** One row per (stream, consumer), partitions added up (I7), with allowances until it is closed. */
   ledger(): OutputLedger[] {
-    return outputLedger(this.#streams.values(), this.id, this.#closed)
+    const nowMs = this.#closed ? undefined : this.#options.clock.monotonicMs()
+    return outputLedger(this.#streams.values(), this.id, nowMs)
   }
 
   /** Stops sending. What is held or unacknowledged is forgotten: await `settled` first to lose nothing. */

@@ -26,6 +26,11 @@ export interface OutputLedger {
   readonly earlier?: Readonly<Record<string, number>>
   /** The number of partitions that it has sent to; absent: unknown. */
   readonly parts?: number
+  /**
+   * How long the oldest record in flight has waited since its producer took it, by now; absent: none waits, or it is not known
+   * (0002, "Lag").
+   */
+  readonly lagMs?: number
   /** The part of the records in flight that waits on disk for a consumer that queues; absent: nothing. */
   readonly spilled?: number
   readonly spilledBytes?: number

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { QueueMode } from '../../../sdk/manifest/back-pressure.ts'
+import { frameOf } from '../../../sdk/wire/frame.ts'
+import { type CreditEntry, creditFlags } from '../messages/credit.ts'
+import { LanePartition } from './lane-partition.ts'
+import { LaneQueue } from './lane-queue.ts'
+import { OutPartition } from './out-partition.ts'
+
+const entry = { stream: 's', partition: 0, flags: 0, through: 0, accepted: 0, windowBytes: 1, dropped: {} }
+const fresh = { ...entry, flags: creditFlags.fresh }
+
+function large(): Uint8Array {
+  return frameOf([{ key: new Uint8Array(1), value: new Uint8Array(40_000), timeMs: 0 }]) // no two are joined
+}
+
+/** Since when records wait, by consumer. */
+function waits(out: OutPartition): Record<string, number> {
+  const all: Record<string, number> = {}
+  out.eachWaiting((consumer, sinceMs) => {
+    all[consumer] = sinceMs
+  })
+  return all
+}
+
+function credit(out: OutPartition, consumer: string, more: Partial<CreditEntry>, epoch = 1): void {
+  out.credit(consumer, `owner-${epoch}`, epoch, { ...entry, ...more })
+  while (out.send(0));
+}
+
+/** Everything before this record is done. */
+function done(out: OutPartition, consumer: string, through: number, epoch = 1): void {
+  credit(out, consumer, { through, accepted: through, windowBytes: 1 << 20 }, epoch)
+}
+
+test('the oldest record that a consumer has not acknowledged waits since its producer took it, sent or held', () => {
+  const out = new OutPartition('s', 0, () => undefined)
+  out.setConsumers([{ name: 'f', blocking: true }])
+  for (const ms of [10, 20, 30]) out.add(large(), 1, ms)
+  assert.deepEqual(waits(out), { f: 10 }, 'nobody is there')
+  credit(out, 'f', fresh)
+  assert.deepEqual([out.sent, waits(out)], [1, { f: 10 }], 'one was sent')
+  done(out, 'f', 1)
+  assert.deepEqual(waits(out), { f: 20 })
+  out.rewind()
+  assert.deepEqual(waits(out), { f: 20 }, 'it is sent again, and is no younger')
+  done(out, 'f', 1)
+  done(out, 'f', 3)
+  assert.deepEqual(waits(out), {})
+  out.add(large(), 1, 40)
+  assert.deepEqual(waits(out), { f: 40 })
+})
+
+test('a frame waits since its first record came, until its last is done', () => {
+  const out = new OutPartition('s', 0, () => undefined)
+  out.setConsumers([{ name: 'f', blocking: true }])
+  const small = () => frameOf([{ key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 0 }])
+  for (const ms of [10, 20, 30]) out.add(small(), 1, ms) // held, and so joined
+  done(out, 'f', 0)
+  done(out, 'f', 2)
+  assert.deepEqual(waits(out), { f: 10 })
+  done(out, 'f', 3)
+  assert.deepEqual(waits(out), {})
+})
+
+test('each consumer has a lag of its own; of one that nobody waits for it is known while the frame is there', () => {
+  const out = new OutPartition('s', 0, () => undefined)
+  out.setConsumers([
+    { name: 'quick', blocking: true },
+    { name: 'slow', blocking: true },
+    { name: 'free', blocking: false },
+  ])
+  for (const name of ['quick', 'slow', 'free']) credit(out, name, { ...fresh, windowBytes: 1 << 20 })
+  for (const ms of [10, 20]) out.add(large(), 1, ms)
+  while (out.send(0));
+  assert.deepEqual(waits(out), { quick: 10, slow: 10, free: 10 })
+  done(out, 'quick', 2)
+  done(out, 'slow', 1)
+  assert.deepEqual(
+    waits(out),
+    { slow: 20 },
+    'free is not done either, but nobody keeps the first frame for it',
+  )
+})
+
+test('a handover, or the end of an owner, makes no record younger', () => {
+  const out = new OutPartition('s', 0, () => undefined)
+  out.setConsumers([{ name: 'f', blocking: true }])
+  credit(out, 'f', fresh)
+  for (const ms of [10, 20]) out.add(large(), 1, ms)
+  done(out, 'f', 1)
+  const next = { epoch: 2, owner: 'owner-2' }
+  credit(out, 'f', { flags: creditFlags.leaving | creditFlags.next, through: 1, accepted: 1, next })
+  assert.deepEqual(waits(out), { f: 20 })
+  done(out, 'f', 1, 2)
+  assert.deepEqual(waits(out), { f: 20 })
+  credit(out, 'f', { ...fresh, windowBytes: 1 << 20 }, 3)
+  assert.deepEqual(waits(out), { f: 20 }, 'the one that was killed had not taken it')
+  credit(out, 'f', { through: 1, accepted: 2, windowBytes: 1 << 20 }, 3)
+  credit(out, 'f', { ...fresh, windowBytes: 1 << 20 }, 4)
+  assert.deepEqual(waits(out), {}, 'the one that was killed had taken it: unaccounted')
+})
+
+/** A lane with three records, of which its window has taken the first. */
+function lane(mode: QueueMode, bytesMax: number) {
+  const queue = new LaneQueue(1, { mode, bytesMax, ageMaxMs: 1e6 }, () => undefined)
+  const out = new LanePartition({ stream: 's', partition: 0, consumer: 'f', queue, onStill: () => undefined })
+  credit(out, 'f', fresh)
+  for (const ms of [10, 20, 30]) {
+    out.add(large(), 1, ms)
+    while (out.send(0));
+  }
+  return { queue, out }
+}
+
+test('what waits in front of a lane waits since it came, in memory and on disk; what was dropped does not wait', () => {
+  for (const [mode, bytesMax, second] of [
+    ['dropHead', 50_000, 30],
+    ['dropTail', 50_000, 20],
+    ['enqueue', 100_000, 20],
+  ] as const) {
+    const { queue, out } = lane(mode, bytesMax)
+    assert.deepEqual(waits(out), { f: 10 }, mode)
+    out.credit('f', 'owner-1', 1, { ...entry, through: 1, accepted: 1, windowBytes: 0 })
+    assert.deepEqual(waits(out), { f: second }, mode)
+    if (mode !== 'enqueue') continue
+    const chunk = queue.cut(0, 500)!
+    assert.deepEqual(waits(out), { f: 20 }, 'it is being stored')
+    const bytes = chunk.frames!.map(({ buffer, length, count }) => ({
+      bytes: buffer.slice(0, length),
+      count,
+    }))
+    queue.stored(chunk, 1)
+    assert.deepEqual(waits(out), { f: 20 }, 'on disk')
+    queue.readBack(chunk, bytes)
+    assert.deepEqual(waits(out), { f: 20 }, 'read back')
+    for (const through of [1, 2, 3]) done(out, 'f', through)
+    assert.deepEqual(waits(out), {})
+  }
+})
