@@ -15,6 +15,7 @@ export interface GatewayMetrics {
   readonly deploys: Counter<'outcome'>
   readonly followers: Gauge<'kind'>
   readonly inputRecords: Gauge<'function' | 'stream' | 'state'>
+  readonly inputLag: Gauge<'function' | 'stream'>
   readonly inputDropped: Gauge<'function' | 'stream' | 'reason'>
   readonly deadLetters: Gauge<'function' | 'state'>
 }
@@ -61,6 +62,11 @@ export function makeMetrics(): GatewayMetrics {
       'concord_input_records',
       'Records of an input, by state: sent, processed, in_flight, unaccounted.',
       ['function', 'stream', 'state'],
+    ),
+    inputLag: gauge(
+      'concord_input_lag_seconds',
+      'How long the oldest record in flight to an input has waited; 0: none is. Absent while it is not known.',
+      ['function', 'stream'],
     ),
     inputDropped: gauge(
       'concord_input_dropped_records',

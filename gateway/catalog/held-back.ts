@@ -23,8 +23,9 @@ export function heldBackBy(
     if (reader.name === name || !isAbsent(reader, heartbeats)) return []
     return ledgerOf(reader.name, blockedBy(reader, streams), outputs)
       .filter(({ inFlight }) => inFlight > 0)
-      .map(({ stream, inFlight }) => ({
+      .map(({ stream, inFlight, lagMs }) => ({
         ...{ stream, function: reader.name, records: inFlight },
+        ...(lagMs !== undefined && { lagMs }),
         ...{
           instancesRunning: atWork(reader, heartbeats).length,
           instancesWanted: reader.document.instances,

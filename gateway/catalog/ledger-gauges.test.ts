@@ -57,16 +57,22 @@ test('every gateway shows on /metrics where the records of each input are', asyn
     const detail = (await (await platform.call('GET', '/v1/functions/lags')).json()) as object
     return 'deadLetters' in detail
   })
-  assert.deepEqual(await samples(platform.gateway.url), expected)
+  const check = async (url: string) => {
+    const { [`input_lag_seconds function="lags",stream="in"`]: lag, ...shown } = await samples(url)
+    assert.deepEqual(shown, expected)
+    assert.ok(lag! >= 0 && lag! < 600, `${lag} s`)
+  }
+  await check(platform.gateway.url)
   const other = await platform.another()
   await until('the other has heard of the first', async () => {
     const detail = (await (await call(other.url, 'GET', '/v1/functions/lags')).json()) as {
-      ledger: { sent: number }[]
+      ledger: { sent: number; lagMs?: number }[]
       deadLetters?: object
     }
-    return detail.ledger[0]!.sent === 3 && detail.deadLetters !== undefined
+    const [row] = detail.ledger
+    return row!.sent === 3 && row!.lagMs !== undefined && detail.deadLetters !== undefined
   })
-  assert.deepEqual(await samples(other.url), expected)
+  await check(other.url)
 })
 
 test('a removed function is shown on /metrics as long as it has dead letters (LG4)', async (t) => {
@@ -97,7 +103,15 @@ function gaugesOf(clock: ManualClock) {
     accountsOf: () =>
       new Promise((resolve) =>
         reads.push((sent) => {
-          const row = { stream: 'in', consumer: 'f', sent, acked: 0, dropped: { full: 4 }, unaccounted: 0 }
+          const row = {
+            stream: 'in',
+            consumer: 'f',
+            sent,
+            acked: 0,
+            dropped: { full: 4 },
+            unaccounted: 0,
+            lagMs: 2500,
+          }
           const sentBefore = { rows: [], over: new Set<string>(), open: [] }
           resolve({ sent: sentBefore, outputs: [row], stateLost: new Map() })
         }),
@@ -119,6 +133,9 @@ test('LedgerGauges reads at most once in ten seconds, and shows all that is know
   assert.deepEqual([await shown(), reads.length], [7, 1])
   assert.deepEqual((await metrics.inputDropped.get()).values, [
     { value: 4, labels: { function: 'f', stream: 'in', reason: 'full' } },
+  ])
+  assert.deepEqual((await metrics.inputLag.get()).values, [
+    { value: 2.5, labels: { function: 'f', stream: 'in' } },
   ])
   assert.deepEqual((await metrics.deadLetters.get()).values, []) // not known
   clock.advance(9_999)

@@ -26,7 +26,7 @@ export interface LedgerGaugesOptions {
   readonly accountsOf: AccountsOf
   /** What it does not know now is not shown. */
   readonly deadLetters: Pick<DeadLetters, 'counts' | 'functions'>
-  readonly metrics: Pick<GatewayMetrics, 'inputRecords' | 'inputDropped' | 'deadLetters'>
+  readonly metrics: Pick<GatewayMetrics, 'inputRecords' | 'inputLag' | 'inputDropped' | 'deadLetters'>
   readonly clock: Clock
 }
 
@@ -78,15 +78,16 @@ export class LedgerGauges {
   }
 
   #show(found: readonly Found[]): void {
-    const { inputRecords, inputDropped, deadLetters } = this.#options.metrics
-    for (const gauge of [inputRecords, inputDropped, deadLetters]) gauge.reset()
+    const { inputRecords, inputLag, inputDropped, deadLetters } = this.#options.metrics
+    for (const gauge of [inputRecords, inputLag, inputDropped, deadLetters]) gauge.reset()
     for (const { name, ledger, letters } of found) {
-      for (const { stream, sent, processed, inFlight, unaccounted, dropped } of ledger) {
+      for (const { stream, sent, processed, inFlight, lagMs, unaccounted, dropped } of ledger) {
         const input = { function: name, stream }
         inputRecords.set({ ...input, state: 'sent' }, sent)
         inputRecords.set({ ...input, state: 'processed' }, processed)
         inputRecords.set({ ...input, state: 'in_flight' }, inFlight)
         inputRecords.set({ ...input, state: 'unaccounted' }, unaccounted)
+        if (lagMs !== undefined) inputLag.set(input, lagMs / 1000)
         for (const [reason, records] of Object.entries(dropped))
           inputDropped.set({ ...input, reason }, records)
       }

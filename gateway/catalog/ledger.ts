@@ -9,7 +9,7 @@ import { functionOfConsumer } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { Ledger } from '../../sdk/api/index.ts'
-import type { CatalogView } from './catalog.ts'
+import type { CatalogView, LiveFunction } from './catalog.ts'
 import { type Heartbeats, reportOf } from './heartbeats.ts'
 import type { Sent } from './sent-before.ts'
 
@@ -42,6 +42,15 @@ export function outputsOfFunctions(view: CatalogView, heartbeats: Heartbeats): O
   return rows
 }
 
+/** The longest lag of a function's inputs, by what is heard. */
+export function lagOf({ name, version }: LiveFunction, outputs: readonly OutputLedger[]): { lagMs?: number } {
+  const rows = ledgerOf(name, Object.keys(version.manifest.istreams), outputs)
+  const known = rows.flatMap(({ lagMs }) => lagMs ?? [])
+  const lagMs = Math.max(0, ...known)
+  const isKnown = lagMs > 0 || (rows.length > 0 && known.length === rows.length)
+  return isKnown ? { lagMs } : {}
+}
+
 /**
  * One row for each input; the instances of a broadcast input are added up. In each row: sent = processed + dropped +
  * inFlight + unaccounted.
@@ -66,12 +75,15 @@ export function ledgerOf(
     })
     const { sent, acked, dropped, unaccounted, spilled, spilledBytes, isAtMost } = total
     const droppedAll = Object.values(dropped).reduce((sum, records) => sum + records, 0)
+    const inFlight = sent - acked - unaccounted
+    const lagMs = inFlight === 0 ? 0 : total.lagMs
     return {
       stream,
       sent,
       processed: acked - droppedAll,
       dropped: { ...dropped },
-      inFlight: sent - acked - unaccounted,
+      inFlight,
+      ...(lagMs !== undefined && { lagMs }),
       unaccounted,
       ...(isAtMost && { unaccountedIsAtMost: true }),
       stateLost: stateLost.get(stream) ?? 0,

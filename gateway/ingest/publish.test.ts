@@ -252,6 +252,7 @@ test('Publish into a full stream answers 429 with the accepted count, and works 
     processed: accepted + 1,
     dropped: {},
     inFlight: 0,
+    lagMs: 0,
     unaccounted: 0,
     stateLost: 0,
   })

@@ -21,7 +21,7 @@ import { moveAsWished } from '../by-hand/moves.ts'
 import { scaleAsWished } from '../by-hand/scale.ts'
 import { functionIn } from '../catalog/catalog.ts'
 import { heldBackBy } from '../catalog/held-back.ts'
-import { ledgerOf } from '../catalog/ledger.ts'
+import { lagOf, ledgerOf } from '../catalog/ledger.ts'
 import { shadowNow } from '../catalog/shadow-view.ts'
 import { functionDetail, functionSummary, scalingView, tasksAtWork, topology } from '../catalog/views.ts'
 import { functionWhy } from '../catalog/why.ts'
@@ -176,7 +176,11 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
   const heard = () => heartbeats.firstBeats(tasksAtWork(catalog.current.functions.values()))
   app.openapi(list, async (c) => {
     await heard()
-    const functions = [...catalog.current.functions.values()].map((live) => functionSummary(live, heartbeats))
+    const { outputs } = await accountsOf()
+    const functions = [...catalog.current.functions.values()].map((live) => ({
+      ...functionSummary(live, heartbeats),
+      ...lagOf(live, outputs),
+    }))
     return c.json({ functions }, 200)
   })
   app.openapi(inspect, async (c) => {

@@ -19,6 +19,11 @@ export const ledgerSchema = z.object({
   processed: z.int(),
   dropped: z.record(z.string(), z.int()),
   inFlight: z.int(),
+  /**
+   * How long the oldest record in flight has waited since it was sent; 0: none is in flight. Absent: not known, as in mode
+   * `none`.
+   */
+  lagMs: z.int().optional(),
   unaccounted: z.int(),
   /** `unaccounted` is an upper bound: part of it is the allowance of a killed producer; absent: it is exact. */
   unaccountedIsAtMost: z.literal(true).optional(),
@@ -53,8 +58,9 @@ const heldBackSchema = z.object({
   function: nameSchema,
   instancesRunning: z.int(),
   instancesWanted: z.int(),
-  /** How many of its records wait. */
+  /** How many of its records wait, and for how long the oldest of them. */
   records: z.int(),
+  lagMs: z.int().optional(),
 })
 export type HeldBack = z.output<typeof heldBackSchema>
 
@@ -108,6 +114,8 @@ export const functionSummarySchema = z.object({
   instancesRunning: z.int(),
   istreams: z.array(z.string()),
   ostreams: z.array(z.string()),
+  /** In the list of functions: the longest lag of its inputs; absent: not known. */
+  lagMs: z.int().optional(),
   /** These three as the instances reported them, present and past; what a killed one did after its last report is missing. */
   recordsIn: z.int(),
   recordsOut: z.int(),

@@ -365,7 +365,7 @@ test('consume continues when its gateway breaks off or ends the connection, says
 })
 
 test('graph, fn ls, fn inspect, fn logs and stream ls print for people and as JSON', async (t) => {
-  const summary = { ...detail, istreams: ['words'], recordsIn: 1, recordsOut: 1, errors: 0 }
+  const summary = { ...detail, istreams: ['words'], lagMs: 480_000, recordsIn: 1, recordsOut: 1, errors: 0 }
   const manifest = {
     istreams: { words: { grouping: 'groupBy' } },
     ostreams: ['loud'],
@@ -373,7 +373,15 @@ test('graph, fn ls, fn inspect, fn logs and stream ls print for people and as JS
     resources: { cpus: 1, memMib: 256, diskMib: 32 },
   }
   const ledger = [
-    { stream: 'words', sent: 5, processed: 3, dropped: { skipped: 1 }, inFlight: 1, unaccounted: 0 },
+    {
+      stream: 'words',
+      sent: 5,
+      processed: 3,
+      dropped: { skipped: 1 },
+      inFlight: 1,
+      lagMs: 312,
+      unaccounted: 0,
+    },
   ]
   const full = {
     ...summary,
@@ -397,8 +405,8 @@ test('graph, fn ls, fn inspect, fn logs and stream ls print for people and as JS
   }
   const { env } = await gatewayOf(t, ({ path }) => ({ status: 200, json: answers[path] }))
   const expected: [string[], RegExp, unknown][] = [
-    [['fn', 'ls'], /^shout {5}v2 {7}running {2}1\/1/m, [summary]],
-    [['fn', 'inspect', 'shout'], /words +5 +3 +1 skipped +1 +0[\s\S]*shout-0: because/, full],
+    [['fn', 'ls'], /^shout {5}v2 {7}running {2}1\/1 .* {2}8 min$/m, [summary]],
+    [['fn', 'inspect', 'shout'], /words +5 +3 +1 skipped +1 +312 ms +0[\s\S]*shout-0: because/, full],
     [['fn', 'logs', 'shout'], /1970-01-01T00:00:00.000Z warn {2}shout-0 v2 hm/, log],
     [['stream', 'ls'], /^words +16 +no +- +shout$/m, [stream]],
     [

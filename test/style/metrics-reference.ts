@@ -68,9 +68,9 @@ scrape_configs:
 
 Worth an alarm:
 
-- \`concord_input_records{state="in_flight"}\` stays high, or \`processed\` stops growing while \`sent\` grows: a function lags. Other systems
-  call it consumer lag; \`concord stream inspect NAME\` shows it for every reader of a stream. In time it is about
-  \`concord_input_records{state="in_flight"} / ignoring(state) rate(concord_input_records{state="processed"}[5m])\` seconds
+- \`concord_input_lag_seconds\` grows: a function is behind, or stands still. It is the age of the oldest record that waits;
+  \`concord_input_records{state="in_flight"}\` says how many do. Other systems call it consumer lag; \`concord fn ls\` shows it
+  for every function, and \`concord stream inspect NAME\` for every reader of a stream
 - \`concord_input_records{state="unaccounted"}\` grows: records are lost
 - \`concord_input_dropped_records\` grows for a [reason](../failures.md#why-records-are-dropped) that you have not chosen;
   \`deadLetterRefused\` means that there is [no room for dead letters](../failures.md#dead-letters)

@@ -77,6 +77,7 @@ test('a runner and its watchdog stopped under full load: memory stays bounded ev
       processed: produced,
       dropped: {},
       inFlight: 0,
+      lagMs: 0,
       unaccounted: 0,
       stateLost: 0,
     },

@@ -43,6 +43,7 @@ test("a record that ends its runner under { retry: 1, then: 'deadLetter' } is tr
       processed: records - 1,
       dropped: { deadLettered: 1 },
       inFlight: 0,
+      lagMs: 0,
       unaccounted: 0,
       stateLost: 0,
     },

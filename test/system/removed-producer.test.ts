@@ -49,7 +49,7 @@ test('fn rm leaves what its function had sent, and lost, in the account of the n
   t.diagnostic(JSON.stringify(ledger))
   assert.equal(sent, processed + unaccounted)
   const shown = await platform.cli(['fn', 'inspect', 'counts'])
-  assert.match(shown.stdout, new RegExp(`middle +≤ ${sent} +${processed} +0 +0 +≤ ${unaccounted}`))
+  assert.match(shown.stdout, new RegExp(`middle +≤ ${sent} +${processed} +0 +0 +0 +≤ ${unaccounted}`))
 
   await platform.json(['fn', 'rm', 'passes'])
   const kept = await platform.until('counts', ({ ledger: [row] }) => row!.sent === sent)

@@ -50,7 +50,16 @@ test('the whole road: deploy a file, produce, consume, redeploy, remove', { time
   )
   assert.deepEqual(
     { ...detail.ledger[0] },
-    { stream: 'words', sent: 3, processed: 3, dropped: {}, inFlight: 0, unaccounted: 0, stateLost: 0 },
+    {
+      stream: 'words',
+      sent: 3,
+      processed: 3,
+      dropped: {},
+      inFlight: 0,
+      lagMs: 0,
+      unaccounted: 0,
+      stateLost: 0,
+    },
   )
 
   const measured = await platform.until('shout', (d) => d.instances[0]?.metricsUrl !== undefined)

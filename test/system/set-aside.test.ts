@@ -91,7 +91,7 @@ test('records that are tried again after a wait hold nobody up but those of thei
     { ...killed.ledger[0], stateLost: 0 },
     {
       ...{ stream: 'waits-in', sent: 9, processed: 6, dropped: { deadLettered: 1 } },
-      ...{ inFlight: 0, unaccounted: 2, stateLost: 0 },
+      ...{ inFlight: 0, lagMs: 0, unaccounted: 2, stateLost: 0 },
     },
   )
 })

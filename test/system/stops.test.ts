@@ -40,6 +40,7 @@ describe('functions of one platform', { concurrency: 2 }, () => {
         processed: 9,
         dropped: { failed: 1 },
         inFlight: 0,
+        lagMs: 0,
         unaccounted: 0,
         stateLost: 0,
       },

@@ -14,6 +14,7 @@ import { openProject } from '../project/project.ts'
 import type { Project } from '../project/project-shape.ts'
 import { dim, note, print, printJson, red, table, yellow } from '../terminal.ts'
 import { detailText } from '../text/function-text.ts'
+import { lagText } from '../text/lag-text.ts'
 import { versionText } from '../text/version-text.ts'
 import { whyText } from '../text/why-text.ts'
 import { type DeployCommandOptions, deployAndReport, withDeployOptions } from './deploy.ts'
@@ -56,7 +57,7 @@ export function addFunctions(program: CliCommand, installation: Installation): v
   addFnDeploy(fn, installation)
   fn.command('ls')
     .description(
-      'List the functions. IN, OUT and ERRORS are reported by the instances each second; what a killed one did after its last report is missing. PROCESSED in `fn inspect` includes it, since the senders count it.',
+      'List the functions. IN, OUT and ERRORS are reported by the instances each second; what a killed one did after its last report is missing. PROCESSED in `fn inspect` includes it, since the senders count it. LAG is how long the oldest record in flight has waited, of all inputs.',
     )
     .printsData('an array of functions')
     .talksToServer()
@@ -180,8 +181,10 @@ async function list(options: ServerOptions): Promise<void> {
     fn.recordsIn,
     fn.recordsOut,
     fn.errors,
+    lagText(fn.lagMs),
   ])
-  await print(table([['FUNCTION', 'VERSION', 'STATE', 'INSTANCES', 'IN', 'OUT', 'ERRORS'], ...rows]))
+  const columns = ['FUNCTION', 'VERSION', 'STATE', 'INSTANCES', 'IN', 'OUT', 'ERRORS', 'LAG']
+  await print(table([columns, ...rows]))
 }
 
 async function why(name: string, options: ServerOptions): Promise<void> {

@@ -29,9 +29,17 @@ test('stream inspect shows how much of a stream waits for each reader', async (t
   const readers = [
     {
       ...{ reader: 'count', backPressure: 'enqueue', instancesRunning: 0, instancesWanted: 2 },
-      ...{ ...row, sent: 100, inFlight: 10, spilled: 8, spilledBytes: 2048 },
+      ...{ ...row, sent: 100, inFlight: 10, lagMs: 5310, spilled: 8, spilledBytes: 2048 },
     },
-    { reader: 'follower.0123', backPressure: 'block', ...row, sent: 92, dropped: { late: 2 }, inFlight: 0 },
+    {
+      reader: 'follower.0123',
+      backPressure: 'block',
+      ...row,
+      sent: 92,
+      dropped: { late: 2 },
+      inFlight: 0,
+      lagMs: 0,
+    },
   ]
   let json: object = {
     name: 'words',
@@ -46,9 +54,9 @@ test('stream inspect shows how much of a stream waits for each reader', async (t
   assert.equal(
     await said(),
     `Stream words has 16 partitions, and is not published raw. Written by split.
-READER         INSTANCES  BACK-PRESSURE  SENT  PROCESSED  DROPPED  IN FLIGHT  UNACCOUNTED  ON DISK
-count          0 of 2     enqueue         100         90  0               10            0  8 (2.0 kB)
-follower.0123  -          block            92         90  2 late           0            0  0 (0 B)
+READER         INSTANCES  BACK-PRESSURE  SENT  PROCESSED  DROPPED  IN FLIGHT  LAG    UNACCOUNTED  ON DISK
+count          0 of 2     enqueue         100         90  0               10  5.3 s            0  8 (2.0 kB)
+follower.0123  -          block            92         90  2 late           0  0                0  0 (0 B)
 `,
   )
   json = { ...json, producers: [], readers: [] }

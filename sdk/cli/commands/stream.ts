@@ -25,9 +25,9 @@ export function addStreams(program: CliCommand): void {
     .action(list)
   stream
     .command('inspect')
-    .summary('Show a stream: who writes it, and for each reader how many records wait.')
+    .summary('Show a stream: who writes it, and for each reader how many records wait, and for how long.')
     .description(
-      'Show a stream: who writes it, and the account of each reader. IN FLIGHT is its lag: records that were sent and wait for it, or are being processed.',
+      'Show a stream: who writes it, and the account of each reader. IN FLIGHT is how many records were sent and wait for it, or are being processed; LAG is how long the oldest of them has waited.',
     )
     .argument('<name>', 'the stream')
     .printsData()

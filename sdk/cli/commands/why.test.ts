@@ -5,7 +5,17 @@ import { assertFails, concord, gatewayOf, lastJson } from '../test-cli.ts'
 test('fn why says where each instance is and why, or what keeps it from running', async (t) => {
   const why = {
     ...{ name: 'shout', version: 2, instancesWanted: 2, instancesRunning: 1, byHand: 'set by hand' },
-    heldBackBy: [{ stream: 's1', function: 'bad', instancesRunning: 0, instancesWanted: 1, records: 2 }],
+    heldBackBy: [
+      {
+        stream: 's1',
+        function: 'bad',
+        instancesRunning: 0,
+        instancesWanted: 1,
+        records: 2,
+        lagMs: 12_345_678,
+      },
+      { stream: 's2', function: 'off', instancesRunning: 0, instancesWanted: 0, records: 1, lagMs: 9000 },
+    ],
     placement: { constraints: ['zone == a'], priority: 3 },
     instances: [
       { id: 'shout-0', state: 'running', hostname: 'web-1', agent: 'S0', why: ['only web-1 suits'] },
@@ -17,7 +27,8 @@ test('fn why says where each instance is and why, or what keeps it from running'
     (await concord(['fn', 'why', 'shout'], { env })).stdout,
     [
       'shout v2: 1 of 2 instances run; set by hand',
-      's1 is held back by bad: 0 of 1 instances run, and 2 records wait for it; once 8 MiB do, everybody waits (`concord fn why bad`)',
+      's1 is held back by bad: 0 of 1 instances run, and 2 records wait for it, the oldest for 3 h; once 8 MiB do, everybody waits (`concord fn why bad`)',
+      's2 is held back by off: 0 of 0 instances run, and 1 record waits for it, for 9.0 s; once 8 MiB do, everybody waits (`concord fn why off`)',
       'It asks for: zone == a; priority 3',
       'INSTANCE  STATE    WHERE  WHY',
       'shout-0   running  web-1  only web-1 suits',

@@ -105,7 +105,7 @@ test('detailText says what figures lack: the last records of a killed gateway, a
 
 test('detailText marks what was sent as an upper bound where what is unaccounted is one', () => {
   const resources = { cpus: 1, memMib: 256, diskMib: 0 }
-  const row = { sent: 26, processed: 7, dropped: {}, inFlight: 0, unaccounted: 19 }
+  const row = { sent: 26, processed: 7, dropped: {}, inFlight: 0, lagMs: 0, unaccounted: 19 }
   const text = detailText({
     manifest: { istreams: {}, ostreams: [], onError: 'fail', resources, limits: { heapMib: 64 } },
     ...{ bundleSha256: '', deployedAtMs: 0, metrics: [], instances: [] },
@@ -114,6 +114,6 @@ test('detailText marks what was sent as an upper bound where what is unaccounted
       { stream: 'b', ...row },
     ],
   } as unknown as FunctionDetail)
-  assert.match(text, /^a +≤ 26 +7 +0 +0 +≤ 19$/m)
-  assert.match(text, /^b +26 +7 +0 +0 +19$/m)
+  assert.match(text, /^a +≤ 26 +7 +0 +0 +0 +≤ 19$/m)
+  assert.match(text, /^b +26 +7 +0 +0 +0 +19$/m)
 })

@@ -4,6 +4,7 @@
  */
 import type { Ledger } from '../../api/index.ts'
 import { bytesText, table } from '../terminal.ts'
+import { lagText } from './lag-text.ts'
 
 export interface LedgerRow {
   /** The cells of the first columns. */
@@ -23,11 +24,12 @@ export function ledgerTable(columns: readonly string[], rows: readonly LedgerRow
       .map(([reason, records]) => `${records} ${reason}`)
       .join(', ') || 0,
     row.inFlight,
+    lagText(row.lagMs),
     row.unaccountedIsAtMost ? `≤ ${row.unaccounted}` : row.unaccounted,
     ...(isSpilled ? [`${spilled} (${bytesText(spilledBytes)})`] : []),
     ...(isLost ? [stateLost] : []),
   ])
-  const accounts = ['SENT', 'PROCESSED', 'DROPPED', 'IN FLIGHT', 'UNACCOUNTED']
+  const accounts = ['SENT', 'PROCESSED', 'DROPPED', 'IN FLIGHT', 'LAG', 'UNACCOUNTED']
   const more = [...(isSpilled ? ['ON DISK'] : []), ...(isLost ? ['STATE LOST'] : [])]
   return table([[...columns, ...accounts, ...more], ...shown])
 }
