@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { isCode } from '../../errors.ts'
 import { faultsOf, OwnSlabs, openArena, slabUnitBytes } from './index.ts'
 import { contentsOf } from './testing.ts'
@@ -34,6 +35,27 @@ test('Arena returns values of all lengths, under keys of all lengths', () => {
   assert.equal(arena.entries, lengths.length)
   for (const keyBytes of lengths) assert.deepEqual(arena.get(bytes(keyBytes, 1)), bytes(65_535, keyBytes))
   assert.deepEqual(faultsOf(slabs), [])
+})
+
+test('Arena returns texts of all lengths and letters, overwritten in place or not', () => {
+  const letter = fc.constantFrom('a', 'z', '\0', '\x7f', '0', '{', 'é', '€', '🙂', '\ud800')
+  const ascii = fc.string({ unit: 'binary-ascii', maxLength: 80 })
+  const mixed = fc.tuple(ascii, fc.string({ unit: letter, maxLength: 8 })).map((parts) => parts.join(''))
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat({ max: 3 }), fc.oneof(ascii, mixed))), (sets) => {
+      const { arena } = open()
+      const map = new Map<number, string>()
+      for (const [key, text] of sets) {
+        arena.set(`key ${key}`, text)
+        map.set(key, text)
+        for (const [other, expected] of map) {
+          assert.equal(arena.getText(`key ${other}`), expected.toWellFormed())
+          assert.deepEqual(arena.get(`key ${other}`), utf8.encode(expected))
+        }
+      }
+    }),
+    { numRuns: 200 },
+  )
 })
 
 test('Arena accepts keys and values as bytes and as text', () => {

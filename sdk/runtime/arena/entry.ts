@@ -197,27 +197,51 @@ export function readBytes(words: Int32Array, at: number, length: number): Uint8A
 }
 
 /**
- * The same as a string, if all bytes are below 0x80. Eight characters in a call take 2 ns each; a copy and a decoder
- * take 4.
+ * The same as a string, if all bytes are below 0x80. Characters cost 2 ns each where sixteen are made in a call, and 7 where each has
+ * one of its own: so the last call takes what stands behind the text as well, and it is cut off.
  */
 export function readAscii(words: Int32Array, at: number, length: number): string {
   let text = ''
-  let i = 0
-  for (; i + 8 <= length; i += 8) {
-    const low = words[at++]!
-    const high = words[at++]!
-    text += fromCharCode(
-      low & 0xff,
-      (low >>> 8) & 0xff,
-      (low >>> 16) & 0xff,
-      low >>> 24,
-      high & 0xff,
-      (high >>> 8) & 0xff,
-      (high >>> 16) & 0xff,
-      high >>> 24,
-    )
-  }
-  for (let shift = 0; i < length; i++, shift += 8)
-    text += fromCharCode((words[at + (shift >> 5)]! >>> (shift & 31)) & 0xff)
-  return text
+  for (; length > 16; length -= 16, at += 4) text += sixteen(words, at)
+  return text + (length > 8 ? sixteen(words, at) : eight(words, at)).substring(0, length)
+}
+
+function eight(words: Int32Array, at: number): string {
+  const low = words[at]!
+  const high = words[at + 1]!
+  return fromCharCode(
+    low & 0xff,
+    (low >>> 8) & 0xff,
+    (low >>> 16) & 0xff,
+    low >>> 24,
+    high & 0xff,
+    (high >>> 8) & 0xff,
+    (high >>> 16) & 0xff,
+    high >>> 24,
+  )
+}
+
+function sixteen(words: Int32Array, at: number): string {
+  const first = words[at]!
+  const second = words[at + 1]!
+  const third = words[at + 2]!
+  const last = words[at + 3]!
+  return fromCharCode(
+    first & 0xff,
+    (first >>> 8) & 0xff,
+    (first >>> 16) & 0xff,
+    first >>> 24,
+    second & 0xff,
+    (second >>> 8) & 0xff,
+    (second >>> 16) & 0xff,
+    second >>> 24,
+    third & 0xff,
+    (third >>> 8) & 0xff,
+    (third >>> 16) & 0xff,
+    third >>> 24,
+    last & 0xff,
+    (last >>> 8) & 0xff,
+    (last >>> 16) & 0xff,
+    last >>> 24,
+  )
 }

@@ -10,7 +10,7 @@ import type { Data } from '../../function.ts'
 import { notData } from '../errors.ts'
 import { Bytes, copyBytes, Memory } from '../realm/primordials.ts'
 import { utf8Write } from '../realm/utf8.ts'
-import { copiedByWordsMax, putBytes } from '../realm/words.ts'
+import { copiedByWordsMax, putAscii, putBytes } from '../realm/words.ts'
 import type { Part } from './entry.ts'
 import { arenaError } from './errors.ts'
 import { Words } from './memory.ts'
@@ -99,15 +99,10 @@ export class Staging {
     this.length = units
     if (units > most) return
     this.#makeRoom(units * unitBytes)
+    this.ascii = putAscii(this.words, text)
+    if (this.ascii) return
     const { bytes } = this
-    let seen = 0
-    for (let i = 0; i < units; i++) {
-      const unit = text.charCodeAt(i)
-      seen |= unit
-      bytes[i] = unit
-    }
-    this.ascii = seen < 0x80
-    let end = this.ascii ? units : utf8Write(text, bytes, 0)
+    let end = utf8Write(text, bytes, 0)
     this.length = end
     for (; (end & 3) !== 0; end++) bytes[end] = 0
   }

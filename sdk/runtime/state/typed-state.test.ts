@@ -110,6 +110,41 @@ test('list behaves as an array, across throws and callbacks', () => {
   )
 })
 
+test('list with a ttlMs behaves as an array whose items go when that has passed', () => {
+  const ttlMs = 100
+  const op = fc.oneof(
+    fc.record({ what: fc.constant('push' as const), item: fc.string() }),
+    fc.record({ what: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 60 }) }),
+    fc.record({ what: fc.constant('shift' as const) }),
+  )
+  fc.assert(
+    fc.property(fc.array(op, { maxLength: 30 }), (ops) => {
+      const { kit, run } = kitOf()
+      let model: { readonly item: string; readonly endMs: number }[] = []
+      for (const step of ops) {
+        if (step.what === 'wait') kit.advance(step.ms)
+        model = model.filter(({ endMs }) => endMs > kit.nowMs())
+        if (step.what === 'push') {
+          model.push({ item: step.item, endMs: kit.nowMs() + ttlMs })
+          run((ctx) => assert.equal(ctx.list<string>('l', { ttlMs }).push(step.item), model.length))
+        } else if (step.what === 'shift')
+          run((ctx) => assert.equal(ctx.list<string>('l', { ttlMs }).shift(), model.shift()?.item))
+        const items = model.map(({ item }) => item)
+        run((ctx) => {
+          const list = ctx.list<string>('l')
+          assert.deepEqual(list.items(), items)
+          const indexes = [0, 1, 2, items.length, -1, -2, -1 - items.length]
+          assert.deepEqual(
+            [list.length, ...indexes.map((index) => list.at(index))],
+            [items.length, ...indexes.map((index) => items.at(index))],
+          )
+        })
+      }
+    }),
+    { numRuns: 100 },
+  )
+})
+
 test('windows add to every window that contains a time, tumbling and sliding', () => {
   const shape = fc
     .record({ every: fc.integer({ min: 1, max: 7 }), times: fc.integer({ min: 1, max: 5 }) })
