@@ -118,10 +118,14 @@ export class Deployer {
       const candidate = { ...live.version, version: undefined, assets }
       await this.#successors.check(live, candidate)
       const isNew = !isDeepStrictEqual(assets, had)
+      const remarks = isNew ? await this.#successors.allAtOnce(live, candidate, request.drain) : {}
       return {
-        answer: answerOf(live.version, isNew),
+        answer: { ...answerOf(live.version, isNew), ...remarks },
         judged: isNew ? { live, candidate } : undefined,
-        apply: () => this.#follow(live, isNew ? { assets } : undefined, request, {}),
+        apply: async () => ({
+          ...(await this.#follow(live, isNew ? { assets } : undefined, request, {})),
+          ...remarks,
+        }),
       }
     }
     return await this.#throughGate(check, wishes)
@@ -179,7 +183,9 @@ export class Deployer {
       if (version === good) return answerOf(document, false)
       await this.#successors.check(live, document)
       const sinceMs = at?.version === version ? at.sinceMs : clock.nowMs()
-      return await this.#turnTo(live, document, { shadow: { version, sinceMs, promoted: true } })
+      const remarks = await this.#successors.allAtOnce(live, document)
+      const answer = await this.#turnTo(live, document, { shadow: { version, sinceMs, promoted: true } })
+      return { ...answer, ...remarks }
     })
   }
 
@@ -272,7 +278,7 @@ export class Deployer {
       ...(live && lapsedMoves(live, manifest)),
       ...tightMemory({ manifest, assets }),
       ...(live && (await this.#replacedIn(live, assets))),
-      ...(isNew && (await this.#successors.noCanary(live, next, request.drain))),
+      ...(isNew && (await this.#successors.allAtOnce(live, next, request.drain))),
       ...(migrates && isSuccessor && { migrates }),
       ...migratesAfter(stateFormat, migrates, isSameCode),
     }

@@ -75,6 +75,36 @@ test('Deploy says why a version gets all keys at once although its manifest asks
   body.set('source', new Blob([sourceOf('staged', '; ctx.nowMs(); ctx.nowMs()')]), 'function.ts')
   const drained = await json<DeployAnswer>('POST', '/v1/functions?drain=true', { body })
   assert.equal(drained.noCanary, 'the instances are to be drained')
+  const first = await deploy('beside', { rollout: { shadow: {} } })
+  assert.deepEqual(
+    [first.noShadow, first.noCanary],
+    ['no version before it runs that it could be compared with', undefined],
+  )
+})
+
+test('A change of assets, and a promotion, say why there is no canary', async () => {
+  const rollout = { canary: {} }
+  const path = paths.function(namespace, 'tested')
+  const ran = async (good: number) => {
+    const { value, version } = (await platform.store.get<FunctionDocument>(path))!
+    await platform.store.update(path, { ...value, good }, version) // as the scheduler does
+  }
+  await deploy('tested', { rollout })
+  await ran(1)
+  await deploy('tested', { rollout: { ...rollout, shadow: {} } }, '; ctx.nowMs()')
+  await deploy('tested', { limits: { stateMib: 32 } })
+  await ran(3)
+  const promote = { body: JSON.stringify({ to: 2 }), ...set }
+  const promoted = await json<DeployAnswer>('POST', '/v1/functions/tested/promote', promote)
+  assert.equal(promoted.noCanary, 'limits.stateMib has changed')
+  await ran(2)
+  const bytes = Buffer.from('model')
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  await json('PUT', `/v1/assets/${sha256}`, { body: bytes })
+  const change = { body: JSON.stringify({ assets: { model: sha256 }, drain: true }), ...set }
+  const changed = await json<DeployAnswer>('PATCH', '/v1/functions/tested/assets', change)
+  assert.equal(changed.noCanary, 'the instances are to be drained')
+  assert.equal((await json<DeployAnswer>('PATCH', '/v1/functions/tested/assets', change)).noCanary, undefined)
 })
 
 test('Deploy and scale refuse instances that would own no partition, unless an input is broadcast', async () => {

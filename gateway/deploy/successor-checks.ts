@@ -76,17 +76,20 @@ export class SuccessorChecks {
   }
 
   /**
-   * Why a version gets all keys at once although it asks for a canary; the scheduler decides by the same rules
-   * (wanted-canary.ts).
+   * Why a version gets all keys at once although it asks for a canary or a shadow; the scheduler decides by the same rules
+   * (wanted-canary.ts, wanted-shadow.ts).
    */
-  async noCanary(
+  async allAtOnce(
     live: LiveFunction | undefined,
     next: Successor,
     drain = false,
-  ): Promise<Pick<DeployAnswer, 'noCanary'>> {
-    if (next.manifest.rollout?.canary === undefined) return {}
-    if (live?.document.good === undefined)
-      return { noCanary: 'no version before it runs that it could be compared with' }
+  ): Promise<Pick<DeployAnswer, 'noCanary' | 'noShadow'>> {
+    const { canary, shadow } = next.manifest.rollout ?? {}
+    if (live?.document.good === undefined) {
+      const why = 'no version before it runs that it could be compared with'
+      return { ...(shadow && { noShadow: why }), ...(canary && { noCanary: why }) }
+    }
+    if (canary === undefined) return {}
     const good = await this.#goodOf(live)
     const why = drain ? 'the instances are to be drained' : drainReason(good, next, good.manifest.resources)
     return why === undefined ? {} : { noCanary: why }

@@ -55,6 +55,8 @@ export const deployAnswerSchema = z.object({
   lapsed: z.array(movedPartitionSchema).optional(),
   /** Its manifest asks for a canary, and it gets all keys at once: why. */
   noCanary: z.string().optional(),
+  /** The same of a shadow. */
+  noShadow: z.string().optional(),
   /** A version whose rollout this deploy ends, and how far it had come, as in `was a canary, at step 2`. */
   left: z.object({ version: z.int(), how: z.string() }).optional(),
 })

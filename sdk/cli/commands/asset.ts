@@ -8,6 +8,7 @@ import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'
 import { throughGate } from '../deploy/gate.ts'
+import { tellOfChanges } from '../deploy/remarks.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber } from '../numbers.ts'
 import { type AssetFiles, assetFilesOf, nameOf, uploadAssets } from '../project/assets.ts'
@@ -110,6 +111,7 @@ async function change(
     accept === true,
   )
   tellOfLeft(answer)
+  tellOfChanges(answer)
   const detail = wait ? await untilRunning(client, answer, timeout * 1000) : undefined
   if (json) return await printJson(answer)
   const state = becameText(answer, detail, 'has these assets already')

@@ -6,6 +6,7 @@ import { differenceText } from '../../versions/difference-text.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'
+import { tellOfChanges } from '../deploy/remarks.ts'
 import { positiveNumber, versionNumber } from '../numbers.ts'
 import { dim, green, print, printJson } from '../terminal.ts'
 import { shadowText } from '../text/shadow-text.ts'
@@ -60,6 +61,7 @@ async function promote(name: string, options: PromoteOptions): Promise<void> {
   const client = connect(options)
   const answer = await client.promote(name, to === undefined ? {} : { to })
   tellOfLeft(answer)
+  tellOfChanges(answer)
   const detail = wait ? await untilRunning(client, answer, timeout * 1000) : undefined
   if (json) return await printJson(answer)
   const state = becameText(answer, detail, 'was in force already')

@@ -158,6 +158,20 @@ test('fn deploy refuses --drain with --canary, and says why a version that asks 
   const { code, stderr } = await deploy('--mem', '300')
   assert.equal(code, 0, stderr)
   assert.match(stderr, /^ +no canary, the version gets all keys at once: it asks for more resources$/m)
+  for (const words of [
+    ['fn', 'promote', 'shout'],
+    ['asset', 'rm', 'shout', 'model'],
+  ])
+    assert.match((await concord([...words, '--no-wait'], { env })).stderr, /no canary, .* more resources$/m)
+})
+
+test('fn deploy says why a version that asks for a shadow is none', async (t) => {
+  const { env } = await gatewayOf(t, () => ({
+    status: 200,
+    json: { ...deployed.json, noShadow: 'it is the first' },
+  }))
+  const { stderr } = await concord(['fn', 'deploy', sourceFile(t), '--no-wait', '--shadow'], { env })
+  assert.match(stderr, /^ +no shadow, the version gets all keys at once: it is the first$/m)
 })
 
 test('fn deploy --env accepts a pair or the name of a set variable, and refuses anything else', async (t) => {

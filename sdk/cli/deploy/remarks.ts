@@ -11,10 +11,12 @@ import { cut } from '../width.ts'
 
 const messageShown = 60
 
-/** Names a canary that there will not be, settings that the manifest no longer contains, assets that get other bytes, memory that may be short, and moved partitions that return to their usual place. */
+/** Names a shadow or canary that there will not be, settings that the manifest no longer contains, assets that get other bytes, memory that may be short, and moved partitions that return to their usual place. */
 export function tellOfChanges(answer: DeployAnswer): void {
-  const { name, reset = [], replaced = [], lapsed = [], tight, noCanary } = answer
-  if (noCanary !== undefined) note(`        no canary, the version gets all keys at once: ${noCanary}`)
+  const { name, reset = [], replaced = [], lapsed = [], tight, noCanary, noShadow } = answer
+  const untried = { shadow: noShadow, canary: noCanary }
+  for (const [what, why] of Object.entries(untried))
+    if (why !== undefined) note(`        no ${what}, the version gets all keys at once: ${why}`)
   for (const change of reset) note(`        ${changeText(change)}`)
   for (const one of replaced) note(`        ${replacedText(one)}`)
   if (tight !== undefined)
