@@ -8,11 +8,11 @@
  *   A4. A JSON answer ends with a line break, for those who read it in a terminal.
  * @module
  */
-import { readFileSync } from 'node:fs'
 import type { HttpBindings } from '@hono/node-server'
 import { OpenAPIHono, type z } from '@hono/zod-openapi'
 import { HTTPException } from 'hono/http-exception'
 import { routePath } from 'hono/route'
+import packageJson from '../package.json' with { type: 'json' }
 import { problemSchema } from '../sdk/api/index.ts'
 import { issuesText, wrongOf } from '../sdk/manifest/expected.ts'
 import { manifestSchema } from '../sdk/manifest/manifest.ts'
@@ -100,15 +100,16 @@ export function makeApp(parts: GatewayParts, token: string, runner?: RunnerDownl
 
 /** The OpenAPI 3.1 document of the routes registered so far. */
 export function openApiDocument(app: App): object {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string
-  }
   app.openAPIRegistry.register('Problem', problemSchema)
   app.openAPIRegistry.register('Manifest', manifestSchema)
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
   return app.getOpenAPI31Document({
     openapi: '3.1.0',
-    info: { title: 'Concord', version, description: 'Deploy functions, publish records, follow streams.' },
+    info: {
+      title: 'Concord',
+      version: packageJson.version,
+      description: 'Deploy functions, publish records, follow streams.',
+    },
   })
 }
 

@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { type NatsServer, startNatsServer } from '../infra/nats/index.ts'
+import { bundleFile } from '../infra/programs.mjs'
 import { openStore, paths } from '../infra/store/index.ts'
 import { call, linesOf, sourceOf, token, until } from './testing/platform.ts'
 
@@ -26,8 +26,7 @@ after(async () => {
 })
 
 function start(env: Record<string, string> = {}): ChildProcess {
-  const script = fileURLToPath(new URL('main.ts', import.meta.url))
-  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script], {
+  return spawn(process.execPath, ['--disable-warning=ExperimentalWarning', bundleFile('gateway/main.ts')], {
     env: {
       ...{
         PATH: process.env['PATH'],

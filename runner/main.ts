@@ -4,10 +4,10 @@
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { extname } from 'node:path'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
+import { programFile, root } from '../infra/programs.mjs'
 import { type Ending, endingOf, loadingLine, parseEnding } from './process/ending.ts'
 import { withHugePages } from './process/huge-pages.ts'
 import { residentBytes, Waits } from './process/proc.ts'
@@ -21,8 +21,7 @@ const startMs = 30_000
 const memMib = Number(process.env['CONCORD_MEM_MIB'] ?? '256')
 
 /** Compiled code of the platform is kept there between starts; half of a runner's start is compiling. */
-const compileCache =
-  process.env['NODE_COMPILE_CACHE'] ?? fileURLToPath(new URL('../.tools/cache', import.meta.url))
+const compileCache = process.env['NODE_COMPILE_CACHE'] ?? join(root, '.tools', 'cache')
 
 const packed = process.env['CONCORD_PACKED'] === '1'
 
@@ -59,7 +58,7 @@ const child = spawn(
     pretenuring,
     joined,
     '--disable-warning=ExperimentalWarning',
-    fileURLToPath(new URL(`./host-main${extname(import.meta.url)}`, import.meta.url)), // in an archive it is a .js
+    programFile('runner/host-main.ts'),
   ],
   {
     stdio: ['pipe', 'inherit', 'inherit', 'pipe'],

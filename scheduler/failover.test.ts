@@ -171,5 +171,5 @@ function clientsOf(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
   return children
     .map(Number)
-    .filter((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('client-process.ts'))
+    .filter((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('client-process'))
 }

@@ -5,10 +5,10 @@
  * comes over NATS, so that there is one way for it.
  * @module
  */
-import { fileURLToPath } from 'node:url'
 import type { NatsTls } from '../infra/bus/index.ts'
 import type { Clock } from '../infra/clock.ts'
 import type { Config } from '../infra/config/index.ts'
+import { programFile } from '../infra/programs.mjs'
 import { archiveFolder, checkKey, openArchive, signedPath } from '../infra/runner-archive/index.ts'
 import { CodedError } from '../sdk/errors.ts'
 import type { Launch } from './core/index.ts'
@@ -31,8 +31,7 @@ export interface RunnerTaskOptions {
 
 /** The runner command of this installation. */
 export function ownRunnerCommand(): string[] {
-  const main = fileURLToPath(new URL('../runner/main.ts', import.meta.url))
-  return [process.execPath, '--disable-warning=ExperimentalWarning', main]
+  return [process.execPath, '--disable-warning=ExperimentalWarning', programFile('runner/main.ts')]
 }
 
 /** The runner command in an unpacked archive. */

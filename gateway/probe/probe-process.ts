@@ -10,8 +10,8 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import type { Readable, Writable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import type { Clock } from '../../infra/clock.ts'
+import { programFile } from '../../infra/programs.mjs'
 import { refuse } from '../errors.ts'
 import { answerBytesMax } from './answer.ts'
 import { mend, readyByte } from './protocol.ts'
@@ -37,11 +37,10 @@ export class ProbeProcess {
 
   constructor(clock: Clock) {
     this.#clock = clock
-    const script = fileURLToPath(new URL('child.ts', import.meta.url))
     const { NODE_COMPILE_CACHE } = process.env
     this.#child = spawn(
       process.execPath,
-      ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', script],
+      ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', programFile('gateway/probe/child.ts')],
       {
         env: NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE },
         cwd: '/',

@@ -10,7 +10,8 @@ import { type TestContext, test } from 'node:test'
 function makeCheckout(t: TestContext, files: Readonly<Record<string, string>> = {}): string {
   const root = mkdtempSync(join(tmpdir(), 'checkout-'))
   t.after(() => rmSync(root, { recursive: true, force: true }))
-  cpSync(import.meta.dirname, join(root, 'infra', 'bootstrap'), { recursive: true })
+  for (const path of ['infra/bootstrap', 'infra/programs.mjs', 'infra/program-bundles.mjs'])
+    cpSync(join(import.meta.dirname, '../..', path), join(root, path), { recursive: true })
   const lock = JSON.stringify({ name: 'x', lockfileVersion: 3, packages: { '': { name: 'x' } } })
   const done = {
     'package.json': '{ "name": "x", "type": "module" }',

@@ -11,10 +11,11 @@ import { natsServer } from './nats-server.mjs'
 import { node24 } from './node24.mjs'
 import { packages } from './packages.mjs'
 import { root } from './paths.mjs'
+import { platformBuild } from './platform-build.mjs'
 import { sdkBuild } from './sdk-build.mjs'
 import { compiler, zookeeperClient, zookeeperServer } from './zookeeper.mjs'
 
-const platform = [node24, packages, natsServer, sdkBuild]
+const platform = [node24, packages, natsServer, sdkBuild, platformBuild]
 
 const cluster = [...platform, compiler, zookeeperClient]
 

@@ -17,10 +17,10 @@
  * @module
  */
 import { availableParallelism, totalmem } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import type { Config } from '../config/index.ts'
 import { type AgentSpec, endTasks, memShare, powerOn } from '../minimesos/index.ts'
 import { writePrivate } from '../private-file.ts'
+import { programFile } from '../programs.mjs'
 import { type Child, startChild } from './child.ts'
 import { writeRefusal } from './disk-check.ts'
 import { JetStreamWatch } from './jetstream-watch.ts'
@@ -312,10 +312,10 @@ function startScheduler(options: PartOptions, urls: Urls, index: number): Promis
 const nodeFlags = ['--max-semi-space-size=8', '--disable-warning=ExperimentalWarning']
 
 const scripts = {
-  gateway: '../../gateway/main.ts',
-  scheduler: '../../scheduler/main.ts',
-  minimesos: '../minimesos/main.ts',
-}
+  gateway: 'gateway/main.ts',
+  scheduler: 'scheduler/main.ts',
+  minimesos: 'infra/minimesos/main.ts',
+} as const
 
 interface Launch {
   readonly args?: readonly string[]
@@ -331,7 +331,7 @@ function startNodeChild(
   launch: (portBefore?: number) => Launch,
   name: string = program,
 ): Promise<Keeper<Child>> {
-  const script = fileURLToPath(new URL(scripts[program], import.meta.url))
+  const script = programFile(scripts[program])
   return Keeper.start({
     name,
     start(before) {

@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig } from '../config/index.ts'
 import { type ProcessId, processId } from '../process.ts'
+import { bundleFile } from '../programs.mjs'
 import { homeOf } from './home.ts'
 import { reportSettings, type SettingReport } from './print-config.ts'
 
 const env = { CONCORD_HOME: '/nowhere', CONCORD_NATS_PASSWORD: 'hunter2', CONCORD_GATEWAY_PORT: '9000' }
-const script = join(import.meta.dirname, 'print-config.ts')
+const script = bundleFile('infra/local/print-config.ts')
 
 test('reportSettings shows value, origin and meaning, and masks a secret that is set', () => {
   const reports = reportSettings(loadConfig({ env }))

@@ -10,11 +10,11 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { connectBus } from '../bus/index.ts'
 import { freePorts } from '../free-ports.ts'
 import { endNatsServer } from '../nats/index.ts'
 import { isAlive, type ProcessId, processEnded, processId } from '../process.ts'
+import { bundleFile } from '../programs.mjs'
 import { loadCredentials } from './credentials.ts'
 import { homeOf } from './home.ts'
 import { readUpFile, UpRecord } from './up-file.ts'
@@ -33,7 +33,6 @@ interface Up {
 }
 
 const flags = ['--disable-warning=ExperimentalWarning']
-const script = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
 /** A home that is ended and removed after the test, whatever has happened to its `up`. */
 async function makeHome(t: TestContext): Promise<string> {
@@ -50,7 +49,7 @@ function spawnUp(
   args: readonly string[] = ['--ports', 'free'],
   env: NodeJS.ProcessEnv = {},
 ): ChildProcess {
-  return spawn(process.execPath, [...flags, script('up.ts'), '--home', home, ...args], {
+  return spawn(process.execPath, [...flags, bundleFile('infra/local/up.ts'), '--home', home, ...args], {
     env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
@@ -74,7 +73,7 @@ async function upRefused(home: string, args?: readonly string[], env?: NodeJS.Pr
 /** @param fileKib The bound on a file's size: 0 stands for a full disk. */
 async function down(home: string, fileKib: number | 'unlimited' = 'unlimited') {
   const limited = `trap '' XFSZ; ulimit -f ${fileKib}; exec "$@"`
-  const command = [process.execPath, ...flags, script('down.ts'), '--home', home]
+  const command = [process.execPath, ...flags, bundleFile('infra/local/down.ts'), '--home', home]
   const child = spawn('sh', ['-c', limited, 'sh', ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [[code], said] = await Promise.all([once(child, 'exit'), text(child.stdout)])
   assert.equal(code, 0)

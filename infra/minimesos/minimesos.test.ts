@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { isCode } from '../../sdk/errors.ts'
+import { bundleFile } from '../programs.mjs'
 import { findCgroupParent, identityOf, isAlive, type ProcessIdentity } from './agent/index.ts'
 import { endTasks, startMinimesos } from './index.ts'
 import { amount, defer, eventually, scalars, TestFramework, task, tempDir } from './test-framework.ts'
@@ -222,7 +223,7 @@ async function spawnMinimesos(
     '--mem',
     '4096',
   ]
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...flags], {
+  const child = spawn(process.execPath, [bundleFile('infra/minimesos/main.ts'), ...flags], {
     env,
     stdio: [stdin, 'pipe', 'pipe'],
   })
@@ -404,7 +405,7 @@ test('main exits with 2 and one line that says what to do if it cannot start', a
   ]
   await Promise.all(
     table.map(async ([flags, text]) => {
-      const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...flags], {
+      const child = spawn(process.execPath, [bundleFile('infra/minimesos/main.ts'), ...flags], {
         stdio: ['ignore', 'pipe', 'pipe'],
       })
       let [out, log] = ['', '']

@@ -10,26 +10,24 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { chmod, cp, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { basename, dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { build } from 'esbuild'
+import { bundlePrograms } from '../../infra/program-bundles.mjs'
+import { bundleName } from '../../infra/programs.mjs'
 import { archiveFolder, archiveName } from '../../infra/runner-archive/index.ts'
 import { bundleRuntime } from '../../sdk/isolate-scripts.mjs'
 import { runtimeFilename } from '../isolate/index.ts'
 
 const run = promisify(execFile)
-const here = fileURLToPath(new URL('..', import.meta.url))
+const archived = ['runner/main.ts', 'runner/host-main.ts', 'runner/gate/thread-main.ts'] as const
 
 /** Starts the runner from the folder in which the archive was unpacked, wherever that is. */
 const runScript = `#!/bin/sh
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
-exec "$here/node" "$here/main.js"
+export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE:-$here/../.tools/cache}"
+exec "$here/node" "$here/${bundleName('runner/main.ts')}"
 `
-/** CommonJS packages within a module ask for Node's own modules by this. */
-const banner =
-  "import { createRequire as concordRequire } from 'node:module'; const require = concordRequire(import.meta.url);"
 
 /** @returns The path of the archive, and what it is. */
 export async function buildArchive(outDir: string): Promise<{ file: string; sha256: string; bytes: number }> {
@@ -62,21 +60,8 @@ export async function buildArchive(outDir: string): Promise<{ file: string; sha2
 
 async function fill(folder: string): Promise<void> {
   await mkdir(folder)
-  await build({
-    entryPoints: Object.fromEntries(
-      ['main', 'host-main', 'gate/thread-main'].map((name) => [basename(name), join(here, `${name}.ts`)]),
-    ),
-    outdir: folder,
-    absWorkingDir: here, // paths in the output's comments are relative to it
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    external: ['isolated-vm', 'esbuild'],
-    banner: { js: banner },
-    legalComments: 'none',
-    logLevel: 'silent',
-  })
+  for (const { name, contents } of await bundlePrograms(archived))
+    await writeFile(join(folder, name), contents)
   await writeFile(join(folder, runtimeFilename), await bundleRuntime())
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }\n')
   await writeFile(join(folder, 'run'), runScript)

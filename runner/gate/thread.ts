@@ -10,9 +10,9 @@
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
-import { extname } from 'node:path'
 import { Worker as Thread } from 'node:worker_threads'
 import type { Clock } from '../../infra/clock.ts'
+import { programFile } from '../../infra/programs.mjs'
 import { CodedError } from '../../sdk/errors.ts'
 import type { OutputConfig } from '../../sdk/runtime/index.ts'
 import type { GateEvidence } from '../../sdk/versions/gate.ts'
@@ -71,7 +71,7 @@ export async function judgeInThread(
   clock: Clock,
 ): Promise<GateEvidence> {
   const { promise, resolve, reject } = Promise.withResolvers<GateEvidence>()
-  const entry = new URL(`./thread-main${extname(import.meta.url)}`, import.meta.url) // in an archive it is a .js
+  const entry = programFile('runner/gate/thread-main.ts')
   const thread = new Thread(entry, { workerData: { ...task, runtime: await runtimeText() } })
   const tell = (word: ToThread): void => thread.postMessage(word)
   let late: Error | undefined

@@ -13,6 +13,7 @@ import { connectBus, type NatsConnection, subjects } from '../../infra/bus/index
 import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { endTasks, startMinimesos } from '../../infra/minimesos/index.ts'
 import { startNatsServer } from '../../infra/nats/index.ts'
+import { bundleFile } from '../../infra/programs.mjs'
 import {
   type FunctionDocument,
   openStore,
@@ -25,7 +26,7 @@ import {
 } from '../../infra/store/index.ts'
 import { type ManifestInput, manifestSchema } from '../../sdk/manifest/manifest.ts'
 
-const mainPath = fileURLToPath(new URL('../main.ts', import.meta.url))
+const mainPath = bundleFile('scheduler/main.ts')
 const fakeRunner = fileURLToPath(new URL('./fake-runner.ts', import.meta.url))
 export const ns = 'test'
 

@@ -19,7 +19,7 @@ test('a fault in Concord is one line that says so, and --verbose shows its stack
   for (const [program, command, fault] of [
     ['bin.mjs', 'version', thrown],
     ['bin.mjs', 'version', unawaited],
-    ['print-config.ts', 'config', thrown],
+    ['print-config.js', 'config', thrown],
   ] as const) {
     const env = withFault(program, fault)
     const { code, stdout, stderr } = await concord([command, '--json'], { env })

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 import { freePorts } from '../../infra/free-ports.ts'
+import { bundleFile } from '../../infra/programs.mjs'
 import { ConcordClient } from '../../sdk/client/index.ts'
 import type { Platform } from './platform.ts'
 
@@ -60,7 +61,7 @@ export class Beside {
       nats: { gateway: { user: string; password: string } }
     }
     const tokenFile = join(home, 'token')
-    this.#child = spawn(process.execPath, [join(import.meta.dirname, '../../gateway/main.ts')], {
+    this.#child = spawn(process.execPath, [bundleFile('gateway/main.ts')], {
       stdio: ['pipe', 'pipe', 'ignore'],
       env: {
         ...process.env,

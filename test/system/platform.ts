@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, type TestContext } from 'node:test'
+import { bundleFile } from '../../infra/programs.mjs'
 import type { StoreSettings } from '../../infra/store/index.ts'
 import type { FunctionDetail } from '../../sdk/api/index.ts'
 import { ConcordClient } from '../../sdk/client/index.ts'
@@ -145,7 +146,7 @@ export class Platform {
 
   /** @param more Arguments, such as those of a cluster. */
   async up(env: Readonly<Record<string, string>> = {}, more: readonly string[] = []): Promise<void> {
-    const args = [join(root, 'infra/local/up.ts'), '--home', this.home, '--ports', 'free', ...more]
+    const args = [bundleFile('infra/local/up.ts'), '--home', this.home, '--ports', 'free', ...more]
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, ...env },

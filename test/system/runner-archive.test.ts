@@ -51,7 +51,7 @@ test('runners are started from the archive, fetched once, and need nothing of th
     const maps = readFileSync(`/proc/${pid}/maps`, 'utf8')
     assert.match(maps, /concord-runner\/node_modules\/isolated-vm\/prebuilds/)
     assert.ok(!maps.includes(`${root}/`) && !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(root))
-    assert.deepEqual(readdirSync(dirname(program)).includes('main.js'), true)
+    assert.deepEqual(readdirSync(dirname(program)).includes('runner-main.js'), true)
   }
   assert.equal(readdirSync(join(platform.home, 'minimesos/fetched')).length, 1, 'both have unpacked one file')
 })

@@ -17,10 +17,10 @@ import { createServer } from 'node:tls'
 import { authority, client, server } from '../../infra/bus/wire/testing-certificates.ts'
 import { freePorts } from '../../infra/free-ports.ts'
 import { endTasks, startMinimesos } from '../../infra/minimesos/index.ts'
+import { bundleFile } from '../../infra/programs.mjs'
 import type { FunctionDetail } from '../../sdk/api/index.ts'
 import { type Answer, runCli, startCli } from './platform.ts'
 
-const root = join(import.meta.dirname, '../..')
 const shout = `import { defineFunction, groupBy } from 'concord'
 export default defineFunction({
   metadata: { name: 'shout', istreams: { words: groupBy }, ostreams: ['loud'] },
@@ -139,10 +139,10 @@ async function tlsPlatform(t: TestContext) {
     NODE_EXTRA_CA_CERTS: ca,
   }
   const ready = { from: 'stdout', line: /^\{"ready":true/ } as const
-  const program = (script: string): [string, ...string[]] => [
+  const program = (source: 'gateway/main.ts' | 'scheduler/main.ts'): [string, ...string[]] => [
     process.execPath,
     '--disable-warning=ExperimentalWarning',
-    join(root, script),
+    bundleFile(source),
   ]
   const mistaken = { ...env, CONCORD_NATS_PASSWORD: 'not-this' }
   const [gateway, ...refusals] = await Promise.all([

@@ -5,10 +5,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
+import { root } from '../../programs.mjs'
 import type { CommandInfo } from '../wire/index.ts'
 import type { TaskFolder } from './task-folder.ts'
 
-const script = join(import.meta.dirname, 'shim.sh')
+const script = join(root, 'infra/minimesos/agent/shim.sh')
 
 export interface ShimOptions {
   readonly folder: TaskFolder

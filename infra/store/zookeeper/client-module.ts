@@ -5,12 +5,14 @@
  * @module
  */
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { infraError } from '../../errors.ts'
+import { root } from '../../programs.mjs'
 
-const places = [new URL('../../../.tools/zookeeper/package.json', import.meta.url), new URL(import.meta.url)]
+const places = [join(root, '.tools', 'zookeeper', 'package.json'), import.meta.url]
 
 /** @throws {CodedError} ERR_STORE_MODULE */
-export function findClientModule(from: readonly URL[] = places): string {
+export function findClientModule(from: readonly (string | URL)[] = places): string {
   for (const place of from) {
     try {
       return createRequire(place).resolve('zookeeper')

@@ -11,9 +11,9 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { setTimeout as wait } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { assertNever, isCode } from '../../../sdk/errors.ts'
 import { infraError } from '../../errors.ts'
+import { programFile } from '../../programs.mjs'
 import type { ZooKeeperAddress } from './address.ts'
 import { findClientModule, moduleError } from './client-module.ts'
 import {
@@ -63,7 +63,6 @@ export interface FoundNode {
   readonly stat: Stat
 }
 
-const clientProcess = fileURLToPath(new URL('./client-process.ts', import.meta.url))
 const retryMs = 200
 const attemptMs = 10_000
 const closeMs = 2_000
@@ -132,7 +131,7 @@ export class Session {
     this.#timeoutMs = timeoutMs
     this.#connected.promise.catch(() => {})
     const { TMPDIR, NODE_COMPILE_CACHE } = process.env
-    this.#client = fork(clientProcess, {
+    this.#client = fork(programFile('infra/store/zookeeper/client-process.ts'), {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       execArgv: ['--disable-warning=ExperimentalWarning'],

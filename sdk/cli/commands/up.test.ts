@@ -204,7 +204,7 @@ test('up that is interrupted before its supervisor has begun says that it stops,
   const begins = join(home, 'begins')
   const waits = `require('node:fs').writeFileSync('${begins}','');Atomics.wait(new Int32Array(new SharedArrayBuffer(4)),0,0)`
   const hook = join(home, 'hook.cjs')
-  writeFileSync(hook, `if(process.argv[1].endsWith('local/up.ts')){${waits}}`)
+  writeFileSync(hook, `if(process.argv[1].endsWith('local-up.js')){${waits}}`)
   const child = spawn(plainNode, [bin, 'up', '--home', home, '--ports', 'free'], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NODE_OPTIONS: `--require=${hook}` },

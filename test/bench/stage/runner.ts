@@ -10,6 +10,7 @@ import { claimState, ensureCheckpointStream } from '../../../infra/checkpoints/i
 import type { Assignment, FunctionAssignment, TaskReply } from '../../../infra/control/messages/assignment.ts'
 import type { Heartbeat } from '../../../infra/control/messages/heartbeat.ts'
 import type { StreamDescriptor } from '../../../infra/control/messages/streams.ts'
+import { bundleFile } from '../../../infra/programs.mjs'
 import { type ManifestInput, manifestSchema } from '../../../sdk/manifest/manifest.ts'
 import type { Child } from './child.ts'
 import { deployedCode } from './deployed-code.ts'
@@ -56,7 +57,11 @@ export async function startRunner(place: Place, start: Starter, options: RunnerO
   const child = start.command(
     `runner of ${manifest.name}`,
     process.execPath,
-    ['--no-node-snapshot', join(root, 'runner/main.ts')],
+    [
+      process.env['CONCORD_TRACE'] === undefined
+        ? bundleFile('runner/main.ts')
+        : join(root, 'runner/main.ts'),
+    ], // traces hook into sources
     {
       PATH: process.env['PATH'],
       TMPDIR: process.env['TMPDIR'],

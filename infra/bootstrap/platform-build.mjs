@@ -1,0 +1,19 @@
+/**
+ * Step: dist/platform/, the programs of the platform, each in one file (program-bundles.mjs), when a source of them changed.
+ * @module
+ */
+import { join } from 'node:path'
+import { bundlesAreStale } from '../program-bundles.mjs'
+import { nodePath, root, toolEnvironment } from './paths.mjs'
+import { quietly } from './quiet-command.mjs'
+
+export const platformBuild = {
+  title: 'building the platform',
+  ready: () => !bundlesAreStale(),
+  run: () =>
+    quietly(nodePath, [join(root, 'infra', 'program-bundles.mjs')], {
+      cwd: root,
+      env: toolEnvironment(),
+      advice: 'The platform does not build: see above.',
+    }),
+}
