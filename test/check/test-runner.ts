@@ -17,6 +17,7 @@ import { mkdtempSync, rmdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { makesIsolates } from './isolates.ts'
 import { endLeftovers } from './leftovers.ts'
 import { firstFailure, type UnsteadyFile } from './unsteady.ts'
 
@@ -47,8 +48,7 @@ interface FileResult extends FileTook {
   readonly output: string
 }
 
-// isolated-vm needs the first; node:sqlite still warns.
-const nodeFlags = ['--no-node-snapshot', '--disable-warning=ExperimentalWarning', '--test-reporter=spec']
+const nodeFlags = ['--disable-warning=ExperimentalWarning', '--test-reporter=spec'] // node:sqlite still warns
 const outputKeptCharacters = 100_000
 
 /** How long the last output may take; a process that a test left behind would hold the pipe open for ever. */
@@ -92,7 +92,8 @@ async function runTestFile(file: string, timeoutMs: number): Promise<FileResult>
   const startMs = performance.now()
   const { NODE_TEST_CONTEXT: _, ...env } = process.env // else the file would report to a runner that is not there
   const folder = mkdtempSync(join(tmpdir(), 't-'))
-  const child = spawn(process.execPath, [...nodeFlags, file], {
+  const snapshot = makesIsolates(file) ? ['--no-node-snapshot'] : []
+  const child = spawn(process.execPath, [...snapshot, ...nodeFlags, file], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
     env: { ...env, TMPDIR: folder },
