@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { QueueMode } from '../../../sdk/manifest/back-pressure.ts'
-import { frameOf } from '../../../sdk/wire/frame.ts'
+import { frameOf, stampHeader } from '../../../sdk/wire/frame.ts'
+import { ManualClock } from '../../clock.ts'
 import { type CreditEntry, creditFlags } from '../messages/credit.ts'
+import { Lane } from './lane.ts'
 import { LanePartition } from './lane-partition.ts'
 import { LaneQueue } from './lane-queue.ts'
 import { OutPartition } from './out-partition.ts'
@@ -137,4 +139,23 @@ test('what waits in front of a lane waits since it came, in memory and on disk; 
     for (const through of [1, 2, 3]) done(out, 'f', through)
     assert.deepEqual(waits(out), {})
   }
+})
+
+test('what a gateway adopts is as old as its chunk', () => {
+  const zero = { low: 0, high: 0 }
+  const chunk = large()
+  stampHeader(chunk, {
+    ...{ flags: 0, partition: 0, producer: zero, origin: zero },
+    epoch: 1,
+    count: 1,
+    sequence: 0,
+  })
+  const lane = new Lane({
+    ...{ stream: 's', partitions: 1, consumer: 'f', spill: undefined, clock: new ManualClock(100_000) },
+    policy: { mode: 'enqueue', bytesMax: 1e6, ageMaxMs: 1e6 },
+    stamp: { id: '', producer: zero, origin: zero, epoch: 1 },
+    ...{ onMoved: () => undefined, onReading: () => undefined },
+  })
+  lane.adopt(0, chunk, 60_000)
+  assert.deepEqual(waits(lane.partition(0)), { f: 40_000 })
 })
