@@ -53,7 +53,7 @@ test('functionWhy gives for each instance the reason for its agent, or why it do
   )
   assert.deepEqual(whySchema.parse(answer), answer)
   assert.deepEqual(answer.placement, { constraints: ['zone == a'], priority: 0 })
-  assert.equal(answer.instancesRunning, 1)
+  assert.deepEqual([answer.instancesRunning, answer.live], [1, undefined])
   assert.deepEqual(
     answer.instances.map(({ why }) => why),
     [
@@ -110,6 +110,8 @@ test('functionWhy and fn inspect name who holds back a stream because it does no
   assert.deepEqual(heldBackBy(view.functions.get('bad')!, view, heartbeats, outputs), [])
   assert.deepEqual(heldBackBy(good, view, heartbeats, [row('bad', 2, 2)]), [], 'nothing waits for it')
   assert.deepEqual(whySchema.parse(functionWhy(good, heartbeats, by)).heldBackBy, by)
+  const next = { ...good, document: { ...good.document, good: 1 } }
+  assert.equal(whySchema.parse(functionWhy(next, heartbeats)).live, 1)
 })
 
 test('functionWhy says which instances a canary waits for', () => {

@@ -14,7 +14,7 @@ export function functionWhy(
   heartbeats: Heartbeats,
   heldBackBy: readonly HeldBack[] = [],
 ): Why {
-  const { name, version, instancesWanted, instancesRunning } = functionSummary(live, heartbeats)
+  const { name, version, live: good, instancesWanted, instancesRunning } = functionSummary(live, heartbeats)
   const placement = live.version.manifest.placement ?? placementSchema.parse({})
   const instances = (live.status?.instances ?? []).map((status) => ({
     id: status.id,
@@ -25,7 +25,8 @@ export function functionWhy(
   }))
   const byHand = setByHand(live)
   return {
-    ...{ name, version, instancesWanted, instancesRunning, ...(byHand && { byHand }) },
+    ...{ name, version, ...(good !== undefined && { live: good }) },
+    ...{ instancesWanted, instancesRunning, ...(byHand && { byHand }) },
     ...(heldBackBy.length > 0 && { heldBackBy: [...heldBackBy] }),
     ...{ placement, instances },
   }

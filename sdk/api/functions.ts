@@ -67,7 +67,10 @@ export type HeldBack = z.output<typeof heldBackSchema>
 /** Why the instances of a function are on their agents, or do not run. */
 export const whySchema = z.object({
   name: nameSchema,
+  /** The wanted version. */
   version: z.int(),
+  /** The live version; absent before there is one. */
+  live: z.int().optional(),
   instancesWanted: z.int(),
   instancesRunning: z.int(),
   /** Why it has more or fewer instances than its manifest says; absent: it does not, or has a scaling policy. */

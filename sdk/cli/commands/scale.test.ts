@@ -29,7 +29,7 @@ test('fn scale says how many instances are wanted, and waits until they run', as
   )
   const waits = { version: 2, state: 'waiting', why: 'no machine has 500 cpus: the largest has 2' }
   const { env: stuck } = await gatewayOf(t, ({ method }) => {
-    const instances = [{ version: 1, state: 'running' }, waits]
+    const instances = [{ version: 1, state: 'running', why: 'it works on until version 2 has room' }, waits]
     const detail = { version: 2, instances, instancesRunning: 1 }
     return { status: 200, json: method === 'PUT' ? { instances: 1, pinned: false } : detail }
   })

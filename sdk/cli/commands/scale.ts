@@ -8,7 +8,7 @@ import type { ConcordClient } from '../../client/index.ts'
 import { CodedError } from '../../errors.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
-import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'
+import { tellOfLeft, untilRunning, whyOf } from '../deploy/deploy.ts'
 import { tellOfChanges, whyItWaits } from '../deploy/remarks.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
@@ -141,7 +141,7 @@ async function untilScaled(
       const why =
         detail.rolling?.isBound === true
           ? boundText(detail.rolling.version)
-          : (detail.instances.find((instance) => instance.why !== undefined)?.why ?? `it is ${detail.state}`)
+          : (whyOf(detail, detail.version) ?? `it is ${detail.state}`)
       const ours = detail.instances.filter((one) => one.state === 'running' && one.version === detail.version)
       const running = `${count(ours.length)}${olderText(detail, detail.version)}`
       const text = `${name} has ${running} after ${timeoutMs / 1000} s, ${instances} are wanted: ${why}; 'concord fn inspect ${name}' shows more`

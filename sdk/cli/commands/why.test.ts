@@ -37,6 +37,9 @@ test('fn why says where each instance is and why, or what keeps it from running'
       '',
     ].join('\n'),
   )
+  const { env: rolling } = await gatewayOf(t, () => ({ status: 200, json: { ...why, live: 1 } }))
+  const { stdout } = await concord(['fn', 'why', 'shout'], { env: rolling })
+  assert.match(stdout, /^shout v1 → v2: 1 of 2 instances run/, 'those of v1 count')
   assert.equal(`${received[0]!.method} ${received[0]!.path}`, 'GET /v1/functions/shout/why')
   assert.deepEqual(lastJson(await concord(['fn', 'why', 'shout', '--json'], { env })), why)
   assertFails(await concord(['fn', 'why'], { env }), 2, /name/)

@@ -350,13 +350,16 @@ function waitError(
   running: number,
   timeoutMs: number,
 ): CodedError<CliErrorCode> {
-  const why =
-    trialText(detail, version) ??
-    detail.instances.find((instance) => instance.why !== undefined)?.why ??
-    `it is ${detail.state}`
+  const why = trialText(detail, version) ?? whyOf(detail, version) ?? `it is ${detail.state}`
   const goesBack = version > 1 ? ` ('concord fn rollback ${detail.name}' goes back)` : ''
   const text = `${detail.name} v${version} is deployed, but ${running} of ${detail.instancesWanted} instances run it after ${timeoutMs / 1000} s${olderText(detail, version)}: ${why}${goesBack}`
   return new CodedError('ERR_WAIT_TIMED_OUT', text)
+}
+
+/** Why an instance does not run: one of the version, if one of them says so, since one of another may only wait for it. */
+export function whyOf({ instances }: FunctionDetail, version: number): string | undefined {
+  const waiting = instances.filter(({ why }) => why !== undefined)
+  return (waiting.find((one) => one.version === version) ?? waiting[0])?.why
 }
 
 /** How far a version on trial has come; undefined if it is not on trial. */

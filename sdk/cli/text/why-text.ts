@@ -7,14 +7,15 @@ import { dim, table } from '../terminal.ts'
 import { heldBackText } from './held-back-text.ts'
 
 export function whyText(answer: Why): string {
-  const { name, version, instancesWanted, instancesRunning, byHand, heldBackBy, placement, instances } =
-    answer
+  const { name, version, live = version, instancesWanted, instancesRunning, byHand } = answer
+  const { heldBackBy, placement, instances } = answer
   const wishes = [
     ...placement.constraints,
     ...(placement.priority > 0 ? [`priority ${placement.priority}`] : []),
   ]
   const by = byHand === undefined ? '' : `; ${byHand}`
-  const head = `${name} v${version}: ${instancesRunning} of ${instancesWanted} instances run${by}`
+  const versions = live === version ? `v${version}` : `v${live} → v${version}`
+  const head = `${name} ${versions}: ${instancesRunning} of ${instancesWanted} instances run${by}`
   const asks = wishes.length === 0 ? '' : dim(`It asks for: ${wishes.join('; ')}`)
   const rows = instances.flatMap(({ id, state, hostname = '-', why }) =>
     why.length === 0
