@@ -13,6 +13,7 @@ import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { type Action, initialState, liveTasks, type State, step } from '../../scheduler/core/index.ts'
 import type { Event } from '../../scheduler/core/state/protocol.ts'
 import { checkAgainstScratch } from '../../scheduler/core/testing/scratch-check.ts'
+import { checkSwaps } from '../../scheduler/core/testing/swap-check.ts'
 import type { EngineEvent, LaunchOrder, Offer } from '../../scheduler/engine.ts'
 import { Reconciler } from '../../scheduler/mesos/reconciler.ts'
 import { steadyClock } from '../../scheduler/steady-clock.ts'
@@ -299,6 +300,7 @@ export class SchedulerModel {
     const [state, actions] = step(this.#state, event, nowMs)
     if (start !== undefined) took?.(event.kind, process.threadCpuUsage(start).user / 1_000)
     if (this.#options.isChecked) checkAgainstScratch(this.#state, event, nowMs, [state, actions])
+    checkSwaps(this.#state, event, state)
     this.#state = state
     judgeActions(state, actions, this.#held)
     judgePromotions(state, actions)

@@ -4,7 +4,8 @@
  *
  *   DI1. A superfluous instance keeps working until others have its partitions, but no longer than `retireMs`, and not if
  *        nobody could take them.
- *   DI2. A version that can take over in place does; only otherwise the instance is drained.
+ *   DI2. A version that can take over in place does, also if it was deployed while nobody led; only otherwise the
+ *        instance is drained.
  *   DI3. A new version starts without the failures of the one before.
  * @module
  */

@@ -62,6 +62,36 @@ test('a version that fails after a change of leader is rolled back by the new le
   assert.deepEqual(versionsOf(world), { version: 1, good: 1 })
 })
 
+test('a version deployed while nobody led is swapped in once the new leader has heard the instance', () => {
+  const world = new World()
+  world.connect()
+  world.deploy('fn', manifest)
+  world.settle(20)
+  const tasks = [...world.seats.values()].map(({ taskId }) => taskId)
+  world.disconnect()
+  world.diesAfter = 0 // the deploy is told to nobody
+  world.deploy('fn', manifest)
+  world.connect()
+  assert.deepEqual(
+    [...world.seats.values()].map(({ version }) => version),
+    [1, 1],
+    'nobody was heard yet',
+  )
+  hear(world)
+  assert.deepEqual(
+    [...world.seats.values()].map(({ version }) => version),
+    [2, 2],
+  )
+  assert.deepEqual(versionsOf(world), { version: 2, good: 1 }, 'both are on trial')
+  changeAll(world, true)
+  assert.deepEqual(versionsOf(world), { version: 1, good: 1 })
+  assert.deepEqual(
+    [...world.seats.values()].map(({ taskId }) => taskId),
+    tasks,
+    'none started anew',
+  )
+})
+
 test('a version that got no record during its trial becomes live, with the outcome untried', () => {
   const untried = [true, 'no record came while it was on trial (1 s)']
   for (const [records, wanted] of [

@@ -44,12 +44,15 @@ const formatsMax = 100
 export const reasonMax = 1000
 
 /**
- * Starts to swap the wanted version in while the instance runs, if possible.
- * @returns Whether a swap is under way.
+ * Starts to swap the wanted version in while the instance runs, if possible. After a change of leader the instance is
+ * heard first: its first heartbeat leads to the next plan. One that stays silent is left to its watchdog, unless the cluster
+ * has lost it too (WG2 of watching.ts).
+ * @returns Whether a swap is under way, or will be.
  */
 export function swap(draft: Draft, fn: FunctionState, slot: Slot, version: VersionDocument): boolean {
   const { seat } = slot
   if (seat === undefined || !canSwap(draft, fn, slot, seat, version)) return false
+  if (draft.taskOf(seat).beat === undefined) return true
   const before = seat.document.version
   slot.restarts = 0
   slot.restartsVersion = version.version
@@ -65,7 +68,6 @@ function canSwap(draft: Draft, fn: FunctionState, slot: Slot, seat: Seat, versio
   const wanted = draft.state.wanted.functions.get(fn.name)
   const before = wanted?.versions.get(seat.document.version)
   if (wanted === undefined || before === undefined || wanted.document.drain === true) return false
-  if (draft.taskOf(seat).beat === undefined) return false
   return drainReason(before, version, seat.document.resources) === undefined
 }
 

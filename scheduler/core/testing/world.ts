@@ -1,6 +1,7 @@
 /**
  * World: a cluster, a store and runners in memory, for the simulation of the core. It loses, delays and refuses
- * messages as the real ones do, and checks the invariants (CC1–CC4 of state.ts) after each step. Test equipment.
+ * messages as the real ones do, and checks the invariants (CC1–CC4 of state.ts, DI2 of directing.ts) after each step.
+ * Test equipment.
  * @module
  */
 import assert from 'node:assert/strict'
@@ -24,6 +25,7 @@ import { deepFreeze } from './deep-freeze.ts'
 import { OwnerCheck } from './owner-check.ts'
 import { checkPlace } from './place-check.ts'
 import { checkedStep } from './scratch-check.ts'
+import { checkSwaps } from './swap-check.ts'
 import { hasLeft, heartbeatOf, reportOf, shareOf, toldOf, type WorldInstance } from './world-heartbeats.ts'
 
 export interface Runner {
@@ -121,6 +123,7 @@ export class World {
 
   feed(event: Event): void {
     const [next, actions] = checkedStep(deepFreeze(this.state), event, this.nowMs)
+    checkSwaps(this.state, event, next)
     this.state = next
     assert.equal(next.offers.size, 0, 'CC4: no offer is held')
     for (const action of actions) {
