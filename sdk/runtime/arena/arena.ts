@@ -13,7 +13,6 @@
 
 import type { Data } from '../../function.ts'
 import { keyBytesMax } from '../../wire/frame.ts'
-import { utf8Read } from '../realm/utf8.ts'
 import { ArenaTimers } from './arena-timers.ts'
 import { Buckets } from './buckets.ts'
 import { Entries, stagedValue } from './entries.ts'
@@ -22,8 +21,8 @@ import {
   numberOf,
   type Part,
   partKind,
-  readAscii,
   readBytes,
+  readText,
   valueBytes,
   valueOffset,
 } from './entry.ts'
@@ -32,6 +31,7 @@ import { FormatKeeper } from './format-keeper.ts'
 import type { FormatUse } from './formats.ts'
 import { Heap } from './heap.ts'
 import { type CommitWord, Journal } from './journal.ts'
+import { JsonMemo } from './json-memo.ts'
 import { KeyWalk, keysOf } from './key-walk.ts'
 import type { KeyedState, Leftovers } from './keyed-state.ts'
 import {
@@ -51,6 +51,10 @@ import { Roots } from './roots.ts'
 import { Sweeper } from './sweeper.ts'
 import { TimerTree } from './timer-tree.ts'
 
+/** For all arenas; made when the first value is read. */
+let memo: JsonMemo | undefined
+let arenas = 0
+
 const formatsPart: Part = { kind: partKind.formats, number: 0 }
 
 export interface ArenaOptions {
@@ -67,6 +71,8 @@ export class Arena implements KeyedState {
   readonly #memory: Memory
   readonly #journal: Journal
   readonly #roots = new Roots()
+  /** Sets the same key in other arenas apart (json-memo.ts). */
+  readonly #mark = Math.imul(++arenas, 0x9e3779b1)
   readonly #heap: Heap
   readonly #buckets: Buckets
   readonly #clock: { readonly nowMs: number }
@@ -156,6 +162,22 @@ export class Arena implements KeyedState {
     return this.#find(key, part, false) !== undefined
   }
 
+  getJson(key: Data): unknown {
+    const words = this.#find(key, undefined)
+    if (words === undefined) return undefined
+    const at = this.#place.entry & this.#memory.mask
+    const form = words[at + 3]!
+    const isAscii = (form & shape.ascii) !== 0
+    memo ??= new JsonMemo()
+    return memo.parse(
+      words,
+      at + valueOffset(form),
+      valueBytes(words, at),
+      isAscii,
+      words[at + 2]! ^ this.#mark,
+    )
+  }
+
   getNumber(key: Data, part?: Part): number | undefined {
     const words = this.#find(key, part)
     if (words === undefined) return undefined
@@ -169,11 +191,7 @@ export class Arena implements KeyedState {
     if (words === undefined) return undefined
     const at = this.#place.entry & this.#memory.mask
     const form = words[at + 3]!
-    const valueAt = at + valueOffset(form)
-    const length = valueBytes(words, at)
-    return (form & shape.ascii) === 0
-      ? utf8Read(readBytes(words, valueAt, length))
-      : readAscii(words, valueAt, length)
+    return readText(words, at + valueOffset(form), valueBytes(words, at), (form & shape.ascii) !== 0)
   }
 
   /**

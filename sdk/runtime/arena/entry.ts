@@ -9,6 +9,7 @@
  * @module
  */
 import { Bytes, fromCharCode } from '../realm/primordials.ts'
+import { utf8Read } from '../realm/utf8.ts'
 import { entryExpiryWords, entryHeaderWords, shape } from './layout.ts'
 import { Words } from './memory.ts'
 
@@ -196,11 +197,16 @@ export function readBytes(words: Int32Array, at: number, length: number): Uint8A
   return bytes
 }
 
+/** The same as a string. @param isAscii All bytes are below 0x80. */
+export function readText(words: Int32Array, at: number, length: number, isAscii: boolean): string {
+  return isAscii ? readAscii(words, at, length) : utf8Read(readBytes(words, at, length))
+}
+
 /**
- * The same as a string, if all bytes are below 0x80. Characters cost 2 ns each where sixteen are made in a call, and 7 where each has
+ * The same if all bytes are below 0x80. Characters cost 2 ns each where sixteen are made in a call, and 7 where each has
  * one of its own: so the last call takes what stands behind the text as well, and it is cut off.
  */
-export function readAscii(words: Int32Array, at: number, length: number): string {
+function readAscii(words: Int32Array, at: number, length: number): string {
   let text = ''
   for (; length > 16; length -= 16, at += 4) text += sixteen(words, at)
   return text + (length > 8 ? sixteen(words, at) : eight(words, at)).substring(0, length)

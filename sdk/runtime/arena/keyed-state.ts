@@ -57,6 +57,8 @@ export interface KeyedState {
   get(key: Data, part?: Part): Uint8Array<ArrayBuffer> | undefined
   /** The same as UTF-8 text. */
   getText(key: Data, part?: Part): string | undefined
+  /** What JSON.parse makes of that text; it is the caller's, who may change it. @throws {SyntaxError} */
+  getJson(key: Data): unknown
   /** The number that `setNumber` stored there. */
   getNumber(key: Data, part?: Part): number | undefined
   has(key: Data, part?: Part): boolean

@@ -24,7 +24,7 @@ import { partKind } from '../arena/index.ts'
 import type { KeyedState } from '../arena/keyed-state.ts'
 import { runtimeError } from '../errors.ts'
 import type { OutcomeWriter, OutputStream } from '../outcome/outcome-writer.ts'
-import { fromJson, isFiniteNumber } from '../realm/primordials.ts'
+import { isFiniteNumber } from '../realm/primordials.ts'
 import { utf8Read } from '../realm/utf8.ts'
 import type { Cursor } from '../records/record.ts'
 import type { Timer } from '../shared/timer-at-hand.ts'
@@ -220,8 +220,7 @@ export class FunctionContext extends Lifecycle implements Context {
   }
 
   getJson<T = unknown>(key: Data): T | undefined {
-    const text = live(this.#scope, 'get state').state.getText(key)
-    return text === undefined ? undefined : (fromJson(text) as T)
+    return live(this.#scope, 'get state').state.getJson(key) as T | undefined
   }
 
   setJson(key: Data, value: unknown, options?: StateOptions): void {

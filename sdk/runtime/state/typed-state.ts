@@ -88,8 +88,7 @@ export class StateCounter extends Shaped<StateOptions> implements Counter {
 
 export class StateValue<T> extends Shaped<StateOptions> implements Value<T> {
   get(): T | undefined {
-    const text = this.state('get a value').getText(this.key)
-    return text === undefined ? undefined : (fromJson(text) as T)
+    return this.state('get a value').getJson(this.key) as T | undefined
   }
 
   set(value: T): void {
