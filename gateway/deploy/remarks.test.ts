@@ -173,9 +173,14 @@ test('Deploy and a change of resources say if memory does not hold what the limi
   assert.equal((await patch(201)).tight, undefined)
   assert.deepEqual((await patch(190)).tight, { memMib: 190, enough: 201 })
 
-  const bytes = Buffer.alloc(2 ** 20 + 1, 'x')
-  const sha256 = createHash('sha256').update(bytes).digest('hex')
-  await json('PUT', `/v1/assets/${sha256}`, { body: bytes })
+  const send = async (bytes: Buffer) => {
+    const hash = createHash('sha256').update(bytes).digest('hex')
+    await json('PUT', `/v1/assets/${hash}`, { body: bytes })
+    return hash
+  }
+  const words = await send(Buffer.from('the of'))
+  assert.equal((await deploy('worded', {}, '', { words })).tight, undefined, 'it is small')
+  const sha256 = await send(Buffer.alloc(2 ** 21, 'x'))
   const assets = { 'a.bin': sha256, 'same.bin': sha256 }
   assert.deepEqual((await deploy('laden', {}, '', assets)).tight, { memMib: 256, enough: 258 })
   assert.equal((await deploy('laden', { resources: { memMib: 258 } })).tight, undefined)

@@ -323,7 +323,7 @@ export function memMibGood(manifest: Manifest, assetBytes: number): number | und
   const { limits, checkpoint } = manifest
   if (instancesPerRunnerOf(manifest) !== undefined) return undefined
   const copies = checkpoint === false ? 1 : 2
-  const assetsMib = Math.ceil(assetBytes / 2 ** 20)
+  const assetsMib = Math.floor(assetBytes / 2 ** 20) // a few bytes are no reason to advise other memory
   return runnerAtWorkMib + Math.max(0, limits.heapMib - heapMibDefault) + copies * limits.stateMib + assetsMib
 }
 
