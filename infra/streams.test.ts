@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -89,4 +89,27 @@ test('ensureStream on three servers makes three copies, later if one was away, a
   for (const index of [0, 1]) await plan.start(index)
   assert.equal(String(Buffer.from(await bundles.get(sha256))), 'code')
   while ((await patient(text)) !== 'and more') await sleep(100) // whoever leads first may have to catch up
+})
+
+test('three servers whose folder was moved, or restored elsewhere, have what they stored', {
+  timeout: 240_000,
+}, async (t) => {
+  const places = ['before', 'after'] as const
+  const dir = await folder(t, (root) => Promise.all(places.map((place) => endNatsCluster(join(root, place)))))
+  const [first, second] = places.map((place) => join(dir, place)) as [string, string]
+  const start = async (at: string): Promise<NatsConnection> => {
+    const plan = await planNatsCluster({ dir: at, servers: 3 })
+    await Promise.all([0, 1, 2].map(plan.start))
+    return await connected(t, plan.url)
+  }
+  const before = await start(first)
+  await patient(() => ensureStream(before, settings))
+  await patient(() => jetstream(before).publish('kept', 'what was there'))
+  await before.close()
+  await endNatsCluster(first)
+
+  await rename(first, second)
+  const manager = await jetstreamManager(await start(second), { checkAPI: false })
+  const { state } = await patient(() => manager.streams.info('kept'))
+  assert.equal(state.messages, 1)
 })

@@ -15,6 +15,8 @@ export interface NatsUser {
 export type NatsUsers = Readonly<Record<NatsRole, NatsUser>>
 
 export interface NatsConfig {
+  /** See `serverNameOf`. */
+  readonly name: string
   /** Absolute: holds the server's data and files. */
   readonly dir: string
   /** 0: a free one, chosen by the server. */
@@ -36,15 +38,21 @@ export interface NatsMembership {
   readonly password: string
 }
 
-/** The server's name, which tells our server from another one on the same port. */
-export function serverNameOf(dir: string): string {
-  return `concord-${createHash('sha256').update(dir).digest('hex').slice(0, 16)}`
+/**
+ * The server's name. It tells our server from another one on the same port, and servers of a cluster know one another's copies
+ * by it: one that comes back under another name is a stranger, and the data of the one that is missing is removed. So a
+ * folder that is moved or restored elsewhere keeps the name that its configuration had.
+ * @param before The text of the configuration that the folder has; empty: none.
+ */
+export function serverNameOf(dir: string, before: string): string {
+  const kept = /^server_name: (\S+)$/m.exec(before)?.[1]
+  return kept ?? `concord-${createHash('sha256').update(dir).digest('hex').slice(0, 16)}`
 }
 
 export function natsConfigText(config: NatsConfig): string {
-  const { dir, port, users, storeBytesMax, cluster } = config
+  const { name, dir, port, users, storeBytesMax, cluster } = config
   const lines = [
-    `server_name: ${serverNameOf(dir)}`,
+    `server_name: ${name}`,
     'host: "127.0.0.1"',
     `port: ${port === 0 ? -1 : port}`,
     `ports_file_dir: ${quoted(dir)}`,

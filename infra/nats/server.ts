@@ -26,7 +26,7 @@ import { endProcess, isAlive, type ProcessId, processId, processWith } from '../
 import { withTimerSlack } from '../timer-slack.ts'
 import { type NatsConfig, natsConfigText, serverNameOf } from './config-file.ts'
 
-export interface NatsServerOptions extends NatsConfig {
+export interface NatsServerOptions extends Omit<NatsConfig, 'name'> {
   /** The program; default `nats-server` of the PATH. */
   readonly command?: string | undefined
   /** Default: `nats-server.log` in `dir`. */
@@ -82,18 +82,20 @@ const stopGraceMs = 5_000
 export async function startNatsServer(options: NatsServerOptions): Promise<NatsServer> {
   await mkdir(options.dir, { recursive: true, mode: 0o700 })
   const dir = await realpath(options.dir)
+  const name = serverNameOf(dir, await readFile(configFile(dir), 'utf8').catch(() => ''))
+  const config = { ...options, dir, name }
   const configSha256 = createHash('sha256')
-    .update(natsConfigText({ ...options, dir, port: 0, storeBytesMax: undefined }))
+    .update(natsConfigText({ ...config, port: 0, storeBytesMax: undefined }))
     .digest('hex')
   const living = await findNatsServer(dir)
   if (living !== undefined) {
     const asWanted = living.configSha256 === configSha256 && [0, living.port].includes(options.port)
-    const awake = await answers(living.port, serverNameOf(dir))
+    const awake = await answers(living.port, name)
     if (asWanted && awake) return handle(living, undefined)
     const hangs = living.port !== 0 && !awake
     await endProcess(living, hangs ? 0 : stopGraceMs) // N1
   }
-  return launch({ ...options, dir }, configSha256)
+  return launch(config, configSha256)
 }
 
 /** Ends the server that runs on `dir`, whoever started it. @returns Whether there was one. */
@@ -122,7 +124,7 @@ function argumentsOf(dir: string): string[] {
   return ['-c', configFile(dir)]
 }
 
-async function launch(options: NatsServerOptions, configSha256: string): Promise<NatsServer> {
+async function launch(options: NatsServerOptions & NatsConfig, configSha256: string): Promise<NatsServer> {
   const { dir } = options
   await writePrivate(configFile(dir), natsConfigText(options))
   for (const name of await portsFiles(dir)) await rm(join(dir, name))
