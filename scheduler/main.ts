@@ -87,8 +87,7 @@ async function main(): Promise<void> {
   ends.push(() => scheduler.close())
   process.stdout.write(`${JSON.stringify({ ready: true, url: where })}\n`)
   const emptied = aborted(emptying.signal).then(async () => {
-    const killedInstances = await scheduler.empty()
-    process.stdout.write(`${JSON.stringify({ stopped: true, killedInstances })}\n`)
+    process.stdout.write(`${JSON.stringify({ stopped: true, ...(await scheduler.empty()) })}\n`)
   })
   await Promise.race([failure, aborted(ending.signal), emptied])
 }

@@ -27,6 +27,7 @@ import {
   type Event,
   initialState,
   type Launch,
+  leftBehind,
   liveTasks,
   type State,
   startMsOf,
@@ -124,13 +125,16 @@ export class Scheduler {
 
   /**
    * Drains everything, and starts nothing more. Resolves once the cluster has confirmed the end of every task.
-   * @returns The instances that ended otherwise, such as those of a runner that had to be killed, with the reasons.
+   * @returns The instances that ended otherwise, such as those of a runner that had to be killed, with the reasons; and how many
+   * records from function to function were given up.
    */
-  async empty(): Promise<string[]> {
+  async empty(): Promise<{ killedInstances: string[]; givenUpRecords: number }> {
     const sinceMs = this.#nowMs()
+    const leftBefore = leftBehind(this.#state)
     this.#dispatch({ kind: 'empty' })
     await this.#emptied.promise
-    return disorderlyEnds(this.#state, sinceMs)
+    const givenUpRecords = Math.max(0, leftBehind(this.#state) - leftBefore)
+    return { killedInstances: disorderlyEnds(this.#state, sinceMs), givenUpRecords }
   }
 
   /** Stops scheduling; the functions continue. */

@@ -43,7 +43,7 @@ export interface Child {
 
 /** What a process of the platform says was lost when it stopped. */
 export interface LastWords {
-  /** Of a gateway: accepted records that it gave up. */
+  /** Accepted records that it gave up: of a gateway its own, of the scheduler that drained those from function to function. */
   readonly givenUpRecords?: number
   /** Of the scheduler that drained: the instances that did not end in order, each with the reason. */
   readonly killedInstances?: readonly string[]

@@ -44,7 +44,7 @@ export interface Platform {
 }
 
 export interface Stopped {
-  /** Accepted records that the gateway gave up; absent: it ended without saying so. */
+  /** Accepted records that were given up; absent: the gateway, or all schedulers, ended without saying so. */
   readonly givenUpRecords?: number
   /**
    * Instances that did not end in order, each with the reason: their last records may be unaccounted. Absent: no scheduler said
@@ -138,12 +138,13 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
       if (tasksLeft > 0) log.warn({ tasksLeft }, 'no scheduler was there to drain them: ended without it')
       await masters.stop()
       await nats.stop()
-      const { givenUpRecords } = gateway.process.said
-      const killed = schedulers.flatMap(({ process }) => process.said.killedInstances ?? [])
-      const isSaid = schedulers.some(({ process }) => process.said.killedInstances !== undefined)
+      const fromGateway = gateway.process.said.givenUpRecords
+      const said = schedulers.map(({ process }) => process.said).filter((each) => each.killedInstances)
+      if (said.length === 0) return { tasksLeft }
+      const between = said.reduce((sum, { givenUpRecords = 0 }) => sum + givenUpRecords, 0)
       return {
-        ...(givenUpRecords !== undefined && { givenUpRecords }),
-        ...(isSaid && { killedInstances: killed }),
+        ...(fromGateway !== undefined && { givenUpRecords: fromGateway + between }),
+        killedInstances: said.flatMap(({ killedInstances = [] }) => killedInstances),
         tasksLeft,
       }
     },

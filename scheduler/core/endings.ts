@@ -13,6 +13,7 @@ import { type ExitReason, exitCodes } from '../../infra/control/messages/exit-co
 import type { ExitReport } from '../../infra/control/messages/heartbeat.ts'
 import { backoffMs } from '../backoff.ts'
 import type { TaskUpdate } from '../engine.ts'
+import { addAccounts } from './accounts.ts'
 import { awaitedOf } from './partitions/ownership.ts'
 import { blameVersion } from './rollout/rollout.ts'
 import type { Draft, Seated } from './state/draft.ts'
@@ -69,6 +70,18 @@ export function disorderlyEnds({ functions }: Pick<State, 'functions'>, sinceMs:
         : [`${instanceId(name, index)} (${lastExit.reason})`],
     ),
   )
+}
+
+/**
+ * Records that ended instances have sent, and that nobody is known to have processed. What grows while everything is drained has
+ * been given up by that.
+ */
+export function leftBehind({ functions }: Pick<State, 'functions'>): number {
+  const accounts = [...functions.values()].map(({ ended, closing }) =>
+    closing.reduce((sum, last) => addAccounts(sum, last), ended),
+  )
+  const rows = accounts.flatMap(({ outputs }) => outputs)
+  return rows.reduce((sum, { sent, acked, dropped }) => sum + sent - acked + (dropped['undelivered'] ?? 0), 0)
 }
 
 /** Ends a task and all its seats. */

@@ -56,7 +56,7 @@ test('lostText says what a stop has lost, and what it does not know', () => {
   )
   assert.equal(
     lostText({ givenUpRecords: 1, killedInstances: [], tasksLeft: 2 }),
-    ' 1 record that no function had processed was given up. 2 tasks were ended without a scheduler.',
+    " 1 record in flight was given up ('concord fn inspect' shows where, once it is up again). 2 tasks were ended without a scheduler.",
   )
   assert.equal(
     lostText({ givenUpRecords: 0, killedInstances: ['a-0 (signal 9)', 'b-1 (frozen)'] }),

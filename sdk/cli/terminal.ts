@@ -166,7 +166,7 @@ export function shortNumber(value: number): string {
 
 /** What a platform says when it has stopped; absent or null: nobody knows. */
 export interface Stopped {
-  /** Accepted records that no function had processed. */
+  /** Accepted records that nobody is known to have processed, those from function to function included. */
   readonly givenUpRecords?: number | null
   /** Instances that did not end in order, each with the reason. */
   readonly killedInstances?: readonly string[] | null
@@ -180,7 +180,7 @@ export function lostText({
   killedInstances: instances = null,
   tasksLeft: tasks = 0,
 }: Stopped): string {
-  const given = ` ${records} ${records === 1 ? 'record' : 'records'} that no function had processed ${wasOf(records ?? 0)} given up.`
+  const given = ` ${records} ${records === 1 ? 'record' : 'records'} in flight ${wasOf(records ?? 0)} given up ('concord fn inspect' shows where, once it is up again).`
   const left = ` ${tasks} ${tasks === 1 ? 'task' : 'tasks'} ${wasOf(tasks)} ended without a scheduler.`
   const killed = ` Not ended in order: ${instances?.join(', ')}. Records and changes of state of their last seconds may be lost ('concord fn inspect' counts what is known).`
   const unknown = [

@@ -149,23 +149,30 @@ describe('functions of one platform', { concurrency: 2 }, () => {
   })
 })
 
-test('down says how many records it gives up, and nothing where there are none', {
+test('down says how many records it gives up, those between functions too, and nothing where there are none', {
   timeout: 400_000,
 }, async (t) => {
   const platform = await Platform.start(t)
-  await platform.deploy('never', chain('never', 'start', '', 'processRecord() {},'), [
+  await platform.deploy('never', chain('never', 'middle', '', 'processRecord() {},'), [
     '--instances',
     '0',
     '--no-wait',
   ])
-  await platform.json(['produce', 'start'], 'a\nb\nc\n')
+  const twice = `processRecord(ctx, { key }) { for (const value of ['1', '2']) ctx.produceRecord('middle', key, value) },`
+  await platform.deploy('twice', chain('twice', 'start', 'middle', twice))
+  await platform.json(['produce', 'start', '--key', 'k'], 'a\nb\nc\n')
+  await platform.until('never', ({ ledger: [input] }) => input?.inFlight === 6)
   const down = await platform.cli(['down'])
   assert.equal(down.code, 0, down.stderr)
-  assert.match(
-    down.stdout,
-    /^Concord is down \(.* s\)\. 3 records that no function had processed were given up\.\n$/,
-  )
+  const said =
+    /^Concord is down \(.* s\)\. (\d+) records in flight were given up \('concord fn inspect' .*\)\.\n$/
+  const [, givenUp] = said.exec(down.stdout) ?? assert.fail(down.stdout)
   await platform.up()
+  const lost = async (name: string) => {
+    const { ledger } = await platform.until(name, ({ ledger: [input] }) => input?.inFlight === 0)
+    return ledger[0]!.unaccounted + (ledger[0]!.dropped['undelivered'] ?? 0)
+  }
+  assert.deepEqual([await lost('twice'), await lost('never'), Number(givenUp)], [3, 6, 9])
   assert.doesNotMatch((await platform.cli(['down'])).stdout, /given up/)
 })
 
