@@ -14,6 +14,8 @@ import { runCommand, type Words } from './command.ts'
 import type { Home } from './home.ts'
 import { readUpFile, refuseCopy, type UpFile } from './up-file.ts'
 
+const answerMs = 3_000
+
 interface Member {
   readonly name: string
   readonly state: string
@@ -35,22 +37,28 @@ async function cluster({ home, words: [verb = '', name = ''] }: Words): Promise<
   return await obey(home, file, name, order)
 }
 
+/** All of it; the agents are known to the minimesos that leads, and to nobody else. */
 async function list(home: Home, file: UpFile): Promise<Member[]> {
-  const { response, master } = await ask(home, file, 'GET', '')
-  const leaders = [file.leader, ...(Object.keys(file.masters ?? {}).length > 1 ? [master] : [])]
-  const processes = Object.entries(file.processes).map(([name, id]) => ({
-    name,
-    state: !isAlive(id) ? 'down' : leaders.includes(name) ? 'leads' : 'up',
-    pid: id.pid,
-  }))
-  const agents = (await response.json()) as AgentSeen[]
+  const answer = await ask(home, file, 'GET', '').catch((error: Error) => error)
+  if (answer instanceof Error)
+    return [...processesOf(file), { name: 'agents', state: 'unknown: no minimesos answers that leads' }]
+  const agents = (await answer.response.json()) as AgentSeen[]
   return [
-    ...processes,
+    ...processesOf(file, answer.master),
     ...agents.map(({ name, condition, attributes, tasks }) => ({
       ...{ name, state: condition, tasks: tasks.length },
       attributes: Object.fromEntries(attributes.flatMap(attributeOf)),
     })),
   ]
+}
+
+function processesOf(file: UpFile, master?: string): Member[] {
+  const leaders = [file.leader, ...(Object.keys(file.masters ?? {}).length > 1 ? [master] : [])]
+  return Object.entries(file.processes).map(([name, id]) => ({
+    name,
+    state: !isAlive(id) ? 'down' : leaders.includes(name) ? 'leads' : 'up',
+    pid: id.pid,
+  }))
 }
 
 async function obey(home: Home, file: UpFile, said: string, order: AgentOrder): Promise<Member> {
@@ -93,7 +101,8 @@ async function ask(
   for (const [master, port] of Object.entries(file.masters ?? {})) {
     const url = `http://127.0.0.1:${port}/minimesos/agents${path}`
     try {
-      const response = await fetch(url, { method, headers: { authorization }, redirect: 'manual' })
+      const signal = AbortSignal.timeout(answerMs) // it may stand still
+      const response = await fetch(url, { method, headers: { authorization }, redirect: 'manual', signal })
       if (response.status !== 307 && response.status !== 503) return { response, master }
     } catch (error) {
       cause = error

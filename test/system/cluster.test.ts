@@ -75,6 +75,16 @@ test('cluster up, ls, kill and down: the function survives its scheduler and its
   const leads = (all: readonly Member[]) => all.find(({ state }) => state === 'leads')?.name
   assert.equal(leads(members), 'scheduler-1')
 
+  const { pid } = members.find(({ name }) => name === 'minimesos')!
+  process.kill(pid!, 'SIGSTOP')
+  const unanswered = await ls()
+  process.kill(pid!, 'SIGCONT')
+  assert.deepEqual(unanswered.at(-1), { name: 'agents', state: 'unknown: no minimesos answers that leads' })
+  assert.deepEqual(
+    unanswered.slice(0, -1).map(({ name }) => name),
+    members.filter(({ attributes }) => attributes === undefined).map(({ name }) => name),
+  )
+
   const folder = mkdtempSync(join(home, 'spread-'))
   writeFileSync(join(folder, 'spread.ts'), source)
   const placement = { constraints: ['hostname unique', 'zone in a, b, c'] }
