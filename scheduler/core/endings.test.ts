@@ -68,3 +68,16 @@ test('disorderlyEnds does not name an instance that was asked to end before it r
     assert.deepEqual(disorderlyEnds(world.state, sinceMs), [])
   }
 })
+
+test('a kill that was decided without a connection is repeated as soon as there is one', () => {
+  const world = new World()
+  world.deploy('f', keyed)
+  world.settle(8)
+  const [runner] = world.runners.values()
+  world.restart()
+  world.commands.set('c', { schema: 1, kind: 'killInstance', function: 'f', instance: 'f-0', restart: true })
+  world.publish()
+  assert.deepEqual([world.actions.filter(({ kind }) => kind === 'kill').length, runner!.killed], [1, false])
+  world.connect()
+  assert.equal(runner!.killed, true)
+})

@@ -24,6 +24,7 @@ import type { Event } from './state/protocol.ts'
 import { isOf, isUnheard, reportIn, reportOf, worksAsTold } from './state/reports.ts'
 import { noteServing } from './state/starts.ts'
 import { type Closing, instanceId, type Slot, type Task, type Wanted } from './state/state.ts'
+import { kill } from './state/stopping.ts'
 import { timings } from './state/timings.ts'
 import { saveStatus } from './status.ts'
 
@@ -56,6 +57,7 @@ export function observe(draft: Draft, event: Event): Concern {
       draft.state.engineUp = true
       draft.state.engineSinceMs = draft.nowMs
       draft.state.offersWanted = undefined
+      killAgain(draft)
       return 'all'
     case 'disconnected':
       draft.state.engineUp = false
@@ -280,6 +282,12 @@ function forgiveSilence(draft: Draft): void {
     const task = draft.task(taskId)
     if (task?.unsureSinceMs !== undefined) task.unsureSinceMs = draft.nowMs
   }
+}
+
+/** Repeats every kill: one that was decided without a connection has reached nobody (SP2 of stopping.ts). */
+function killAgain(draft: Draft): void {
+  for (const { document, killedAtMs } of [...draft.tasks.values()])
+    if (killedAtMs !== undefined) kill(draft, draft.task(document.taskId) as Task)
 }
 
 function update(draft: Draft, update: TaskUpdate): void {
