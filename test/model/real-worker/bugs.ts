@@ -2,13 +2,17 @@
  * Bugs: faults to plant into a worker, to show that the model would find them.
  * @module
  */
-import { Consumer } from '../../../infra/bus/index.ts'
+import { Consumer, Producer } from '../../../infra/bus/index.ts'
 import { StateKeeper } from '../../../runner/checkpoint/state-keeper.ts'
 import { Acknowledger } from '../../../runner/instance/acknowledger.ts'
 import { SingleIsolate } from '../../../runner/isolate/index.ts'
 
 interface Fault {
   readonly what: string
+  /** The invariant of life.ts that it violates. */
+  readonly found: string
+  /** A seed that finds it soon; default: that of all. */
+  readonly from?: number
   /** @returns Takes it out again. */
   readonly plant: () => () => void
 }
@@ -16,18 +20,23 @@ interface Fault {
 export const bugs: readonly Fault[] = [
   {
     what: 'what a killed instance had done since its checkpoint is not counted',
+    found: 'RW1',
     plant: () => over(StateKeeper.prototype, 'contains', () => () => undefined),
   },
   {
     what: 'records are acknowledged before the store knows of a state that has begun',
+    found: 'RW1',
     plant: () => over(StateKeeper.prototype, 'begin', () => () => undefined),
   },
   {
     what: 'what goes unasked is not stored before it is released',
+    found: 'RW4',
+    from: 2,
     plant: () => over(StateKeeper.prototype, 'storeSoon', () => async () => false),
   },
   {
     what: 'what goes with a first state that the store did not take is not counted',
+    found: 'RW1',
     plant: () =>
       over(Consumer.prototype, 'giveUp', (giveUp) => {
         return function (this: Consumer, reason, isLost) {
@@ -37,6 +46,7 @@ export const bugs: readonly Fault[] = [
   },
   {
     what: 'a record is done with before its dead letter is stored',
+    found: 'RW3',
     plant: () =>
       over(Acknowledger.prototype, 'await', (wait) => {
         return function (this: Acknowledger, { frames }) {
@@ -46,6 +56,7 @@ export const bugs: readonly Fault[] = [
   },
   {
     what: 'the last record of a batch is done again',
+    found: 'RW2',
     plant: () =>
       over(
         SingleIsolate.prototype,
@@ -57,6 +68,11 @@ export const bugs: readonly Fault[] = [
             return isAgain ? { ...result, records: result.records - 1 } : result
           },
       ),
+  },
+  {
+    what: 'outputs of an owner that was replaced are taken',
+    found: 'RW5',
+    plant: () => over(Producer.prototype, 'fence', () => () => undefined),
   },
 ]
 

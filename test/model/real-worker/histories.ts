@@ -1,9 +1,8 @@
 /**
- * Histories of a worker: random records, and swaps, stops, kills, partitions that leave and return, and a store that goes silent or
- * is full.
+ * Histories of a worker: random records, and swaps, stops, kills, a worker that is cut off and replaced, partitions that leave and
+ * return, and a store that goes silent or is full.
  * @module
  */
-import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { over } from './bugs.ts'
 import { type Kind, Life } from './life.ts'
@@ -32,7 +31,9 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: 'time' as const, ms: timeoutMs + 1_000 }) },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constantFrom(...(['silence', 'fill', 'stop', 'kill'] as const)) }),
+    arbitrary: fc.record({
+      kind: fc.constantFrom(...(['silence', 'fill', 'stop', 'kill', 'lose'] as const)),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('swap' as const), errors: fc.nat(1) }) },
   {
@@ -74,7 +75,8 @@ export async function live({ seed, steps }: History): Promise<void> {
     }
     await life.rest()
   } catch (error) {
-    assert.fail(`${(error as Error).stack}\n  ${life.log.join('\n  ')}`)
+    ;(error as Error).stack += `\n  ${life.log.join('\n  ')}`
+    throw error
   } finally {
     mend()
     for (const deadline of deadlines) deadline.abort() // Node keeps what listens to a signal that may still abort

@@ -28,6 +28,13 @@ export const input: StreamDescriptor = {
   consumers: [{ name: 'fn', backPressure: 'block' }],
 }
 
+export const output: StreamDescriptor = {
+  name: 'out',
+  partitions: partitions.length,
+  keyed: true,
+  consumers: [{ name: 'sink', backPressure: 'block' }],
+}
+
 export interface RunnerOptions {
   readonly net: SimNet
   readonly clock: Clock
@@ -88,7 +95,7 @@ export class SimRunner {
     const keeper = new StateKeeper(checkpointer, started.instance, restored, { clock, wire, letters })
     const assignment = {
       ...{ function: 'fn', version, manifest: started.manifest },
-      ...{ groupings: { in: 'groupBy' }, streams: { in: input } },
+      ...{ groupings: { in: 'groupBy' }, streams: { in: input, out: output } },
     } as unknown as FunctionAssignment
     const worker = new Worker({
       ...{ wire, namespace: 'n', clock, assignment, instance, isolate: started.instance, letters, keeper },
@@ -163,6 +170,15 @@ export class SimRunner {
     return counts.reduce((sum, count) => sum + count, 0)
   }
 
+  /** Its connection breaks, and it does not notice. */
+  cutOff(): void {
+    this.#wire.break()
+  }
+
+  reconnect(): void {
+    this.#wire.reconnect()
+  }
+
   kill(): void {
     this.#isKilled = true
     this.#wire.kill()
@@ -175,7 +191,7 @@ export class SimRunner {
   }
 }
 
-/** A version counts the records of each partition, and fails where a record says so of all versions, or of it. */
+/** A version puts each record out, counts those of each partition, and fails where a record says so of all versions, or of it. */
 function isolateOf(
   version: number,
   {
@@ -188,9 +204,10 @@ function isolateOf(
 ): Promise<Started> {
   const body = `
     const text = record.text()
+    ctx.produceRecord('out', '', text, { partition: record.partition })
     ctx.setJson('n', (ctx.getJson('n') ?? 0) + 1)
     ctx.setState('x' + text, text.padEnd(2000))
     if (text.includes('bad') || text.includes('v${version};')) throw new Error('no')
     if (text.includes('waits')) return new Promise((resolve) => setTimeout(resolve, 1))`
-  return start(fn(body), { manifest: { onError, ostreams: [] }, version, ...options })
+  return start(fn(body), { manifest: { onError }, version, ...options })
 }
