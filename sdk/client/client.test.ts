@@ -289,6 +289,38 @@ test('ConcordClient uses the next gateway if one is away, for requests that were
   assert.deepEqual(taken, ['a'])
 })
 
+/** A gateway that accepts connections and never answers, before one that lists no functions and takes no changes. */
+async function hungAndWell(t: TestContext, timeoutMs?: number) {
+  const hung = await startTestGateway(() => undefined)
+  const well = await startTestGateway(() => ({ status: 200, json: { functions: [] } }))
+  t.after(() => Promise.all([hung.close(), well.close()]))
+  return { hung, well, client: new ConcordClient({ url: [hung.url, well.url], timeoutMs: timeoutMs ?? 100 }) }
+}
+
+test('ConcordClient reads from the next gateway if one does not answer, and stays there (H6 of http.ts)', async (t) => {
+  const { hung, well, client } = await hungAndWell(t)
+  assert.deepEqual(await client.functions(), [])
+  assert.deepEqual(await client.functions(), [])
+  assert.deepEqual([hung.received.length, well.received.length], [1, 2])
+})
+
+test('ConcordClient gives a gateway less than the whole limit for a read while others are left (H6 of http.ts)', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { hung, client } = await hungAndWell(t, 30_000)
+  const listed = client.functions()
+  while (hung.received.length === 0) await setImmediate()
+  t.mock.timers.tick(3_000)
+  assert.deepEqual(await listed, [])
+})
+
+test('ConcordClient repeats no change at the next gateway, and leaves the one that did not answer (H6 of http.ts)', async (t) => {
+  const { hung, well, client } = await hungAndWell(t)
+  await assert.rejects(client.remove('f'), hasCode('ERR_TIMED_OUT'))
+  assert.equal(well.received.length, 0)
+  await client.remove('f')
+  assert.deepEqual([hung.received.length, well.received.length], [1, 1])
+})
+
 test('produce moves from a stopping gateway to the next one, and continues after what was accepted', async (t) => {
   const took: string[][] = [[], []]
   const gateways = await Promise.all(

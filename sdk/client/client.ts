@@ -110,7 +110,11 @@ export class ConcordClient {
   /** The tap of an instance, in the form that sdk/replay/tap.ts reads. */
   async tap(instance: string): Promise<TapFile> {
     const path = `/v1/instances/${encodeURIComponent(instance)}/tap`
-    const answer = await this.#json<unknown>({ what: `Cannot read the tap of '${instance}'`, path })
+    const answer = await this.#json<unknown>({
+      what: `Cannot read the tap of '${instance}'`,
+      path,
+      isSlow: true,
+    })
     return parseTap(JSON.stringify(answer))
   }
 
@@ -120,7 +124,7 @@ export class ConcordClient {
     const named = typeof key === 'object' ? { keyBase64: base64(key) } : { key }
     const isList = key === undefined && limit > 0
     const query = { ...named, ...list, ...(isList && { limit }) } satisfies StateQuery // without `limit`: no list
-    return this.#json({ what, path: `${functionPath(name)}/state`, query })
+    return this.#json({ what, path: `${functionPath(name)}/state`, query, isSlow: true })
   }
 
   /** Why the function's instances are on their agents, or do not run. */
@@ -309,8 +313,9 @@ export class ConcordClient {
   follow(stream: string, options: FollowOptions = {}): AsyncGenerator<FollowLine> {
     const what = `Cannot follow stream '${stream}'`
     const path = `${streamPath(stream)}/records`
-    const { signal } = options
-    const open = (query: FollowQuery) => this.#lines<FollowLine>({ what, path, query: { ...query }, signal })
+    const { signal, hold: isSlow } = options // the stream has to hear of the reader first
+    const open = (query: FollowQuery) =>
+      this.#lines<FollowLine>({ what, path, query: { ...query }, isSlow, signal })
     return follow(this.#server, open, options)
   }
 

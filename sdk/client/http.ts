@@ -7,16 +7,20 @@
  *   H4. A GET whose connection breaks before the answer is sent once more: a server may close an idle connection just
  *       as it is reused.
  *   H5. A signal ends a body that is read as a stream, at any time (ahead.ts).
- *   H6. If no connection can be made, each other gateway is tried once.
+ *   H6. A gateway that cannot be reached or does not answer is left, and each other one is tried once: with what was not
+ *       sent (H1), and with a GET. Where others are left, a GET gets `othersMs` instead of the whole limit.
  * @module
  */
 import type { Problem } from '../api/index.ts'
 import { CodedError, isCode } from '../errors.ts'
 import { readAhead } from './ahead.ts'
+import { isAway } from './away.ts'
 import { type ClientErrorCode, RefusedError } from './errors.ts'
 import type { Server } from './server.ts'
 
 const problemBytesMax = 256 * 1024
+/** A gateway that hangs still accepts connections. One at work answers in milliseconds. */
+const othersMs = 3_000
 
 export interface Request {
   /** The attempt, as the start of an error message: "Cannot list functions". */
@@ -30,20 +34,13 @@ export interface Request {
   readonly body?: string | Uint8Array<ArrayBuffer> | FormData | Blob
   readonly type?: string
   readonly timeoutMs?: number
+  /** A well gateway may take seconds for its answer: it always gets the whole limit (H6). */
+  readonly isSlow?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /** Sends a request and reads its JSON answer whole. */
 export async function requestJson<Answer>(server: Server, request: Request): Promise<Answer> {
-  try {
-    return await askJson(server, request)
-  } catch (error) {
-    if ((request.method ?? 'GET') !== 'GET' || !isCode(error, 'ERR_CONNECTION_LOST')) throw error
-    return await askJson(server, request) // H4
-  }
-}
-
-async function askJson<Answer>(server: Server, request: Request): Promise<Answer> {
   return await within(server, request, async (response) => {
     const text = await response.text()
     if (text === '') return undefined as Answer
@@ -65,36 +62,49 @@ export async function requestStream(server: Server, request: Request): Promise<A
   return readAhead(body, request.signal)
 }
 
-async function within<T>(
-  server: Server,
-  request: Request,
-  read: (response: Response) => Promise<T>,
-): Promise<T> {
-  for (let left = server.count - 1; ; left--) {
+type Read<T> = (response: Response) => Promise<T>
+
+async function within<T>(server: Server, request: Request, read: Read<T>): Promise<T> {
+  for (let others = server.count - 1; ; others--) {
     const { url } = server
+    const wholeMs = request.timeoutMs ?? server.timeoutMs
+    const isShort = others > 0 && isRead(request) && !request.isSlow
+    const timeoutMs = isShort ? Math.min(wholeMs, othersMs) : wholeMs
     try {
-      return await withinOne(server, request, read)
+      return await withinOne({ url, token: server.token, timeoutMs }, request, read)
     } catch (error) {
-      if (left === 0 || !isCode(error, 'ERR_SERVER_UNREACHABLE' satisfies ClientErrorCode)) throw error
+      if (!(error instanceof CodedError) || !isAway(error)) throw error
       server.leave(url) // H6
+      if (others === 0 || !(isRead(request) || isCode(error, unreachable))) throw error
     }
   }
 }
 
-async function withinOne<T>(
-  server: Server,
-  request: Request,
-  read: (response: Response) => Promise<T>,
-): Promise<T> {
-  const { url } = server
-  const timeoutMs = request.timeoutMs ?? server.timeoutMs
+/** Where an attempt goes. */
+interface Target {
+  readonly url: string
+  readonly token: string | undefined
+  readonly timeoutMs: number
+}
+
+async function withinOne<T>(target: Target, request: Request, read: Read<T>): Promise<T> {
+  try {
+    return await attempt(target, request, read)
+  } catch (error) {
+    if (!isRead(request) || !isCode(error, 'ERR_CONNECTION_LOST' satisfies ClientErrorCode)) throw error
+    return await attempt(target, request, read) // H4
+  }
+}
+
+async function attempt<T>(target: Target, request: Request, read: Read<T>): Promise<T> {
+  const { url, token, timeoutMs } = target
   const abort = new AbortController()
   const timer = setTimeout(() => abort.abort(timedOut), timeoutMs)
   const signal = request.signal ? AbortSignal.any([abort.signal, request.signal]) : abort.signal
   try {
     const response = await fetch(urlOf(url, request), {
       method: request.method ?? 'GET',
-      headers: headersOf(server, request),
+      headers: headersOf(token, request),
       body: request.json === undefined ? (request.body ?? null) : JSON.stringify(request.json),
       signal,
     })
@@ -112,6 +122,12 @@ async function withinOne<T>(
 }
 
 const timedOut = Symbol('timed out')
+const unreachable: ClientErrorCode = 'ERR_SERVER_UNREACHABLE'
+
+/** Whether to send it twice does no harm. */
+function isRead({ method = 'GET' }: Request): boolean {
+  return method === 'GET'
+}
 
 function urlOf(server: string, { path, query = {} }: Request): URL {
   const url = new URL(`${server.replace(/\/+$/, '')}${path}`)
@@ -121,9 +137,9 @@ function urlOf(server: string, { path, query = {} }: Request): URL {
   return url
 }
 
-function headersOf(server: Server, request: Request): Headers {
+function headersOf(token: string | undefined, request: Request): Headers {
   const headers = new Headers({ accept: 'application/json, application/x-ndjson, application/problem+json' })
-  if (server.token !== undefined) headers.set('authorization', `Bearer ${server.token}`)
+  if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
   const type = request.json === undefined ? request.type : 'application/json'
   if (type !== undefined) headers.set('content-type', type)
   return headers

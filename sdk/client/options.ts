@@ -6,7 +6,10 @@ import type { DeploySettings } from '../api/deploy.ts'
 import type { DeadLetterFilter } from '../api/index.ts'
 
 export interface ClientOptions {
-  /** The gateway's URL, e.g. `http://127.0.0.1:8642`. Of several, the next one is tried if one cannot be reached. */
+  /**
+   * The gateway's URL, e.g. `http://127.0.0.1:8642`. Of several, the next one is asked if one cannot be reached. One that
+   * is reached and does not answer is left: reads are repeated at the next after 3 s, changes are not (`timeoutMs`).
+   */
   readonly url: string | readonly string[]
   readonly token?: string | undefined
   /** Time limit for one answer. Default 30 s. */

@@ -1,7 +1,7 @@
 /**
  * Server: the gateways that a client may use, and the current one.
  *
- *   S1. Any gateway of a platform can answer: if one cannot be reached, the client moves to the next and stays there.
+ *   S1. Any gateway of a platform can answer: if one does not, the client moves to the next and stays there.
  * @module
  */
 export interface ServerOptions {
