@@ -124,3 +124,17 @@ test('App shows metrics to a caller with the token', async () => {
 test('App is ready while NATS and the store answer', async () => {
   assert.deepEqual(await (await fetch(`${platform.gateway.url}/readyz`)).json(), { ok: true })
 })
+
+test('App is not ready while NATS is frozen, though its connections live, and is again after that', async (t) => {
+  const frozen = await startPlatform()
+  t.after(() => frozen.close())
+  const { nats, wire, gateway } = frozen
+  t.after(() => process.kill(nats.pid, 'SIGCONT'))
+  process.kill(nats.pid, 'SIGSTOP')
+  const response = await fetch(`${gateway.url}/readyz`)
+  assert.equal(wire.connected, true)
+  assert.equal(response.status, 503)
+  assert.match(((await response.json()) as { detail: string }).detail, /NATS does not answer/)
+  process.kill(nats.pid, 'SIGCONT')
+  assert.equal((await fetch(`${gateway.url}/readyz`)).status, 200)
+})

@@ -1,9 +1,12 @@
-/** Health, readiness and metrics. */
+/** Health, readiness and metrics. Whoever asks for readiness is answered after `natsMs` and the store's own limit. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { paths } from '../../infra/store/index.ts'
 import { refuse } from '../errors.ts'
 import { type App, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
 import type { GatewayParts } from '../parts.ts'
+
+/** How long NATS may take. A frozen server keeps its connections. */
+const natsMs = 2_000
 
 const okSchema = z.object({ ok: z.literal(true) })
 
@@ -32,8 +35,12 @@ const metrics = createRoute({
 export function healthRoutes(app: App, parts: GatewayParts): void {
   app.openapi(healthz, (c) => c.json({ ok: true as const }, 200))
   app.openapi(readyz, async (c) => {
-    if (!parts.wire.connected)
-      throw refuse('ERR_BACKEND', 'Not ready: NATS does not answer. Is nats-server up?')
+    await natsAnswers(parts).catch((error: Error) => {
+      throw refuse(
+        'ERR_BACKEND',
+        `Not ready: NATS does not answer (${error.message}). Is nats-server up?`,
+      )
+    })
     await parts.store.get(paths.schema).catch((error: Error) => {
       throw refuse('ERR_BACKEND', `Not ready: the store does not answer (${error.message}).`)
     })
@@ -43,4 +50,11 @@ export function healthRoutes(app: App, parts: GatewayParts): void {
     await parts.ledgerGauges.refresh()
     return c.text(await parts.metrics.registry.metrics(), 200)
   })
+}
+
+/** Both connections, which may be to different servers. */
+async function natsAnswers({ wire, nc, clock }: GatewayParts): Promise<void> {
+  const late = Promise.withResolvers<never>()
+  const cancel = clock.after(natsMs, () => late.reject(new Error(`nothing within ${natsMs / 1000} s`)))
+  await Promise.race([Promise.all([wire.flush(), nc.flush()]), late.promise]).finally(cancel)
 }
