@@ -16,7 +16,7 @@ before(async () => {
 after(() => platform.close())
 
 test('App answers only health and the OpenAPI document without the token, on any route (A1)', async () => {
-  const { routes } = makeApp({ metrics: makeMetrics() } as GatewayParts, token)
+  const { routes } = makeApp({ metrics: makeMetrics('test') } as GatewayParts, token)
   const real = routes.filter(({ method }) => method !== 'ALL')
   assert.ok(real.length >= 15)
   for (const { method, path } of [...real, { method: 'GET', path: '/nothing/here' }]) {
@@ -100,7 +100,7 @@ interface OpenApi {
 test('App serves an OpenAPI 3.1 document of exactly its routes', async () => {
   const document = (await (await fetch(`${platform.gateway.url}/v1/openapi.json`)).json()) as OpenApi
   assert.equal(document.openapi, '3.1.0')
-  const { routes } = makeApp({ metrics: makeMetrics() } as GatewayParts, token)
+  const { routes } = makeApp({ metrics: makeMetrics('test') } as GatewayParts, token)
   const real = routes.filter(({ method, path }) => method !== 'ALL' && path !== '/v1/openapi.json')
   const described = Object.entries(document.paths).flatMap(([path, methods]) =>
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),

@@ -161,7 +161,7 @@ async function start(
   const { namespace, nc, wire, store, bundles, assets, clock, log, bufferBytesMax } = options
   const { replicas = 'auto', checkpointConnection = nc } = options
   const gatewayId = `gateway-${randomBytes(4).toString('hex')}`
-  const metrics = makeMetrics()
+  const metrics = makeMetrics(namespace)
   const ownership = new Ownership({
     ...{ nc: checkpointConnection, store, namespace, replicas, replaces: options.replacesStore },
   })

@@ -20,8 +20,8 @@ export interface GatewayMetrics {
   readonly deadLetters: Gauge<'function' | 'state'>
 }
 
-export function makeMetrics(): GatewayMetrics {
-  const registry = makeRegistry('gateway')
+export function makeMetrics(namespace: string): GatewayMetrics {
+  const registry = makeRegistry({ process: 'gateway', namespace })
   const registers = [registry]
   const counter = <Label extends string>(name: string, help: string, labelNames: Label[]) =>
     new Counter({ name, help, labelNames, registers })

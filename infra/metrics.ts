@@ -1,7 +1,9 @@
 /**
  * Metrics: what a process counts, for Prometheus, on a port of its own on loopback.
  *
- * Every process shows the metrics of Node and of the process itself under `concord_`, labelled with its name.
+ * Gateways and schedulers also show the metrics of Node and of the process itself, under `concord_`.
+ *
+ *   MT1. Everything is labelled with the kind of process and its namespace: functions of two namespaces may have one name.
  * @module
  */
 import { once } from 'node:events'
@@ -23,10 +25,22 @@ export interface MetricsServer {
  */
 const lagPeriodMs = 100
 
-/** A registry with the metrics of this process; `name` becomes the label `process` of all that is in it. */
-export function makeRegistry(name: string): Registry {
+/** What is measured: the labels of all that is in a registry (MT1). */
+export interface Measured {
+  readonly process: 'gateway' | 'scheduler' | 'runner'
+  readonly namespace: string
+}
+
+/** A registry with nothing in it. */
+export function emptyRegistry(measured: Measured): Registry {
   const registry = new Registry()
-  registry.setDefaultLabels({ process: name })
+  registry.setDefaultLabels({ ...measured })
+  return registry
+}
+
+/** A registry with the metrics of Node and of this process. */
+export function makeRegistry(measured: Measured): Registry {
+  const registry = emptyRegistry(measured)
   collectDefaultMetrics({ register: registry, prefix: 'concord_', eventLoopMonitoringPrecision: lagPeriodMs })
   return registry
 }

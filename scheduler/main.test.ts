@@ -113,7 +113,7 @@ test('scheduler scales, kills one instance for good, replaces versions, and remo
   const metrics = await (await fetch(`${url}/metrics`)).text()
   assert.match(
     metrics,
-    /concord_scheduler_instances\{function="score",state="running",process="scheduler"\} 2/,
+    /concord_scheduler_instances\{function="score",state="running",process="scheduler",namespace="[a-z]+"\} 2/,
   )
 
   await p.change('score', { deleted: true })

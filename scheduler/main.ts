@@ -40,7 +40,7 @@ const ends: (() => Promise<unknown> | unknown)[] = []
 async function main(): Promise<void> {
   const { values } = loadConfig({ env: process.env })
   const log = makeLog({ name: 'scheduler', level: values.log.level })
-  const registry = makeRegistry('scheduler')
+  const registry = makeRegistry({ process: 'scheduler', namespace: values.namespace })
   const metrics = await startMetricsServer({ port: values.scheduler.port, registry })
   ends.push(() => metrics.close())
   const tls = await readTls(values.nats)

@@ -13,7 +13,7 @@ async function samples(url: string): Promise<Record<string, number>> {
   const lines = text.matchAll(/^concord_((?:input|dead)_\w+)\{([^}]*)\} (\S+)$/gm)
   return Object.fromEntries(
     [...lines].map(([, name, labels, value]) => [
-      `${name} ${labels!.replace(/,?process="gateway"/, '')}`,
+      `${name} ${labels!.replace(/,?process="gateway",namespace="test"/, '')}`,
       Number(value),
     ]),
   )
@@ -93,7 +93,7 @@ test('a removed function is shown on /metrics as long as it has dead letters (LG
 
 /** Gauges of one function, whose accounts are read when the test wants it. */
 function gaugesOf(clock: ManualClock) {
-  const metrics = makeMetrics()
+  const metrics = makeMetrics('test')
   const reads: ((sent: number) => void)[] = []
   const live = { name: 'f', version: { manifest: { istreams: { in: {} } } } }
   const gauges = new LedgerGauges({

@@ -6,7 +6,7 @@ import { makeMetrics } from '../metrics.ts'
 import { Places } from './places.ts'
 
 test('Places refuses readers beyond the limit with 503 and Retry-After, until one has left', async () => {
-  const { followers } = makeMetrics()
+  const { followers } = makeMetrics('test')
   const places = new Places(followers, { plain: 2 })
   const leave = places.take('plain')
   places.take('plain')

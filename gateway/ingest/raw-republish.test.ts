@@ -24,7 +24,7 @@ test('RawRepublish drops and counts what its own connection does not get rid of,
     },
     flush: () => new Promise(() => undefined),
   } as unknown as NatsConnection
-  const metrics = makeMetrics()
+  const metrics = makeMetrics('test')
   const republish = new RawRepublish({ nc, wire, namespace: 'test', metrics })
   republish.adopt({
     streams: new Map([['s', { name: 's', document: { raw: true } }]]),

@@ -244,7 +244,8 @@ export class Host {
     this.#servesMetrics = true
     const { serveMetrics } = await import('./metrics.ts')
     const reports = () => [...this.#workers.values()].map((worker) => worker.report())
-    this.#metricsUrl = await serveMetrics(reports, () => this.#memory.report().memory)
+    const { namespace } = this.#options.environment
+    this.#metricsUrl = await serveMetrics(namespace, reports, () => this.#memory.report().memory)
     this.#control.changed()
   }
 

@@ -6,7 +6,14 @@
  * @module
  */
 import type { InstanceReport } from '../../infra/control/messages/heartbeat.ts'
-import { Counter, Gauge, type Metric, Registry, startMetricsServer } from '../../infra/metrics.ts'
+import {
+  Counter,
+  emptyRegistry,
+  Gauge,
+  type Metric,
+  type Registry,
+  startMetricsServer,
+} from '../../infra/metrics.ts'
 import type { MemoryReport } from '../../sdk/api/memory-schema.ts'
 import { bounds, type Observed } from '../../sdk/wire/user-metrics.ts'
 
@@ -72,18 +79,20 @@ const gauges: Readonly<Record<string, readonly [string, (report: InstanceReport)
 
 /** Serves the current reports and the memory of the process. @returns The address. */
 export async function serveMetrics(
+  namespace: string,
   reports: () => readonly InstanceReport[],
   memory: () => MemoryReport,
 ): Promise<string> {
-  return (await startMetricsServer({ port: 0, registry: runnerRegistry(reports, memory) })).url
+  return (await startMetricsServer({ port: 0, registry: runnerRegistry(namespace, reports, memory) })).url
 }
 
 /** The registry that is served. */
 export function runnerRegistry(
+  namespace: string,
   reports: () => readonly InstanceReport[],
   memory: () => MemoryReport,
 ): Registry {
-  const registry = new Registry()
+  const registry = emptyRegistry({ process: 'runner', namespace })
   addInstances(registry, reports)
   addMemory(registry, memory)
   addUserMetrics(registry, reports)

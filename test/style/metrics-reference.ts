@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeMetrics } from '../../gateway/metrics.ts'
-import { makeRegistry, Registry } from '../../infra/metrics.ts'
+import { emptyRegistry, makeRegistry, type Registry } from '../../infra/metrics.ts'
 import { runnerRegistry } from '../../runner/host/metrics.ts'
 import { SchedulerMetrics } from '../../scheduler/metrics.ts'
 import { root } from './sources.ts'
@@ -29,11 +29,12 @@ export function metricsReference(): string {
   const unused = (): never => {
     throw new Error('nothing is measured here')
   }
-  const scheduler = new Registry()
+  const namespace = 'default'
+  const scheduler = emptyRegistry({ process: 'scheduler', namespace })
   new SchedulerMetrics(scheduler, unused)
-  const ofAll = metricsOf(makeRegistry(''))
+  const ofAll = metricsOf(makeRegistry({ process: 'gateway', namespace }))
   const common = new Set(ofAll.map(({ name }) => name))
-  const gateway = metricsOf(makeMetrics().registry).filter(({ name }) => !common.has(name))
+  const gateway = metricsOf(makeMetrics(namespace).registry).filter(({ name }) => !common.has(name))
   return `${[
     '# Metrics',
     'Generated from the code by `node test/style/metrics-reference.ts`; change it there.',
@@ -63,8 +64,12 @@ scrape_configs:
   - job_name: concord-scheduler
     static_configs: [{ targets: ['127.0.0.1:9100'] }] # CONCORD_SCHEDULER_PORT=9100
   - job_name: concord-runners
+    honor_labels: true # \`instance\` is the function's, not the target
     file_sd_configs: [{ files: [runners.json], refresh_interval: 15s }]
 \`\`\`
+
+All metrics also have the labels \`process\` (\`gateway\`, \`scheduler\`, \`runner\`) and \`namespace\`: functions of two namespaces may
+have the same name. Without \`honor_labels\` Prometheus would call the label \`instance\` of runners \`exported_instance\`.
 
 Worth an alarm:
 
@@ -81,16 +86,15 @@ Worth an alarm:
 - \`concord_runner_checkpoint_time_seconds\` stops advancing
 - \`concord_scheduler_connected\` is 0 at the leading scheduler`,
     '## Runner',
-    table(metricsOf(runnerRegistry(() => [], unused))),
+    table(metricsOf(runnerRegistry(namespace, () => [], unused))),
     '## Gateway',
     `Inputs and dead letters are those of \`concord fn inspect\`, read at most every 10 s; a removed function has dead letters until
 they are removed or expire. Every gateway reports all of them, so take
-\`max by (function, stream, state)\`. What is \`unaccounted\` may be an upper bound, and what is \`in_flight\` may be queued on disk.`,
+\`max by (namespace, function, stream, state)\`. What is \`unaccounted\` may be an upper bound, and what is \`in_flight\` may be queued on disk.`,
     table(gateway),
     '## Scheduler',
     table(metricsOf(scheduler)),
     '## Gateway and scheduler: Node and the process',
-    'These have the label `process`, like all other metrics of the two.',
     table(ofAll),
   ].join('\n\n')}\n`
 }

@@ -68,7 +68,9 @@ for (const [name, onError, reason] of [
     const scraped = await (await fetch(detail.instances[0]!.metricsUrl!)).text()
     const labels = `function="${name}",instance="${name}-0",metric=`
     assert.ok(
-      scraped.includes(`concord_function_count_total{${labels}"seen"} ${records - poison}\n`),
+      scraped.includes(
+        `concord_function_count_total{${labels}"seen",process="runner",namespace="default"} ${records - poison}\n`,
+      ),
       scraped,
     )
     assert.match(

@@ -64,9 +64,12 @@ test('the whole road: deploy a file, produce, consume, redeploy, remove', { time
 
   const measured = await platform.until('shout', (d) => d.instances[0]?.metricsUrl !== undefined)
   const metrics = await (await fetch(measured.instances[0]!.metricsUrl!)).text()
-  assert.match(metrics, /concord_runner_records_in_total\{function="shout",instance="shout-0"\} 3/) // v2 has taken over in place
-  assert.match(metrics, /concord_runner_memory_bytes\{account="process"\} \d{7,}/)
-  assert.match(metrics, /concord_runner_memory_bound_bytes \d{7,}/)
+  assert.match(
+    metrics,
+    /concord_runner_records_in_total\{function="shout",instance="shout-0",process="runner",namespace="default"\} 3/,
+  ) // v2 has taken over in place
+  assert.match(metrics, /concord_runner_memory_bytes\{account="process",.*\} \d{7,}/)
+  assert.match(metrics, /concord_runner_memory_bound_bytes\{.*\} \d{7,}/)
 
   const graph = await platform.cli(['graph'])
   assert.match(graph.stdout, /words[\s\S]*shout[\s\S]*loud/)
