@@ -15,7 +15,7 @@ export async function exec(script, args) {
     stdio: 'inherit',
     env: { NODE_COMPILE_CACHE: join(root, '.tools', 'cache'), ...toolEnvironment() },
   })
-  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGUSR2']) process.on(signal, () => child.kill(signal))
   // A terminal sends Ctrl-C to the whole group itself; a second one would mean "at once" to the script.
   process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'))
   const [code, signal] = await once(child, 'exit')

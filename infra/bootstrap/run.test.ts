@@ -61,16 +61,16 @@ test('run.mjs exits with the code or signal of the script (B3)', (t) => {
   assert.equal(bootstrap(root, ['killed.ts']).status, 128 + 9)
 })
 
-test('run.mjs passes SIGTERM on and waits for the script', async (t) => {
-  const source =
-    "process.on('SIGTERM', () => process.exit(5)); setInterval(() => {}, 1000); console.log('up')"
-  const root = makeCheckout(t, { 'script.ts': source })
-  const child = spawn(process.execPath, [join(root, 'infra/bootstrap/run.mjs'), 'script.ts'], { cwd: root })
-  t.after(() => child.kill('SIGKILL'))
-  await once(child.stdout, 'data')
-  child.kill('SIGTERM')
-  assert.deepEqual(await once(child, 'exit'), [5, null])
-})
+for (const signal of ['SIGTERM', 'SIGUSR2'] as const)
+  test(`run.mjs passes ${signal} on and waits for the script`, async (t) => {
+    const source = `process.on('${signal}', () => process.exit(5)); setInterval(() => {}, 1000); console.log('up')`
+    const root = makeCheckout(t, { 'script.ts': source })
+    const child = spawn(process.execPath, [join(root, 'infra/bootstrap/run.mjs'), 'script.ts'], { cwd: root })
+    t.after(() => child.kill('SIGKILL'))
+    await once(child.stdout, 'data')
+    child.kill(signal)
+    assert.deepEqual(await once(child, 'exit'), [5, null])
+  })
 
 test('run.mjs refuses an unknown purpose', (t) => {
   const { status, stderr } = bootstrap(makeCheckout(t), ['--for', 'fun', 'script.ts'])
