@@ -127,14 +127,25 @@ test('App is ready while NATS and the store answer', async () => {
 
 test('App is not ready while NATS is frozen, though its connections live, and is again after that', async (t) => {
   const frozen = await startPlatform()
-  t.after(() => frozen.close())
   const { nats, wire, gateway } = frozen
-  t.after(() => process.kill(nats.pid, 'SIGCONT'))
+  t.after(() => {
+    process.kill(nats.pid, 'SIGCONT')
+    return frozen.close()
+  })
   process.kill(nats.pid, 'SIGSTOP')
   const response = await fetch(`${gateway.url}/readyz`)
   assert.equal(wire.connected, true)
   assert.equal(response.status, 503)
   assert.match(((await response.json()) as { detail: string }).detail, /NATS does not answer/)
+  const metrics = await (await frozen.call('GET', '/metrics')).text()
+  const up = metrics.matchAll(/^concord_gateway_backend_up\{backend="(\w+)".*\} (\d)$/gm)
+  assert.deepEqual(
+    [...up].map(([, backend, value]) => [backend, value]),
+    [
+      ['nats', '0'],
+      ['store', '1'],
+    ],
+  )
   process.kill(nats.pid, 'SIGCONT')
   assert.equal((await fetch(`${gateway.url}/readyz`)).status, 200)
 })

@@ -16,8 +16,10 @@ export interface GatewayMetrics {
   readonly followers: Gauge<'kind'>
   readonly inputRecords: Gauge<'function' | 'stream' | 'state'>
   readonly inputLag: Gauge<'function' | 'stream'>
+  readonly inputStateLost: Gauge<'function' | 'stream'>
   readonly inputDropped: Gauge<'function' | 'stream' | 'reason'>
   readonly deadLetters: Gauge<'function' | 'state'>
+  readonly backendUp: Gauge<'backend'>
 }
 
 export function makeMetrics(namespace: string): GatewayMetrics {
@@ -68,6 +70,11 @@ export function makeMetrics(namespace: string): GatewayMetrics {
       'How long the oldest record in flight to an input has waited; 0: none is. Absent while it is not known.',
       ['function', 'stream'],
     ),
+    inputStateLost: gauge(
+      'concord_input_state_lost_records',
+      'Records of an input that were processed, and whose effects the state lacks.',
+      ['function', 'stream'],
+    ),
     inputDropped: gauge(
       'concord_input_dropped_records',
       'Records of an input that were dropped, by reason.',
@@ -77,5 +84,10 @@ export function makeMetrics(namespace: string): GatewayMetrics {
       'function',
       'state',
     ]),
+    backendUp: gauge(
+      'concord_gateway_backend_up',
+      'Whether a backend answers this gateway, 1 or 0, by backend: nats, store.',
+      ['backend'],
+    ),
   }
 }

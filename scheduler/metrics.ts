@@ -33,7 +33,7 @@ export class SchedulerMetrics {
     })
     new Gauge({
       name: 'concord_scheduler_instances',
-      help: 'Instances, by function and state.',
+      help: 'Instances, by function and state: waiting, launching, starting, running, draining, backingOff, crashLooping.',
       labelNames: ['function', 'state'],
       registers,
       collect() {

@@ -50,6 +50,7 @@ test('every gateway shows on /metrics where the records of each input are', asyn
     'input_records function="lags",stream="in",state="processed"': 2,
     'input_records function="lags",stream="in",state="in_flight"': 1,
     'input_records function="lags",stream="in",state="unaccounted"': 0,
+    'input_state_lost_records function="lags",stream="in"': 0,
     'dead_letters function="lags",state="waiting"': 0,
     'dead_letters function="lags",state="redriven"': 0,
   }
@@ -113,7 +114,7 @@ function gaugesOf(clock: ManualClock) {
             lagMs: 2500,
           }
           const sentBefore = { rows: [], over: new Set<string>(), open: [] }
-          resolve({ sent: sentBefore, outputs: [row], stateLost: new Map() })
+          resolve({ sent: sentBefore, outputs: [row], stateLost: new Map([['in', 3]]) })
         }),
       ),
     deadLetters: { counts: async () => undefined, functions: async () => undefined },
@@ -136,6 +137,9 @@ test('LedgerGauges reads at most once in ten seconds, and shows all that is know
   ])
   assert.deepEqual((await metrics.inputLag.get()).values, [
     { value: 2.5, labels: { function: 'f', stream: 'in' } },
+  ])
+  assert.deepEqual((await metrics.inputStateLost.get()).values, [
+    { value: 3, labels: { function: 'f', stream: 'in' } },
   ])
   assert.deepEqual((await metrics.deadLetters.get()).values, []) // not known
   clock.advance(9_999)

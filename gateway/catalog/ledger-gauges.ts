@@ -26,7 +26,10 @@ export interface LedgerGaugesOptions {
   readonly accountsOf: AccountsOf
   /** What it does not know now is not shown. */
   readonly deadLetters: Pick<DeadLetters, 'counts' | 'functions'>
-  readonly metrics: Pick<GatewayMetrics, 'inputRecords' | 'inputLag' | 'inputDropped' | 'deadLetters'>
+  readonly metrics: Pick<
+    GatewayMetrics,
+    'inputRecords' | 'inputLag' | 'inputStateLost' | 'inputDropped' | 'deadLetters'
+  >
   readonly clock: Clock
 }
 
@@ -67,8 +70,9 @@ export class LedgerGauges {
     for (const live of view().functions.values()) {
       const { name } = live
       const inputs = Object.keys(live.version.manifest.istreams)
-      const { outputs } = await accountsOf(live)
-      found.push({ name, ledger: ledgerOf(name, inputs, outputs), letters: await deadLetters.counts(name) })
+      const { outputs, stateLost } = await accountsOf(live)
+      const ledger = ledgerOf(name, inputs, outputs, stateLost)
+      found.push({ name, ledger, letters: await deadLetters.counts(name) })
     }
     for (const name of (await deadLetters.functions()) ?? []) {
       if (found.some((one) => one.name === name)) continue
@@ -78,16 +82,18 @@ export class LedgerGauges {
   }
 
   #show(found: readonly Found[]): void {
-    const { inputRecords, inputLag, inputDropped, deadLetters } = this.#options.metrics
-    for (const gauge of [inputRecords, inputLag, inputDropped, deadLetters]) gauge.reset()
+    const { inputRecords, inputLag, inputStateLost, inputDropped, deadLetters } = this.#options.metrics
+    for (const gauge of [inputRecords, inputLag, inputStateLost, inputDropped, deadLetters]) gauge.reset()
     for (const { name, ledger, letters } of found) {
-      for (const { stream, sent, processed, inFlight, lagMs, unaccounted, dropped } of ledger) {
+      for (const row of ledger) {
+        const { stream, sent, processed, inFlight, lagMs, unaccounted, stateLost, dropped } = row
         const input = { function: name, stream }
         inputRecords.set({ ...input, state: 'sent' }, sent)
         inputRecords.set({ ...input, state: 'processed' }, processed)
         inputRecords.set({ ...input, state: 'in_flight' }, inFlight)
         inputRecords.set({ ...input, state: 'unaccounted' }, unaccounted)
         if (lagMs !== undefined) inputLag.set(input, lagMs / 1000)
+        inputStateLost.set(input, stateLost)
         for (const [reason, records] of Object.entries(dropped))
           inputDropped.set({ ...input, reason }, records)
       }

@@ -1,12 +1,20 @@
-/** Health, readiness and metrics. Whoever asks for readiness is answered after `natsMs` and the store's own limit. */
+/** Health, readiness and metrics. Each backend is waited for at most `answerMs`. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { paths } from '../../infra/store/index.ts'
 import { refuse } from '../errors.ts'
 import { type App, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
 import type { GatewayParts } from '../parts.ts'
 
-/** How long NATS may take. A frozen server keeps its connections. */
-const natsMs = 2_000
+/** How long a backend may take. A frozen nats-server keeps its connections. */
+const answerMs = 2_000
+
+/** What a gateway needs, and how to ask it. */
+const backends = {
+  /** Both connections, which may be to different servers. */
+  nats: ({ wire, nc }: GatewayParts) => Promise.all([wire.flush(), nc.flush()]),
+  store: ({ store }: GatewayParts) => store.get(paths.schema),
+}
+type Backend = keyof typeof backends
 
 const okSchema = z.object({ ok: z.literal(true) })
 
@@ -35,26 +43,32 @@ const metrics = createRoute({
 export function healthRoutes(app: App, parts: GatewayParts): void {
   app.openapi(healthz, (c) => c.json({ ok: true as const }, 200))
   app.openapi(readyz, async (c) => {
-    await natsAnswers(parts).catch((error: Error) => {
-      throw refuse(
-        'ERR_BACKEND',
-        `Not ready: NATS does not answer (${error.message}). Is nats-server up?`,
-      )
+    await answers(parts, 'nats').catch((error: Error) => {
+      const text = `Not ready: NATS does not answer (${error.message}). Is nats-server up?`
+      throw refuse('ERR_BACKEND', text)
     })
-    await parts.store.get(paths.schema).catch((error: Error) => {
+    await answers(parts, 'store').catch((error: Error) => {
       throw refuse('ERR_BACKEND', `Not ready: the store does not answer (${error.message}).`)
     })
     return c.json({ ok: true as const }, 200)
   })
   app.openapi(metrics, async (c) => {
-    await parts.ledgerGauges.refresh()
+    await Promise.all([parts.ledgerGauges.refresh(), showBackends(parts)])
     return c.text(await parts.metrics.registry.metrics(), 200)
   })
 }
 
-/** Both connections, which may be to different servers. */
-async function natsAnswers({ wire, nc, clock }: GatewayParts): Promise<void> {
+async function showBackends(parts: GatewayParts): Promise<void> {
+  const names = Object.keys(backends) as Backend[]
+  const asked = await Promise.allSettled(names.map((backend) => answers(parts, backend)))
+  for (const [i, backend] of names.entries())
+    parts.metrics.backendUp.set({ backend }, asked[i]!.status === 'fulfilled' ? 1 : 0)
+}
+
+/** @throws {Error} The reason that it does not. */
+async function answers(parts: GatewayParts, backend: Backend): Promise<void> {
   const late = Promise.withResolvers<never>()
-  const cancel = clock.after(natsMs, () => late.reject(new Error(`nothing within ${natsMs / 1000} s`)))
-  await Promise.race([Promise.all([wire.flush(), nc.flush()]), late.promise]).finally(cancel)
+  const text = `nothing within ${answerMs / 1000} s`
+  const cancel = parts.clock.after(answerMs, () => late.reject(new Error(text)))
+  await Promise.race([backends[backend](parts), late.promise]).finally(cancel)
 }

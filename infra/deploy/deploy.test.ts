@@ -88,3 +88,63 @@ test('zookeeper/zoo.cfg allows the session timeout of the settings, and has thre
     ['zk1:2888:3888', 'zk2:2888:3888', 'zk3:2888:3888'],
   )
 })
+
+/** By name: the labels of a metric, and what its help says (docs/reference/metrics.md, which a test keeps true). */
+function knownMetrics(): Map<string, { labels: string[]; help: string }> {
+  const rows = readFileSync(join(root, 'docs/reference/metrics.md'), 'utf8').matchAll(
+    /^\| `(concord_\w+)` \| \w+ \| ([^|]*) \| (.*) \|$/gm,
+  )
+  return new Map(
+    [...rows].map(([, name, labels, help]) => [name!, { labels: labels!.match(/\w+/g) ?? [], help: help! }]),
+  )
+}
+
+const ofAll = ['process', 'namespace', 'instance', 'job']
+
+test('prometheus/alerts.yml asks for metrics, labels and values that exist, and says what to do', () => {
+  const metrics = knownMetrics()
+  const reasons = readFileSync(join(root, 'docs/failures.md'), 'utf8')
+  const alerts = read('prometheus/alerts.yml')
+    .split(/^ {6}- alert: /m)
+    .slice(1)
+  assert.ok(alerts.length >= 10)
+  for (const alert of alerts) {
+    const name = /^\w+/.exec(alert)![0]
+    const [, expr] = /^ {8}expr: ([\s\S]*?)\n {8}\w+:/m.exec(alert) ?? assert.fail(`${name}: no expression`)
+    assert.match(alert, /^ {8}annotations:\n {10}summary: '.*'\n {10}do: (['"]).+\1$/m, name)
+    const asked = [...expr!.matchAll(/\b(concord_\w+|up)\b(?:\{(.*?)\})?/g)]
+    assert.ok(asked.length > 0, name)
+    const labels = new Set(ofAll)
+    for (const [, metric, selector = ''] of asked) {
+      const known = metric === 'up' ? { labels: [], help: 'job' } : metrics.get(metric!)
+      assert.ok(known !== undefined, `${name}: there is no ${metric}`)
+      for (const label of known.labels) labels.add(label)
+      for (const [, label, values] of selector.matchAll(/(\w+)[=!]~?"(.*?)"/g)) {
+        assert.ok([...known.labels, ...ofAll].includes(label!), `${name}: ${metric} has no ${label}`)
+        if (label === 'job') continue
+        for (const value of values!.split('|'))
+          assert.ok(
+            known.help.includes(value) || reasons.includes(`\`${value}\``),
+            `${name}: ${label} ${value}`,
+          )
+      }
+    }
+    const used = [...expr!.matchAll(/\b(?:by|on|without) \((.*?)\)/g)].flatMap(([, list]) =>
+      list!.split(', '),
+    )
+    const said = [...alert.matchAll(/\$labels\.(\w+)/g)].map(([, label]) => label!)
+    for (const label of [...used, ...said])
+      assert.ok(labels.has(label), `${name}: no metric of it has ${label}`)
+  }
+})
+
+test('prometheus/scrape.yml has the jobs that the alerts ask for, the port of the unit, and honours what runners say', () => {
+  const text = read('prometheus/scrape.yml')
+  assert.deepEqual(
+    [...text.matchAll(/job_name: (\S+)/g)].map(([, job]) => job),
+    ['concord-gateway', 'concord-scheduler', 'concord-runners'],
+  )
+  const [, port] = /CONCORD_SCHEDULER_PORT=(\d+)/.exec(read('systemd/concord-scheduler.service'))!
+  assert.match(text, new RegExp(`127\\.0\\.0\\.1:${port}`))
+  assert.match(text, /concord-runners\n {4}honor_labels: true/)
+})

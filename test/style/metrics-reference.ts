@@ -9,7 +9,7 @@ import { makeMetrics } from '../../gateway/metrics.ts'
 import { emptyRegistry, makeRegistry, type Registry } from '../../infra/metrics.ts'
 import { runnerRegistry } from '../../runner/host/metrics.ts'
 import { SchedulerMetrics } from '../../scheduler/metrics.ts'
-import { root } from './sources.ts'
+import { readSource, root } from './sources.ts'
 
 export const path = 'docs/reference/metrics.md'
 
@@ -57,34 +57,16 @@ for name in $(concord fn ls --json | jq -r '.[].name'); do concord fn inspect "$
 \`hostname\` is the agent's, as \`concord fn why\` shows it; on one machine leave the \`select\` out.
 
 \`\`\`yaml
-scrape_configs:
-  - job_name: concord-gateway
-    authorization: { credentials_file: /etc/concord/token }
-    static_configs: [{ targets: ['gateway.example:8642'] }]
-  - job_name: concord-scheduler
-    static_configs: [{ targets: ['127.0.0.1:9100'] }] # CONCORD_SCHEDULER_PORT=9100
-  - job_name: concord-runners
-    honor_labels: true # \`instance\` is the function's, not the target
-    file_sd_configs: [{ files: [runners.json], refresh_interval: 15s }]
+${readSource('infra/deploy/prometheus/scrape.yml').trimEnd()}
 \`\`\`
 
 All metrics also have the labels \`process\` (\`gateway\`, \`scheduler\`, \`runner\`) and \`namespace\`: functions of two namespaces may
-have the same name. Without \`honor_labels\` Prometheus would call the label \`instance\` of runners \`exported_instance\`.
-
-Worth an alarm:
-
-- \`concord_input_lag_seconds\` grows: a function is behind, or stands still. It is the age of the oldest record that waits;
-  \`concord_input_records{state="in_flight"}\` says how many do. Other systems call it consumer lag; \`concord fn ls\` shows it
-  for every function, and \`concord stream inspect NAME\` for every reader of a stream
-- \`concord_input_records{state="unaccounted"}\` grows: records are lost
-- \`concord_input_dropped_records\` grows for a [reason](../failures.md#why-records-are-dropped) that you have not chosen;
-  \`deadLetterRefused\` means that there is [no room for dead letters](../failures.md#dead-letters)
-- \`concord_dead_letters{state="waiting"}\` is above 0, also for a function that was removed: its letters take room until
-  \`concord dlq rm\` removes them
-- \`concord_runner_errors_total\` or \`concord_runner_state_lost\` grows
-- the sum of \`concord_runner_memory_bytes\` approaches \`concord_runner_memory_bound_bytes\`
-- \`concord_runner_checkpoint_time_seconds\` stops advancing
-- \`concord_scheduler_connected\` is 0 at the leading scheduler`,
+have the same name. Without \`honor_labels\` Prometheus would call the label \`instance\` of runners \`exported_instance\`.`,
+    '## What is worth an alarm',
+    `[alerts.yml](../../infra/deploy/prometheus/alerts.yml) has the rules, and for each what to do. For any other question about lag, take
+\`concord_input_lag_seconds\`, the age of the oldest record that waits (other systems call it consumer lag), and
+\`concord_input_records{state="in_flight"}\`, how many do.`,
+    alertTable(readSource('infra/deploy/prometheus/alerts.yml')),
     '## Runner',
     table(metricsOf(runnerRegistry(namespace, () => [], unused))),
     '## Gateway',
@@ -97,6 +79,15 @@ they are removed or expire. Every gateway reports all of them, so take
     '## Gateway and scheduler: Node and the process',
     table(ofAll),
   ].join('\n\n')}\n`
+}
+
+function alertTable(rules: string): string {
+  const found = rules.matchAll(/- alert: (\w+)$[\s\S]*?^ *(?:for: (\w+)$[\s\S]*?)?summary: '(.*)'$/gm)
+  const rows = [...found].map(([, name, time = 'at once', summary]) => {
+    const text = summary!.replaceAll(/\{\{ \$(?:labels\.)?(\w+)[^}]*\}\}/g, (_, label) => label.toUpperCase())
+    return `| \`${name}\` | ${time} | ${text} |`
+  })
+  return ['| alert | after | says |', '| --- | --- | --- |', ...rows].join('\n')
 }
 
 function metricsOf(registry: Registry): Kept[] {
