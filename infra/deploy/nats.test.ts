@@ -10,11 +10,11 @@ import { type TestContext, test } from 'node:test'
 import { isCode } from '../../sdk/errors.ts'
 import { connectBus, type NatsConnection, subjects } from '../bus/index.ts'
 import { freePorts } from '../free-ports.ts'
-import { type NatsRole, natsRoles } from '../nats/index.ts'
+import type { NatsRole } from '../nats/index.ts'
 import { usersConf } from './users-conf.ts'
 
 const read = (name: string) => readFileSync(join(import.meta.dirname, 'nats', name), 'utf8')
-const passwordOf = (role: NatsRole) => `p0f${role}`
+const passwordOf = (user: string) => `p0f${user.replaceAll('-', '')}`
 const command = subjects.taskSubject('ns', 't')
 
 test('nats/users.conf is what the permissions say', () => {
@@ -54,6 +54,22 @@ test('nats/nats-server.conf: on three servers the scheduler commands a runner, t
   }
 })
 
+test('users-conf.ts: a login of one namespace neither sends to another nor hears it', {
+  timeout: 120_000,
+}, async (t) => {
+  const [url] = await startServers(t, usersConf(['team-a', 'team-b']))
+  const user = 'team-a-client'
+  const nc = await connectBus({ url: url!, name: user, user, password: passwordOf(user) })
+  t.after(() => nc.close())
+  const refused = refusal(nc)
+  nc.publish('concord.team-a.in.s', 'mine')
+  nc.publish('concord.team-b.in.s', 'not mine')
+  assert.match(await refused, /Publish to "concord\.team-b\.in\.s"/i)
+  const deaf = refusal(nc)
+  nc.subscribe('concord.team-b.out.s', { callback: () => undefined })
+  assert.match(await deaf, /Subscription to "concord\.team-b\.out\.s"/i)
+})
+
 /** The answer to a command, once the servers know of the runner's subscription. */
 async function answered(scheduler: NatsConnection): Promise<string> {
   for (;;) {
@@ -69,12 +85,12 @@ async function refusal(nc: NatsConnection): Promise<string> {
 }
 
 /** With the files as they are, but for folders and addresses. @returns Their URLs. */
-async function startServers(t: TestContext): Promise<string[]> {
+async function startServers(t: TestContext, users = read('users.conf')): Promise<string[]> {
   const ports = await freePorts(6)
   return await Promise.all(
     [0, 1, 2].map(async (index) => {
       const dir = mkdtempSync(join(tmpdir(), 'concord-deploy-'))
-      writeFileSync(join(dir, 'users.conf'), read('users.conf'))
+      writeFileSync(join(dir, 'users.conf'), users)
       const text = read('nats-server.conf')
         .replace('server_name: nats1', `server_name: nats${index + 1}`)
         .replace('"0.0.0.0:4222"', `"127.0.0.1:${ports[index]}"`)
@@ -82,14 +98,17 @@ async function startServers(t: TestContext): Promise<string[]> {
         .replaceAll(/@nats(\d):6222/g, (_, server: string) => `@127.0.0.1:${ports[Number(server) + 2]}`)
         .replace('/var/lib/nats', join(dir, 'data'))
       writeFileSync(join(dir, 'nats-server.conf'), text)
-      await startServer(t, dir)
+      await startServer(t, dir, users)
       return `nats://127.0.0.1:${ports[index]}`
     }),
   )
 }
 
-async function startServer(t: TestContext, dir: string): Promise<void> {
-  const passwords = natsRoles.map((role) => [`CONCORD_NATS_${role.toUpperCase()}`, passwordOf(role)])
+async function startServer(t: TestContext, dir: string, users: string): Promise<void> {
+  const passwords = [...users.matchAll(/user: "(.*?)", password: \$(\w+)/g)].map(([, user, variable]) => [
+    variable!,
+    passwordOf(user!),
+  ])
   const child = spawn(
     process.env['CONCORD_NATS_SERVER'] ?? 'nats-server',
     ['-c', join(dir, 'nats-server.conf')],

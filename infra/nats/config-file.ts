@@ -66,7 +66,7 @@ export function natsConfigText(config: NatsConfig): string {
     ...(storeBytesMax === undefined ? [] : [`  max_file_store: ${storeBytesMax}`]),
     '}',
     ...(cluster === undefined ? [] : membership(cluster)),
-    ...(users === undefined ? [] : authorization(users)),
+    ...(users === undefined ? [] : usersWith(users)),
   ]
   return `${lines.join('\n')}\n`
 }
@@ -84,36 +84,48 @@ function membership({ port, routes, password }: NatsMembership): string[] {
   ]
 }
 
-/** The users of servers that others start, named like their roles. The servers take the passwords from their environment. */
-export function usersFromEnvironment(): string {
-  const users = natsRoles.map((role) => [
-    role,
-    { user: role, password: `$CONCORD_NATS_${role.toUpperCase()}` },
-  ])
-  return `${authorization(Object.fromEntries(users) as NatsUsers, (variable) => variable).join('\n')}\n`
+function usersWith(users: NatsUsers): string[] {
+  return authorization(natsRoles.flatMap((role) => userBlock(role, users[role], quoted)))
 }
 
-function authorization(users: NatsUsers, passwordText = quoted): string[] {
-  return [
-    'authorization {',
-    '  users = [',
-    ...natsRoles.flatMap((role) => userBlock(role, users[role], passwordText)),
-    '  ]',
-    '}',
-  ]
+/**
+ * The users of servers that others start. The servers take the passwords from their environment.
+ * @param namespaces Each gets users of its own, named after it, with its subjects alone; none: the users, named like their
+ *   roles, are for all namespaces.
+ */
+export function usersFromEnvironment(namespaces: readonly string[]): string {
+  const block = (role: NatsRole, user: string, namespace?: string) => {
+    const password = `$CONCORD_NATS_${user.toUpperCase().replaceAll('-', '_')}`
+    return userBlock(role, { user, password }, (variable) => variable, namespace)
+  }
+  const blocks =
+    namespaces.length === 0
+      ? natsRoles.map((role) => block(role, role))
+      : namespaces.flatMap((namespace) =>
+          natsRoles.map((role) => block(role, `${namespace}-${role}`, namespace)),
+        )
+  return `${authorization(blocks.flat()).join('\n')}\n`
+}
+
+function authorization(users: readonly string[]): string[] {
+  return ['authorization {', '  users = [', ...users, '  ]', '}']
 }
 
 function userBlock(
   role: NatsRole,
   { user, password }: NatsUser,
   passwordText: (text: string) => string,
+  namespace = '*',
 ): string[] {
   const { publish, subscribe, asks, respond } = natsPermissions[role]
+  const own = (subject: string): string => subject.replace(/^concord\.\*/, `concord.${namespace}`)
   const heard = asks ? [...subscribe, `${inboxOf(user)}.>`] : subscribe
+  const list = (subjects: readonly string[]): string =>
+    `[${subjects.map((subject) => quoted(own(subject))).join(', ')}]`
   return [
     `    { user: ${quoted(user)}, password: ${passwordText(password)}, permissions: {`,
-    `      publish: [${publish.map(quoted).join(', ')}]`,
-    `      subscribe: [${heard.map(quoted).join(', ')}]`,
+    `      publish: ${list(publish)}`,
+    `      subscribe: ${list(heard)}`,
     ...(respond ? ['      allow_responses: true'] : []),
     '    } }',
   ]
