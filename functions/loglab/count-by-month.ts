@@ -31,11 +31,11 @@ export default defineFunction({
 
   processRecord(ctx, record) {
     const { partition, timeMs } = record
-    const { closing, closed } = time.advance(ctx, timeMs)
+    const { pane, closing, closed } = time.advance(ctx, timeMs)
     for (const month of closing) send(ctx, partition, month, closeWindow(ctx, month), true)
-    addWord(ctx, record.keyText(), months.paneOf(timeMs), months.count, closed)
-    if (ctx.getState(reportingKey) !== undefined) return
-    ctx.setState(reportingKey, '')
+    addWord(ctx, record.keyText(), pane, months.count, closed)
+    if (ctx.counter(reportingKey).get() > 0) return
+    ctx.counter(reportingKey).add()
     ctx.setTimer(String(partition), ctx.nowMs() + reportMs)
   },
 
@@ -43,7 +43,7 @@ export default defineFunction({
     const { closed, newest } = time.progress(ctx)!
     for (const [month, words] of openCounts(ctx, closed, newest))
       send(ctx, Number(partition), month, words, false)
-    ctx.deleteState(reportingKey)
+    ctx.counter(reportingKey).delete()
   },
 })
 

@@ -32,10 +32,10 @@ export default defineFunction({
 
   processRecord(ctx, record) {
     const { partition, timeMs } = record
-    const { closing, closed } = time.advance(ctx, timeMs)
+    const { pane, closing, closed } = time.advance(ctx, timeMs)
     close(ctx, partition, closing)
     lineCame(ctx, partition, idleMs)
-    addWord(ctx, record.keyText(), panes.paneOf(timeMs), panes.count, closed)
+    addWord(ctx, record.keyText(), pane, panes.count, closed)
   },
 
   processTimer(ctx, key) {

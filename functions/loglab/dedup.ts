@@ -33,11 +33,11 @@ export default defineFunction({
   processRecord(ctx, record) {
     const line = record.text()
     const { timeMs } = parseLine(line)
-    const { closed } = time.advance(ctx, timeMs)
+    const { pane, closed } = time.advance(ctx, timeMs)
     const key = linePrefix + line
     if (ctx.getState(key) !== undefined) return
     ctx.setState(key, '')
-    push(ctx, seconds.paneOf(timeMs), line, closed + 1, (old) => ctx.deleteState(linePrefix + old))
+    push(ctx, pane, line, closed + 1, (old) => ctx.deleteState(linePrefix + old))
     ctx.produceRecord('log-unique', record.key, record.value)
   },
 })

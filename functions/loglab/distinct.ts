@@ -28,15 +28,20 @@ export function addWord(ctx: Context, word: string, pane: number, panes: number,
   const known = ctx.getJson<number[]>(key) ?? []
   if (known.includes(pane)) return
   const around = known.filter((other) => other >= oldest)
-  const before = Math.max(...around.filter((other) => other < pane)) // −∞ if there is none
-  const after = Math.min(...around.filter((other) => other > pane))
+  let before = Number.NEGATIVE_INFINITY
+  let after = Number.POSITIVE_INFINITY
+  for (const other of around) {
+    if (other < pane) before = Math.max(before, other)
+    else after = Math.min(after, other)
+  }
   const first = Math.max(pane, before + panes)
   const last = Math.min(pane + panes, after) - 1
   if (first <= last) {
     ctx.counter(stepPrefix + first).add(1)
     ctx.counter(stepPrefix + (last + 1)).add(-1)
   }
-  ctx.setJson(key, [...around, pane])
+  around.push(pane)
+  ctx.setJson(key, around)
   push(ctx, pane, word, oldest, (old) => forget(ctx, old, oldest))
 }
 

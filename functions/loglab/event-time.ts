@@ -23,6 +23,8 @@ export interface Progress {
 }
 
 export interface Step extends Progress {
+  /** The pane of the line; the newest one where there is none. */
+  readonly pane: number
   /** The windows that close now, in order. */
   readonly closing: readonly number[]
 }
@@ -45,7 +47,7 @@ export class EventTime {
     if (known !== undefined && timeMs < known.watermarkMs) throw late(timeMs, known.watermarkMs)
     const watermarkMs = timeMs - this.#latenessMs
     if (known !== undefined && watermarkMs <= known.watermarkMs && pane <= known.newest)
-      return { ...known, closing: [] }
+      return { ...known, pane, closing: [] }
     const first = { watermarkMs, closed: this.#panes.paneOf(watermarkMs) - 1, newest: pane }
     return this.#move(ctx, known ?? first, watermarkMs, pane)
   }
@@ -71,7 +73,7 @@ export class EventTime {
     const closed = Math.max(from.closed, reached)
     const progress: Progress = { watermarkMs, closed, newest: Math.max(from.newest, pane) }
     ctx.setJson(stateKey, progress)
-    return { ...progress, closing }
+    return { ...progress, pane, closing }
   }
 }
 

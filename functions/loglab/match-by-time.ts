@@ -41,10 +41,10 @@ export default defineFunction({
     const { partition } = record
     const line = record.text()
     const parsed = parseLine(line)
-    close(ctx, partition, time.advance(ctx, parsed.timeMs).closing)
+    const { pane, closing } = time.advance(ctx, parsed.timeMs)
+    close(ctx, partition, closing)
     lineCame(ctx, partition, idleMs)
     if (!line.includes(word)) return
-    const pane = panes.paneOf(parsed.timeMs)
     const match = matchOf(parsed)
     matchesIn(ctx, panes).add(parsed.timeMs)
     for (let window = pane; window < pane + panes.count; window++)
