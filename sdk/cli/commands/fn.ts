@@ -56,6 +56,7 @@ export function addFunctions(program: CliCommand, installation: Installation): v
     .description('Functions: deploy, inspect, scale, roll back, remove, read logs.')
   addFnDeploy(fn, installation)
   fn.command('ls')
+    .summary('List the functions.')
     .description(
       'List the functions. IN, OUT and ERRORS are reported by the instances each second; what a killed one did after its last report is missing. PROCESSED in `fn inspect` includes it, since the senders count it. LAG is how long the oldest record in flight has waited, of all inputs.',
     )
