@@ -1,20 +1,20 @@
 /**
  * Poison: what one record in a hundred that throws costs a stream of a million records a second, under each policy.
  *
- * The chain of throughput. The function is the same on all sides and looks at each record; on Concord's own it throws
- * nothing. Of those records that are to throw for good the sink expects no output, on the others' sides, and each of the rest.
- * The first fifth of a run is left out, as in throughput: it finds cold code.
+ * The chain of throughput. Turns in which one record in a hundred throws and turns in which none does follow each other within one run
+ * (`stage/turns.ts`), and what is told is the median difference between one and those around it. Concord's own side runs the same, with nothing that throws in
+ * either kind of turn: what it shows is what the method makes of no difference.
  * @module
  */
 
 import { LetterStore } from '../../gateway/dead-letters/letter-store.ts'
 import type { ManifestInput } from '../../sdk/manifest/manifest.ts'
 import { partitions, poisonEvery } from './load/workload.ts'
-import { runChain } from './stage/chain.ts'
 import { Place } from './stage/place.ts'
 import { namespace, startRunner, streamOf } from './stage/runner.ts'
+import { runTurns, type TurnReport } from './stage/turns.ts'
 import type { Benchmark, Sample } from './suite/benchmark.ts'
-import { coldOf, floodOf } from './throughput.ts'
+import { median } from './suite/statistics.ts'
 
 const policies: Readonly<Record<string, ManifestInput['onError']>> = {
   skip: 'skip',
@@ -22,63 +22,79 @@ const policies: Readonly<Record<string, ManifestInput['onError']>> = {
   // biome-ignore lint/suspicious/noThenProperty: a policy, never a thenable -- API
   retry: { retry: 2, then: 'skip', waitMs: 0 },
 }
-/** Letters of a run are some 30 MB. */
+/** Letters of a run are some 80 MB. */
 const letterBytesMax = 2 ** 30
 
 export const poison: Benchmark = {
   name: 'poison',
   measures:
-    'records a second through the chain of throughput, none of which throws, and when one in a hundred throws for good',
+    'records a second through the chain of throughput while one in a hundred throws for good, by turns of a second with ' +
+    'none that does; each ratio is between turns of one run',
   measuresNot:
-    'errors with long stacks (of each second the first 20 are told whole), retries that wait, redriving, and the first fifth ' +
-    'of a run, while code is compiled.',
+    'what outlives a turn, such as code that V8 compiles for failures (both kinds of turns have it), errors with long stacks (of ' +
+    'each second the first 20 are told whole), retries that wait, redriving, and the first fifth of a run.',
   figures: {
     rate: { title: 'rate', unit: 'records/s' },
-    'cpu-function': { title: 'CPU: function', unit: 'µs', compared: false },
-    'cpu-all': { title: 'all processes', unit: 'µs' },
+    less: { title: 'fewer', unit: '%', compared: false },
+    'throw-all': { title: 'CPU of one that throws: all processes', unit: 'µs', compared: false },
+    'throw-isolate': { title: 'isolate', unit: 'µs', compared: false },
+    'throw-main': { title: 'main thread', unit: 'µs', compared: false },
+    'throw-helpers': { title: 'helpers', unit: 'µs', compared: false },
+    'throw-nats': { title: 'nats-server', unit: 'µs', compared: false },
+    'cpu-all': { title: 'CPU of all processes', unit: 'µs' },
   },
   subject: 'nothing throws',
   references: { skip: 'skip', deadLetter: 'deadLetter', retry: 'retry 2, then skip' },
-  recordsDefault: 16_000_000,
+  recordsDefault: 40_000_000,
   async open({ records }) {
     const place = await Place.open()
     const { nc } = place
     await new LetterStore({ nc, namespace, bytesMax: letterBytesMax, ageMaxMs: 3_600_000 }).ensure()
-    return { measure: (side) => stream(place, records, side), close: () => place.close() }
+    return { measure: (side) => measure(place, records, side), close: () => place.close() }
   },
 }
 
-async function stream(place: Place, records: number, side: string): Promise<Sample> {
+async function measure(place: Place, records: number, side: string): Promise<Sample> {
   const onError = policies[side]
-  const { report, checks, cpu } = await runChain(place, {
-    transport: 'channel',
-    loads: floodOf('poison', 'channel', records),
-    lacksPoison: onError !== undefined,
-    coldRecords: coldOf(records),
-    middle: async (_, start) => {
+  const { comparisons, checks } = await runTurns(place, {
+    ...{ records, consumer: 'poison', other: onError === undefined ? 'plain' : 'poison' },
+    middle: async (start) => {
       const streams = [streamOf('in', partitions, ['poison']), streamOf('out', partitions, ['sink'])]
       return (await startRunner(place, start, { function: functionOf(onError), streams })).pids
     },
   })
-  const { function: own, producers, nats, sink } = cpu
-  const all = own === undefined ? undefined : own + (producers ?? 0) + (nats ?? 0) + (sink ?? 0)
-  /** Of the records that came in, those that the sink saw. */
-  const share = onError === undefined ? 1 : 1 - 1 / poisonEvery
-  const ofInput = (micros: number | undefined) => (micros === undefined ? undefined : micros * share)
+  type Of = (turn: TurnReport) => number
+  const medianOf = (of: Of): number => median(comparisons.map(({ other }) => of(other)))
+  const ratioOf = (of: Of): number =>
+    median(comparisons.map(({ other, around: [a, b] }) => (of(a) + of(b)) / 2 / of(other)))
+  const moreOf = (of: Of): number =>
+    median(comparisons.map(({ other, around: [a, b] }) => of(other) - (of(a) + of(b)) / 2)) * poisonEvery
+  const ratio = ratioOf(rateOf)
   return {
     values: {
-      rate: report.records / share / report.seconds,
-      'cpu-function': ofInput(own),
-      'cpu-all': ofInput(all),
+      ...{ rate: medianOf(rateOf), less: (1 - 1 / ratio) * 100, 'cpu-all': medianOf(cpuOfAll) },
+      'throw-all': moreOf(cpuOfAll),
+      'throw-isolate': moreOf(({ cpu }) => cpu.isolate),
+      'throw-main': moreOf(({ cpu }) => cpu.main),
+      'throw-helpers': moreOf(({ cpu }) => cpu.helpers),
+      'throw-nats': moreOf(({ cpu }) => cpu.nats),
     },
+    ratios: { rate: ratio, 'cpu-all': ratioOf(cpuOfAll) },
     checks,
   }
+}
+
+function rateOf({ recordsPerSecond }: TurnReport): number {
+  return recordsPerSecond
+}
+
+function cpuOfAll({ cpu }: TurnReport): number {
+  return Object.values(cpu).reduce((sum, micros) => sum + micros, 0)
 }
 
 function functionOf(onError: ManifestInput['onError']) {
   return {
     file: 'test/bench/load/poison-function.ts',
-    define: { POISON: String(onError !== undefined) },
     manifest: {
       name: 'poison',
       istreams: { in: { grouping: 'groupBy' as const } },

@@ -6,17 +6,15 @@
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import { openSender, type Transport } from './senders.ts'
-import { makeTape, partitions, plannedByPartition, poisonBefore, writeNumbers } from './workload.ts'
+import { makeTape, partitions, plannedRecords, writeNumbers } from './workload.ts'
 
 const [url, transport, stream, consumer] = process.argv.slice(2, 6) as [string, Transport, string, string]
 const [index, records] = process.argv.slice(6).map(Number) as [number, number]
 process.stdin.once('end', () => process.exit(1)) // whoever started us is gone
 const tape = makeTape(index + 1, records)
 const sender = await openSender({ url, transport, stream, consumer, index })
-const counts = plannedByPartition(tape, records)
-const planned = counts.reduce((sum, count) => sum + count, 0)
-const poisoned = counts.reduce((sum, count) => sum + poisonBefore(count), 0)
-console.log(JSON.stringify({ planned, poisoned }))
+const planned = plannedRecords(tape, records)
+console.log(JSON.stringify({ planned }))
 await once(process.stdin, 'data')
 
 const next = new Array<number>(partitions).fill(0)

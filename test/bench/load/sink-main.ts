@@ -4,13 +4,14 @@
  * since they were due.
  * @module
  */
+import { createInterface } from 'node:readline'
 import { ChangeMeter, type Changes } from './change-meter.ts'
 import { Checker } from './checker.ts'
 import { LatencyMeter, type Percentiles } from './latency-meter.ts'
 import { monotonicUs } from './monotonic.ts'
 import { openReceiver } from './receivers.ts'
 import type { Transport } from './senders.ts'
-import { dueAt, isPoison, partitions, poisonBefore, timeAt } from './workload.ts'
+import { dueAt, partitions, timeAt } from './workload.ts'
 
 /** Records that came one after the other, and how long that took. */
 export interface Stretch {
@@ -18,7 +19,7 @@ export interface Stretch {
   readonly seconds: number
 }
 
-/** What the sink says at its end: of all records, or of those behind the cold ones, but that its checks are of all. */
+/** What the sink says at its end: of all records, or of those behind the stretches, but that its checks are of all. */
 export interface SinkReport extends Stretch {
   readonly lost: number
   readonly repeated: number
@@ -31,13 +32,12 @@ export interface SinkOptions {
   readonly url: string
   readonly transport: Transport
   readonly stream: string
-  readonly planned: number
-  /** Poison (workload.ts) does not come; `planned` is without it. */
-  readonly lacksPoison?: boolean
+  /** How many are to come; without it a line of its input says so, {"planned": COUNT}, once that is known. */
+  readonly planned?: number
   /** Where a record's number stands: at the head of its value, or in its event time, which functions pass on. */
   readonly numberedBy: 'value' | 'time'
-  /** So many at first find cold code: a `Stretch` is said for them when they have come. Default: 0, and none is. */
-  readonly coldRecords?: number
+  /** One after the other: as soon as so many records more have come, a `Stretch` is said. The rest is the report's. Default: none. */
+  readonly stretches?: readonly number[]
   /** Latency is measured, but not of so many records at first. */
   readonly warmUpRecords?: number
   /** Where in a value the version stands, as 16 bits; gaps are measured then, but for the warm-up's. */
@@ -48,8 +48,14 @@ export interface SinkOptions {
 const [firstWaitMs, stallMs] = [60_000, 15_000]
 
 const options = JSON.parse(process.argv[2]!) as SinkOptions
-const { planned, coldRecords = 0, warmUpRecords, numberedBy, lacksPoison } = options
-process.stdin.once('end', () => process.exit(1)) // whoever started us is gone
+const { warmUpRecords, numberedBy } = options
+let { planned = Number.POSITIVE_INFINITY } = options
+const input = createInterface({ input: process.stdin })
+input.once('close', () => process.exit(1)) // whoever started us is gone
+input.on('line', (line) => {
+  planned = (JSON.parse(line) as { planned: number }).planned
+  finishIfAllCame()
+})
 const meter = warmUpRecords === undefined ? undefined : new LatencyMeter(warmUpRecords)
 const changes = options.versionAt === undefined ? undefined : new ChangeMeter(partitions)
 const checker = new Checker(2 * partitions)
@@ -57,15 +63,16 @@ let firstMs = 0
 let lastMs = performance.now()
 /** Where the stretch at hand began. */
 let begun = { records: 0, ms: 0 }
-let isCold = coldRecords > 0
+const stretches = [...(options.stretches ?? [])]
+let stretchEnd = stretches[0] ?? Number.POSITIVE_INFINITY
 await openReceiver({
   ...options,
   onRecord(partition, view, valueAt, recordAt) {
     if (firstMs === 0) firstMs = begun.ms = performance.now()
     const number = view.getUint32(numberedBy === 'value' ? valueAt : recordAt + timeAt, true)
     const producer = number >>> 31
-    checker.see(2 * partition + producer, placeOf(number & 0x7fffffff))
-    if (isCold && checker.received >= coldRecords) warm()
+    checker.see(2 * partition + producer, number & 0x7fffffff)
+    if (checker.received >= stretchEnd) endStretch()
     if (changes === undefined) meter?.record(view.getFloat64(valueAt + dueAt, true), monotonicUs())
     else {
       changes.see(partition, view.getUint16(valueAt + options.versionAt!, true), monotonicUs())
@@ -75,7 +82,7 @@ await openReceiver({
   },
   onLot() {
     lastMs = performance.now()
-    if (checker.received >= planned) finish()
+    finishIfAllCame()
   },
 })
 console.log(JSON.stringify({ ready: true }))
@@ -83,27 +90,26 @@ const stall = setInterval(() => {
   if (performance.now() - lastMs > (firstMs === 0 ? firstWaitMs : stallMs)) finish()
 }, 1000)
 
-/** Among those that are to come. */
-function placeOf(number: number): number {
-  if (lacksPoison !== true) return number
-  if (isPoison(number)) throw new RangeError(`Record ${number} was to throw, and has come`)
-  return number - poisonBefore(number)
-}
-
-function warm(): void {
+function endStretch(): void {
   const ms = performance.now()
   console.log(JSON.stringify(stretchTo(ms)))
-  isCold = false
   begun = { records: checker.received, ms }
+  stretches.shift()
+  stretchEnd = begun.records + (stretches[0] ?? Number.POSITIVE_INFINITY)
 }
 
 function stretchTo(ms: number): Stretch {
   return { records: checker.received - begun.records, seconds: (ms - begun.ms) / 1000 }
 }
 
+function finishIfAllCame(): void {
+  if (checker.received >= planned) finish()
+}
+
 function finish(): void {
+  while (stretches.length > 0) endStretch() // they have not all come
+  if (planned === Number.POSITIVE_INFINITY) return // whoever hears of the last stretch says how many are to come
   clearInterval(stall)
-  if (isCold) warm() // they have not all come
   const report: SinkReport = {
     ...stretchTo(lastMs),
     ...checker.checks(planned),

@@ -97,34 +97,28 @@ export function writeNumbers({ words, count }: TapeFrame, first: number): void {
 
 /** How many records the first frames of a tape hold that together have `records` or more: whole frames are sent. */
 export function plannedRecords(tape: readonly TapeFrame[], records: number): number {
-  return plannedByPartition(tape, records).reduce((sum, count) => sum + count, 0)
+  let planned = 0
+  for (let i = 0; planned < records; i++) planned += tape[i % tape.length]!.count
+  return planned
 }
 
-/** The same by partition. */
-export function plannedByPartition(tape: readonly TapeFrame[], records: number): number[] {
-  const counts = new Array<number>(partitions).fill(0)
-  for (let i = 0, planned = 0; planned < records; i++) {
-    const { partition, count } = tape[i % tape.length]!
-    counts[partition]! += count
-    planned += count
-  }
-  return counts
-}
-
-/** One record in so many is poison. */
+/** One record in so many is poison: the function of the poison benchmark throws at it. */
 export const poisonEvery = 100
+/** What stands where others have their number. */
+const poison = 0xffffffff
 
-/** Numbers that the function of the poison benchmark throws at: one in a hundred of each source. */
-export function isPoison(number: number): boolean {
-  return number % poisonEvery === poisonAt
+/**
+ * Numbers the records of a frame from `first`, but one in a hundred is poison and has none.
+ * @param position How many poisoned records, numbered or not, were sent before.
+ * @returns How many have a number.
+ */
+export function writePoisoned({ words, count }: TapeFrame, first: number, position: number): number {
+  let at = (headerBytesV1 + numberAt) >> 2
+  let next = first
+  for (let i = 0; i < count; i++, at += recordStride >> 2)
+    words[at] = (position + i) % poisonEvery === poisonEvery - 1 ? poison : next++
+  return next - first
 }
-
-/** How many of the numbers from 0 up to `end` are poison. */
-export function poisonBefore(end: number): number {
-  return Math.floor((end + poisonEvery - 1 - poisonAt) / poisonEvery)
-}
-
-const poisonAt = 50
 
 export interface OpenFrame {
   readonly bytes: Uint8Array<ArrayBuffer>

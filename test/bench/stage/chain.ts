@@ -24,7 +24,6 @@ export interface ChainOptions {
   readonly warmUpRecords?: number
   /** See the sink. */
   readonly versionAt?: number
-  readonly lacksPoison?: boolean
   /** All has come, and every process is still there. */
   readonly beforeEnd?: (pids: Readonly<Record<Group, readonly number[]>>) => Promise<void>
 }
@@ -54,19 +53,17 @@ export async function runChain(place: Place, options: ChainOptions): Promise<Cha
     coldRecords = 0,
     warmUpRecords,
     versionAt,
-    lacksPoison = false,
   } = options
   const { numberedBy = 'value' } = options
   const { url, pid } = place.nats
   return await place.scene(async (start) => {
     const loads = startLoads(start, url)
-    const plans = await Promise.all(loads.map((load) => load.says<{ planned: number; poisoned?: number }>()))
+    const plans = await Promise.all(loads.map((load) => load.says<{ planned: number }>()))
     const planned = plans.reduce((sum, plan) => sum + plan.planned, 0)
-    const poisoned = plans.reduce((sum, plan) => sum + (plan.poisoned ?? 0), 0)
     const stream = options.output ?? (startMiddle === undefined ? 'in' : 'out')
     const sinkOptions: SinkOptions = {
-      ...{ url, transport, stream, numberedBy, lacksPoison, coldRecords },
-      planned: lacksPoison ? planned - poisoned : planned,
+      ...{ url, transport, stream, numberedBy, planned },
+      ...(coldRecords > 0 && { stretches: [coldRecords] }),
       ...(warmUpRecords === undefined ? {} : { warmUpRecords }),
       ...(versionAt === undefined ? {} : { versionAt }),
     }

@@ -52,6 +52,8 @@ export const subject = 'concord'
 export interface Sample {
   /** By figure; a side need not have all. */
   readonly values: Readonly<Record<string, number | undefined>>
+  /** Of a reference with which the subject took turns within the measurement: the subject's value over its own, by figure. */
+  readonly ratios?: Readonly<Record<string, number>>
   readonly checks?: Checks
 }
 
@@ -73,6 +75,8 @@ export interface SideResult {
   readonly label: string
   /** By figure, a value a run. */
   readonly values: Readonly<Record<string, readonly number[]>>
+  /** By figure, a ratio a run, where the subject took turns with this side. */
+  readonly ratios: Readonly<Record<string, readonly number[]>>
   readonly checks: Checks
 }
 
@@ -118,14 +122,23 @@ export async function runBenchmark(
 const none: Checks = { lost: 0, repeated: 0, reordered: 0 }
 
 function sideResult(label: string, samples: readonly Sample[]): SideResult {
+  const checks = samples.reduce((total, sample) => addChecks(total, sample.checks ?? none), none)
+  return {
+    label,
+    values: byFigure(samples.map(({ values }) => values)),
+    ratios: byFigure(samples.map(({ ratios = {} }) => ratios)),
+    checks,
+  }
+}
+
+function byFigure(samples: readonly Sample['values'][]): Record<string, number[]> {
   const values: Record<string, number[]> = {}
   for (const sample of samples) {
-    for (const [figure, value] of Object.entries(sample.values)) {
+    for (const [figure, value] of Object.entries(sample)) {
       if (value === undefined) continue
       values[figure] ??= []
       values[figure].push(value)
     }
   }
-  const checks = samples.reduce((total, sample) => addChecks(total, sample.checks ?? none), none)
-  return { label, values, checks }
+  return values
 }

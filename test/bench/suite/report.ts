@@ -3,7 +3,8 @@
  *
  * Each figure makes one line of JSON, all of the same shape; the headline's is the last and bears the benchmark's bare
  * name, the others' names are `benchmark.figure`. A ratio is Concord's value over the reference's in the same run, of which the
- * median is told: what slows the machine for a while slows both.
+ * median is told: what slows the machine for a while slows both. Where the two took turns within one measurement, it is of
+ * their turns.
  * @module
  */
 import type { Checks, Result, SideResult } from './benchmark.ts'
@@ -113,6 +114,8 @@ function spreadCell(values: readonly number[]): string {
 
 /** Run by run. */
 function ratios(concord: SideResult, side: SideResult, figure: string): number[] {
+  const measured = side.ratios[figure]
+  if (measured !== undefined) return [...measured]
   const own = concord.values[figure]!
   return side.values[figure]!.map((value, run) => own[run]! / value)
 }

@@ -75,6 +75,15 @@ test('figureReports answers an object a figure, the headline last, exactly of th
   ])
 })
 
+test('figureReports and tableText take the ratio that was measured by turns', async () => {
+  const a = [80, 40, 90].map((rate) => ({ values: { rate }, ratios: { rate: 100 / rate } }))
+  const { benchmark } = listed({ [subject]: rates(50, 50, 50), a, b: rates(25, 25, 25) })
+  const result = await runBenchmark(benchmark, settings)
+  const { reference } = figureReports(result, 'a machine').at(-1)!
+  assert.deepEqual(reference, { a: { median: 80, ratio: 1.25 }, b: { median: 25, ratio: 2 } })
+  assert.match(tableText(result, 'a machine'), /^\(a\) bare loop +80\.0 +± 31 % +1\.25 × /m)
+})
+
 test('tableText shows medians, spreads and ratios, and names a reference that lost records', async () => {
   const lossy = rates(50, 50, 50).map((sample) => ({
     ...sample,
