@@ -101,6 +101,27 @@ test('step takes what a removed function was sent out of the accounts of its sen
   assert.deepEqual(sentTo(), ['other'], 'also when the account is closed')
 })
 
+test('step takes what a killed sender was only about to send out of its account, too (FM3)', () => {
+  const { world, of } = running()
+  const { taskId } = of('f').document
+  const sender = [...of('f').instances.values()][0]!
+  const rows = [{ stream: 'out', consumer: 'g', allowance: 80 }]
+  world.feed({
+    kind: 'allowance',
+    notice: { ...{ schema: 1, taskId, instance: sender.id }, ...{ epoch: sender.epoch, number: 1, rows } },
+  })
+  world.exit(taskId, 137)
+  world.deliverUpdate()
+  remove(world, 'g')
+  for (let second = 0; world.statuses.has('g'); second++) {
+    assert.ok(second < 4, 'it is removed before the account is closed')
+    world.settle(1)
+  }
+  world.deploy('g', { istreams: { out: { grouping: 'groupBy' } } })
+  for (let second = 0; second < 6; second++) world.tick(1_000)
+  assert.deepEqual(world.statuses.get('f')!.ended.outputs, [])
+})
+
 test('step leaves out what is heard late, or was stored by an older build, about a removed function (FM3)', () => {
   const others = ['$server', 'follower.x'].map((consumer) => ({ ...row, consumer }))
   const said = { outputs: [row, { ...row, consumer: 'g@1' }, ...others] }
