@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Bug, bugs, plant } from './canary/bugs.ts'
-import { histories, live } from './canary/histories.ts'
+import { type History, histories, live } from './canary/histories.ts'
 import { metOnce } from './canary/met-once.ts'
+import { mustFind, violationOf } from './must-find.ts'
 
 const runs = Number(process.env['CONCORD_CANARY_HISTORIES'] ?? 3_000)
 const seed = 7
@@ -25,16 +26,10 @@ test('a canary and the old version do each record once between them, whoever end
 for (const { what, history } of metOnce)
   test(`a history that was not sound once is: ${what}`, async () => void (await live(history)))
 
-for (const [bug, { what }] of Object.entries(bugs)) {
-  test(`the model finds that ${what}`, { timeout: 600_000 }, async (t) => {
+for (const [bug, { what, found }] of Object.entries(bugs)) {
+  test(`the model finds that ${what} (${found})`, { timeout: 600_000 }, async (t) => {
     const mend = plant(bug as Bug)
-    const found = await fc
-      .check(
-        fc.asyncProperty(histories, async (history) => void (await live(history))),
-        { numRuns: 20_000, endOnFailure: true, seed },
-      )
-      .finally(mend)
-    assert.ok(found.failed, `${bug} was not found in ${found.numRuns} histories`)
-    t.diagnostic(`found in history ${found.numRuns}`)
+    const faultsOf = (history: History) => violationOf(live(history))
+    await mustFind(t, found, { histories, faultsOf, runs: 20_000, seed }).finally(mend)
   })
 }

@@ -2,11 +2,11 @@
  * Account: what became of each record and timer, judged after every batch.
  * @module
  */
-import assert from 'node:assert/strict'
 import type { StatePositions } from '../../../infra/bus/receiving/contained.ts'
 import type { Split } from '../../../runner/canary/split.ts'
 import type { BatchResult } from '../../../runner/isolate/index.ts'
 import { lineOf as asideLine } from '../../../sdk/runtime/index.ts'
+import { must } from '../../simulation/violation.ts'
 import type { Done, Role, SetTimer, SimStore, Spec } from './state.ts'
 
 export class Account {
@@ -53,46 +53,38 @@ export class Account {
   ): void {
     const { records, failures, fatal } = result
     const done = result.outputs() as unknown as Done[]
-    assert.ok(records <= given.length && !result.pending, 'a batch ends once, within itself')
+    must(records <= given.length && !result.pending, 'CN1', () => 'a batch ends once, within itself')
     const ends = new Map<number, string[]>(given.map(({ id }) => [id, []]))
     for (const { id, by } of done) {
       ends.get(id)!.push(by)
-      assert.ok(!this.#broke.has(id), `record ${id} is tried again`)
+      must(!this.#broke.has(id), 'CN2', () => `record ${id} is tried again`)
     }
     for (const { index, action, isDone } of failures) {
       if (!Number.isFinite(index)) continue
       const isAtEnd = action === 'fail' && isDone !== true
-      assert.ok(
-        isAtEnd ? index === records && fatal !== undefined : index < records,
-        `${action} of ${index} of ${records}`,
-      )
+      const isThere = isAtEnd ? index === records && fatal !== undefined : index < records
+      must(isThere, 'CN1', () => `${action} of ${index} of ${records}`)
       ends.get(given[index]!.id)!.push(action)
       if (action === 'setAside') this.aside.add(lineOf(given[index]!.key))
     }
     for (const [index, { id, key }] of given.entries()) {
       const what = ends.get(id)!
       const isDone = index < records || (what[0] === 'fail' && index === records)
-      assert.equal(
-        what.length,
-        isDone ? 1 : 0,
-        `record ${id}: ${what.join(', ') || 'nothing'}; ${records} of ${given.length} are done`,
-      )
+      const told = (): string => `${what.join(', ') || 'nothing'}; ${records} of ${given.length} are done`
+      must(what.length === (isDone ? 1 : 0), 'CN1', () => `record ${id}: ${told()}`)
       if (!isDone) continue
       this.#ends.set(id, what[0]!)
       const isTold = result.isCanarys?.[index] === 1
       if (split !== undefined && done.some((one) => one.id === id))
-        assert.equal(isTold, what[0] === 'canary', `who has done record ${id}`)
+        must(isTold === (what[0] === 'canary'), 'CN3', () => `who has done record ${id}`)
       if (split !== undefined && fatal === undefined) this.#judgeWho(id, what[0]!, split, isCanarys(key))
       if (what[0] === 'behind')
-        assert.ok(this.aside.has(lineOf(key)), `record ${id} waits for one that is set aside`)
+        must(this.aside.has(lineOf(key)), 'CN4', () => `record ${id} waits for one that is set aside`)
     }
     for (const key of new Set(done.map(({ key: each }) => each))) {
       const ids = done.filter((one) => one.key === key).map(({ id }) => id)
-      assert.deepEqual(
-        ids,
-        ids.toSorted((a, b) => a - b),
-        `the order of ${key}`,
-      )
+      const isOrdered = ids.every((id, i) => id > (ids[i - 1] ?? -1))
+      must(isOrdered, 'CN4', () => `the order of ${key}: ${ids}`)
     }
     if (fatal !== undefined && result.timerAtHand === undefined) return
     for (const failed of failures.filter(({ timer }) => timer !== undefined))
@@ -109,29 +101,37 @@ export class Account {
   }
 
   #judgeWho(id: number, who: string, split: Split, isCanarys: boolean): void {
-    if (who === 'canary') assert.ok(isCanarys, `record ${id} is the canary's`)
-    else if (isCanarys && !split.canary.isEnded)
-      assert.ok(this.#thrown.has(`record ${id}`) || who === 'behind', `record ${id} is not the old one's`)
+    if (who === 'canary') must(isCanarys, 'CN3', () => `record ${id} is not the canary's`)
+    else if (isCanarys && !split.canary.isEnded) {
+      const isLeft = this.#thrown.has(`record ${id}`) || who === 'behind'
+      must(isLeft, 'CN3', () => `record ${id} is not the old one's`)
+    }
   }
 
   /** Nothing is lost of state, and nothing is counted but what is. */
   judgeState(state: SimStore, { lost, open }: StatePositions): void {
     const has = [...state.done.map(({ id }) => id), ...state.voided].toSorted((a, b) => a - b)
     const done = [...this.#ends].filter(([, end]) => end === 'old' || end === 'canary').map(([id]) => id)
-    assert.deepEqual(
-      has,
-      done.toSorted((a, b) => a - b),
-      'state has what was done',
+    const wanted = done.toSorted((a, b) => a - b)
+    must(String(has) === String(wanted), 'CN5', () => `the state has ${has}, done are ${wanted}`)
+    must(
+      lost === state.voided.length,
+      'CN6',
+      () => `${state.voided.length} went with a canary, ${lost} counted`,
     )
-    assert.equal(lost, state.voided.length, 'what went with a canary is counted')
     const inOpen = state.done.filter((one) =>
       state.rows.some((row) => row?.state === 'open' && row.format === one.format),
     )
-    assert.equal(open?.records ?? 0, inOpen.length, 'what would go with a canary is counted')
+    const counted = open?.records ?? 0
+    must(
+      counted === inOpen.length,
+      'CN6',
+      () => `${inOpen.length} would go with a canary, ${counted} counted`,
+    )
   }
 
   timerEnds(timer: SetTimer, how: string): void {
-    assert.equal(this.#timers.get(timer.id), undefined, `the timer of ${timer.id} ends once: ${how}`)
+    must(!this.#timers.has(timer.id), 'CN7', () => `the timer of ${timer.id} ends once: ${how}`)
     this.#timers.set(timer.id, how)
   }
 }

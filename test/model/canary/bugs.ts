@@ -10,16 +10,20 @@ import { Succession } from '../../../runner/succession/succession.ts'
 
 interface Fault {
   readonly what: string
+  /** The invariant of life.ts that it violates. */
+  readonly found: string
   readonly plant: () => () => void
 }
 
 export const bugs = {
   repeats: {
     what: 'a version goes over what it has done of its share',
+    found: 'CN1',
     plant: () => turns((turn) => ({ ...turn, from: Math.max(0, turn.from - 1) })),
   },
   'goes-on': {
     what: 'the old version does not end where the canary has stopped',
+    found: 'CN1',
     plant: () =>
       turns((turn) => {
         const { records: _, ...share } = turn.share ?? {}
@@ -28,19 +32,23 @@ export const bugs = {
   },
   'calls-its-timers': {
     what: 'the canary calls timers of the old version, which one of them may have ended',
+    found: 'CN7',
     plant: () =>
       turns((turn) => ({ ...turn, share: turn.share && { ...turn.share, withoutTimers: false } }) as Call),
   },
   'all-its-timers': {
     what: 'a timer that the canary threw at takes the others that are due along to the old version',
+    found: 'CN8',
     plant: () => turns(({ isOne: _, ...turn }) => turn),
   },
   'hides-the-end': {
     what: 'the record at which the old version ended is done again by the canary',
+    found: 'CN2',
     plant: () => results((result) => ({ ...result, recordAtHand: false })),
   },
   'hides-the-throw': {
     what: 'nobody does what the canary threw at',
+    found: 'CN1',
     plant: () =>
       results(({ threw, ...result }) =>
         threw !== undefined && Number.isFinite(threw.index)
@@ -50,10 +58,12 @@ export const bugs = {
   },
   'still-there': {
     what: 'what the canary had in the state is not told as gone when it ends',
+    found: 'CN6',
     plant: () => results(({ gone: _, ...result }) => result),
   },
   nobodys: {
     what: 'it is not told which records the canary has done',
+    found: 'CN3',
     plant: () => {
       const real = Object.getOwnPropertyDescriptor(SharedBatch.prototype, 'result')!
       const get = function (this: SharedBatch): BatchResult {
@@ -66,10 +76,12 @@ export const bugs = {
   },
   'keeps-what-was-awaited': {
     what: 'a canary that is taken away while its instance starts keeps what it has in the state',
+    found: 'CN9',
     plant: () => over(Succession.prototype, 'settle', () => async () => undefined),
   },
   stays: {
     what: 'a canary that has been taken away goes on',
+    found: 'CN3',
     plant: () =>
       over(
         Canaries.prototype,
@@ -82,6 +94,7 @@ export const bugs = {
   },
   'dies-with-it': {
     what: 'what an isolate has ended over, as it takes the state, is thrown',
+    found: 'CN10',
     plant: () =>
       over(
         Split.prototype,

@@ -1,9 +1,19 @@
 /**
  * Life: an instance whose canaries come, work, end, are taken away and promoted, and which ends and begins again. The scheduler (wanted.ts),
- * the worker (worker.ts) and its isolates (isolate.ts) are small stand-ins.
+ * the worker (worker.ts) and its isolates (isolate.ts) are small stand-ins. What must hold (account.ts):
+ *
+ *   CN1. A batch ends once, within itself, and each of its records that is done was done by one version, or failed once.
+ *   CN2. What the old version has ended at is not tried again in that batch.
+ *   CN3. The canary does what is its own, the old version the rest and what the canary threw at, and it is told who did what.
+ *   CN4. Records of a key are done in order; only what is behind one that was set aside waits.
+ *   CN5. The state has what was done, and nothing else.
+ *   CN6. What went, or would go, with a canary is counted.
+ *   CN7. A timer ends once, and the one at which its instance has ended is known.
+ *   CN8. What only the canary threw at is held against it.
+ *   CN9. It comes to rest: in the end all records are done, and without a canary no format is open.
+ *   CN10. What an isolate ends over is the result of a batch, and not thrown.
  * @module
  */
-import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { ContainedRecords, type StatePositions } from '../../../infra/bus/receiving/contained.ts'
 import { ManualClock } from '../../../infra/clock.ts'
@@ -13,6 +23,7 @@ import { timedCall } from '../../../runner/canary/timed-call.ts'
 import type { BatchResult } from '../../../runner/isolate/index.ts'
 import { frame, record } from '../../../runner/isolate/testing/harness.ts'
 import type { StateFormat } from '../../../sdk/function.ts'
+import { must, Violation } from '../../simulation/violation.ts'
 import { Account, partitionOf } from './account.ts'
 import { SimIsolate } from './isolate.ts'
 import { type Fortune, type Mishap, type Role, SimStore, type Spec } from './state.ts'
@@ -143,7 +154,10 @@ export class Life {
     )
     const given = this.#left.flat()
     const toldBefore = this.#worker.regressions
-    const run = (): Promise<BatchResult> => isolate.run(frames, nowMs, { lines: [...this.#account.aside] })
+    const run = (): Promise<BatchResult> =>
+      isolate.run(frames, nowMs, { lines: [...this.#account.aside] }).catch(({ message }: Error) => {
+        throw new Violation('CN10', `thrown: ${message}`)
+      })
     const result =
       split !== undefined ? await run() : (await timedCall(isolate.holder, () => nowMs, run)).result
     const told = this.#worker.regressions - toldBefore
@@ -153,7 +167,11 @@ export class Life {
     this.#account.judge(given, result, split, (key) => this.#wanted.isCanarys(key))
     const regressions = this.#account.regressionsIn(result)
     if (split !== undefined && this.#wanted.hasCanary)
-      assert.equal(told, regressions, 'what only the canary threw at is held against it')
+      must(
+        told === regressions,
+        'CN8',
+        () => `${told} are held against the canary, it threw at ${regressions}`,
+      )
     this.#left = this.#left.map((left) => left.filter((spec) => !this.#account.isOver(spec)))
     if (result.fatal !== undefined) await this.#end(given, result)
     else await this.#advance()
@@ -174,8 +192,10 @@ export class Life {
     if (this.#isOver) return
     await this.#advance()
     this.#judgeState()
-    assert.deepEqual(this.#left.flat(), [], 'all records are done in the end')
-    assert.equal(this.#worker.contained.with([]).open, undefined, 'without a canary no format is open')
+    const left = this.#left.flat()
+    must(left.length === 0, 'CN9', () => `not done in the end: ${left.map(({ id }) => id)}`)
+    const { open } = this.#worker.contained.with([])
+    must(open === undefined, 'CN9', () => 'a format is open without a canary')
   }
 
   #judgeState(): void {
@@ -188,7 +208,7 @@ export class Life {
   async #end(given: readonly Spec[], result: BatchResult): Promise<void> {
     this.seen.ends++
     const { isolate } = this.#worker.running
-    assert.ok(isolate.isEnded, 'nothing runs behind a fatal result')
+    must(isolate.isEnded, 'CN1', () => 'something runs behind a fatal result')
     const store = isolate.state as unknown as SimStore
     if (!(await isolate.ended()) || store.isLost) {
       this.#isOver = true
@@ -199,7 +219,7 @@ export class Life {
     const { timerAtHand } = result
     if (timerAtHand !== undefined) {
       const timer = store.timers.find((one) => one === timerAtHand)
-      assert.ok(timer !== undefined, 'a timer that has ended its instance is still set')
+      if (timer === undefined) throw new Violation('CN7', 'a timer that has ended its instance is not set')
       store.timers = store.timers.filter((one) => one !== timer)
       this.#account.timerEnds(timer, 'given up')
     }
