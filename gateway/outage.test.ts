@@ -106,11 +106,10 @@ test('a leader cut off from ZooKeeper learns of its successor over NATS: each ra
 
 const leading = /leads ingest-test"/
 
-/** The ZooKeeper client processes of this one, the oldest first. */
+/** The ZooKeeper client processes of this one, the oldest first, as the kernel lists them; pids begin anew when they have run out. */
 function clientsOf(pid: number): number[] {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
   return children
     .map(Number)
     .filter((child) => readFileSync(`/proc/${child}/cmdline`, 'utf8').includes('client-process'))
-    .sort((a, b) => a - b)
 }
