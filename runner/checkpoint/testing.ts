@@ -100,9 +100,14 @@ export async function setUpOwners(t: TestContext) {
     return adopt(by, epoch, newCommitWord)
   }
   /** Takes over from the owner. */
-  const take = async (by: Checkpointer, epoch: number, image: ShareImage): Promise<Restored> => {
+  const take = async (
+    by: Checkpointer,
+    epoch: number,
+    image: ShareImage,
+    newCommitWord?: number,
+  ): Promise<Restored> => {
     await by.slots.receive(3, epoch, image)
-    return adopt(by, epoch)
+    return adopt(by, epoch, newCommitWord)
   }
   const restored = async (by: Checkpointer, epoch: number): Promise<string | undefined> => {
     const { slabs } = await own(by, epoch)
