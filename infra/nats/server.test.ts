@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { isCode } from '../../sdk/errors.ts'
 import { connectBus } from '../bus/wire/connect.ts'
@@ -74,6 +76,7 @@ test('startNatsServer replaces a server that is frozen', async (t) => {
   const dir = await folder(t)
   const first = await startNatsServer({ dir, port: 0 })
   process.kill(first.pid, 'SIGSTOP')
+  while (!readFileSync(`/proc/${first.pid}/stat`, 'utf8').includes(') T ')) await setTimeout(1) // its threads stop one by one
   const second = await startNatsServer({ dir, port: first.port })
   assert.notEqual(second.pid, first.pid)
   await connected(t, second.url)
