@@ -45,6 +45,8 @@ export interface Child {
 export interface LastWords {
   /** Accepted records that it gave up: of a gateway its own, of the scheduler that drained those from function to function. */
   readonly givenUpRecords?: number
+  /** That number is an upper bound. */
+  readonly givenUpIsAtMost?: true
   /** Of the scheduler that drained: the instances that did not end in order, each with the reason. */
   readonly killedInstances?: readonly string[]
 }

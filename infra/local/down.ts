@@ -39,6 +39,7 @@ async function down({ home }: Words): Promise<object> {
   lock.release()
   const lost = {
     givenUpRecords: after?.givenUpRecords ?? null,
+    ...(after?.givenUpIsAtMost && { givenUpIsAtMost: true as const }),
     killedInstances: after?.killedInstances ?? null,
     tasksLeft: after?.tasksLeft ?? leftovers.tasks,
   }
@@ -47,7 +48,8 @@ async function down({ home }: Words): Promise<object> {
   // Of an up that ended before, what was lost was said when it ended.
   const givenUpRecords = lost.givenUpRecords === null ? null : 0
   const killedInstances = lost.killedInstances === null ? null : []
-  return { ...found, givenUpRecords, killedInstances, tasksLeft: leftovers.tasks }
+  const { givenUpIsAtMost: _, ...rest } = found
+  return { ...rest, givenUpRecords, killedInstances, tasksLeft: leftovers.tasks }
 }
 
 await runCommand('stop', 0, down)

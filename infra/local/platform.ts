@@ -44,8 +44,10 @@ export interface Platform {
 }
 
 export interface Stopped {
-  /** Accepted records that were given up; absent: the gateway, or all schedulers, ended without saying so. */
+  /** Accepted records that were given up; absent: the gateway or a scheduler ended without saying so. */
   readonly givenUpRecords?: number
+  /** That number is an upper bound. */
+  readonly givenUpIsAtMost?: true
   /**
    * Instances that did not end in order, each with the reason: their last records may be unaccounted. Absent: no scheduler said
    * which.
@@ -138,13 +140,16 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
       if (tasksLeft > 0) log.warn({ tasksLeft }, 'no scheduler was there to drain them: ended without it')
       await masters.stop()
       await nats.stop()
-      const fromGateway = gateway.process.said.givenUpRecords
-      const said = schedulers.map(({ process }) => process.said).filter((each) => each.killedInstances)
-      if (said.length === 0) return { tasksLeft }
-      const between = said.reduce((sum, { givenUpRecords = 0 }) => sum + givenUpRecords, 0)
+      const said = [gateway, ...schedulers].map(({ process }) => process.said)
+      const givenUp = said.map(({ givenUpRecords }) => givenUpRecords)
+      const killed = said.flatMap(({ killedInstances }) => (killedInstances ? [killedInstances] : []))
       return {
-        ...(fromGateway !== undefined && { givenUpRecords: fromGateway + between }),
-        killedInstances: said.flatMap(({ killedInstances = [] }) => killedInstances),
+        // One that was killed while it drained takes its part of the sum along.
+        ...(givenUp.every((each) => each !== undefined) && {
+          givenUpRecords: givenUp.reduce((sum, records) => sum + records, 0),
+        }),
+        ...(said.some(({ givenUpIsAtMost }) => givenUpIsAtMost) && { givenUpIsAtMost: true }),
+        ...(killed.length > 0 && { killedInstances: killed.flat() }),
         tasksLeft,
       }
     },

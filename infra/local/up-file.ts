@@ -33,6 +33,7 @@ const upSchema = z.object({
   settings: z.record(z.string(), z.union([z.string(), z.int()])).optional(),
   /** Written at the end: what was lost (Stopped in platform.ts). */
   givenUpRecords: z.int().optional(),
+  givenUpIsAtMost: z.literal(true).optional(),
   killedInstances: z.array(z.string()).readonly().optional(),
   tasksLeft: z.int().optional(),
 })

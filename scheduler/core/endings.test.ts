@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { disorderlyEnds } from './endings.ts'
+import { disorderlyEnds, isUnsaid, leftBehind } from './endings.ts'
 import { World } from './testing/world.ts'
+import { heartbeatOf, reportOf } from './testing/world-heartbeats.ts'
 
 const keyed = { istreams: { in: { grouping: 'groupBy' as const } }, resources: { cpus: 0.5 } }
 
@@ -47,6 +48,29 @@ test('disorderlyEnds names the instances that did not end in order since then, w
   world.settle(30)
   assert.equal(world.runners.size, 0)
   assert.deepEqual(disorderlyEnds(world.state, sinceMs).toSorted(), killed.toSorted())
+})
+
+test('leftBehind grows by what nobody has processed, and isUnsaid says when that is an upper bound', () => {
+  for (const [said, grows, isBound] of [
+    [{ sent: 10, acked: 7 }, 3, false],
+    [{ sent: 10, acked: 10, dropped: { undelivered: 2 } }, 2, false],
+    [{ sent: 100, acked: 100, allowance: 16, parts: 1 }, 16, true], // killed: its last word is missing
+  ] as const) {
+    const world = new World()
+    world.functions.set('g', { schema: 1, version: 1, instances: 0, createdAtMs: 0 })
+    world.deploy('f', { ...keyed, ostreams: ['out'], instances: 1 })
+    world.settle(8)
+    const [{ document, generation, instances } = assert.fail('it runs')] = [...world.runners.values()]
+    const [instance = assert.fail('it has one')] = instances.values()
+    const row = { stream: 'out', consumer: 'g', dropped: {}, unaccounted: 0, ...said }
+    const report = { ...reportOf(instance, 'stopped'), outputs: [row] }
+    const beat = heartbeatOf(document.taskId, generation, world.nowMs)
+    world.feed({ kind: 'heartbeat', heartbeat: { ...beat, instances: [report] } })
+    assert.deepEqual([leftBehind(world.state), isUnsaid(world.state)], [0, false])
+    world.exit(document.taskId, isBound ? 137 : 0)
+    world.deliverUpdate()
+    assert.deepEqual([leftBehind(world.state), isUnsaid(world.state)], [grows, isBound])
+  }
 })
 
 test('disorderlyEnds does not name an instance that was asked to end before it ran', () => {

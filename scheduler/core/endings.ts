@@ -14,6 +14,7 @@ import type { ExitReport } from '../../infra/control/messages/heartbeat.ts'
 import { backoffMs } from '../backoff.ts'
 import type { TaskUpdate } from '../engine.ts'
 import { addAccounts } from './accounts.ts'
+import { whoIsGone } from './gone.ts'
 import { awaitedOf } from './partitions/ownership.ts'
 import { blameVersion } from './rollout/rollout.ts'
 import type { Draft, Seated } from './state/draft.ts'
@@ -70,6 +71,11 @@ export function disorderlyEnds({ functions }: Pick<State, 'functions'>, sinceMs:
         : [`${instanceId(name, index)} (${lastExit.reason})`],
     ),
   )
+}
+
+/** Whether an instance has ended of which no last word has come, so that what it left behind is known only as an upper bound. */
+export function isUnsaid({ functions }: Pick<State, 'functions'>): boolean {
+  return [...functions.values()].some((fn) => whoIsGone(fn).length > 0)
 }
 
 /**

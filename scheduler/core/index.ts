@@ -1,6 +1,6 @@
 /** The front door of the scheduler's core: pure, no clock, no network, no store. */
 
-export { disorderlyEnds, leftBehind } from './endings.ts'
+export { disorderlyEnds, isUnsaid, leftBehind } from './endings.ts'
 export { versionInForce } from './state/in-force.ts'
 export type { Action, Event, Launch } from './state/protocol.ts'
 export { startMsOf } from './state/starts.ts'

@@ -58,6 +58,10 @@ test('lostText says what a stop has lost, and what it does not know', () => {
     lostText({ givenUpRecords: 1, killedInstances: [], tasksLeft: 2 }),
     " 1 record in flight was given up ('concord fn inspect' shows where, once it is up again). 2 tasks were ended without a scheduler.",
   )
+  assert.match(
+    lostText({ givenUpRecords: 12, givenUpIsAtMost: true, killedInstances: [] }),
+    /^ At most 12 records in flight were given up/,
+  )
   assert.equal(
     lostText({ givenUpRecords: 0, killedInstances: ['a-0 (signal 9)', 'b-1 (frozen)'] }),
     " Not ended in order: a-0 (signal 9), b-1 (frozen). Records and changes of state of their last seconds may be lost ('concord fn inspect' counts what is known).",

@@ -168,6 +168,8 @@ export function shortNumber(value: number): string {
 export interface Stopped {
   /** Accepted records that nobody is known to have processed, those from function to function included. */
   readonly givenUpRecords?: number | null
+  /** That number is an upper bound. */
+  readonly givenUpIsAtMost?: true
   /** Instances that did not end in order, each with the reason. */
   readonly killedInstances?: readonly string[] | null
   /** Tasks that no scheduler had drained. */
@@ -177,10 +179,11 @@ export interface Stopped {
 /** What was lost when the platform was stopped, or may have been; empty if nothing was. */
 export function lostText({
   givenUpRecords: records = null,
+  givenUpIsAtMost: isAtMost,
   killedInstances: instances = null,
   tasksLeft: tasks = 0,
 }: Stopped): string {
-  const given = ` ${records} ${records === 1 ? 'record' : 'records'} in flight ${wasOf(records ?? 0)} given up ('concord fn inspect' shows where, once it is up again).`
+  const given = ` ${isAtMost ? 'At most ' : ''}${records} ${records === 1 ? 'record' : 'records'} in flight ${wasOf(records ?? 0)} given up ('concord fn inspect' shows where, once it is up again).`
   const left = ` ${tasks} ${tasks === 1 ? 'task' : 'tasks'} ${wasOf(tasks)} ended without a scheduler.`
   const killed = ` Not ended in order: ${instances?.join(', ')}. Records and changes of state of their last seconds may be lost ('concord fn inspect' counts what is known).`
   const unknown = [

@@ -27,7 +27,7 @@ export function addDown(program: CliCommand, installation: Installation): void {
     .description('Stop the platform on this machine; deployed functions come back with `concord up`.')
     .option('--home <folder>', 'state folder (default: CONCORD_HOME, else ~/.concord)')
     .printsData(
-      'what was running and what was lost; "killedInstances" names those that did not end in order; it and "givenUpRecords" are null where nobody knows',
+      'what was running and what was lost; "killedInstances" names those that did not end in order; it and "givenUpRecords" are null where nobody knows; with "givenUpIsAtMost" that number is an upper bound',
     )
     .action((options: DownOptions) => down(installation, options))
 }
@@ -40,7 +40,7 @@ export async function down(installation: Installation, options: DownOptions): Pr
   waiting.update(() => 'Stopping the platform, once its functions have drained …')
   const asked = askPlatform<Found>(installation, 'infra/local/down.ts', args, told)
   const found = await asked.finally(() => waiting.clear())
-  const { up, killed, givenUpRecords, killedInstances, tasksLeft } = found
+  const { up, killed, givenUpRecords, givenUpIsAtMost, killedInstances, tasksLeft } = found
   const ms = Math.round(performance.now() - startedMs)
   const wasRunning = up || found.natsServer || found.tasks > 0
   if (options.json)
@@ -50,6 +50,7 @@ export async function down(installation: Installation, options: DownOptions): Pr
       ms,
       killed,
       givenUpRecords,
+      ...(givenUpIsAtMost && { givenUpIsAtMost }),
       killedInstances,
       tasksLeft,
     })
