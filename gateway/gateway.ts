@@ -30,6 +30,7 @@ import { accountsBy } from './catalog/accounts.ts'
 import { Catalog } from './catalog/catalog.ts'
 import { Heartbeats } from './catalog/heartbeats.ts'
 import { LedgerGauges } from './catalog/ledger-gauges.ts'
+import { SchedulerWatch } from './catalog/scheduler-watch.ts'
 import { sentBefore } from './catalog/sent-before.ts'
 import { StateLost } from './catalog/state-lost.ts'
 import { DeadLetters } from './dead-letters/dead-letters.ts'
@@ -221,6 +222,9 @@ async function start(
     }
   }
   await catalog.refresh()
+  const schedulerWatch = new SchedulerWatch({ store, clock, leads: metrics.schedulerLeads })
+  ends.push(() => schedulerWatch.close())
+  await schedulerWatch.start()
 
   const differences = new DifferenceStore(checkpointConnection, namespace)
   const letterStore = new LetterStore({
@@ -263,7 +267,7 @@ async function start(
   })
   const parts: GatewayParts = {
     ...{ namespace, gatewayId, nc, wire, store, bundles, assets, catalog, heartbeats, ingest, deployer },
-    ...{ accountsOf, ledgerGauges, deadLetters, differences, metrics, clock, log, closing },
+    ...{ accountsOf, ledgerGauges, deadLetters, differences, schedulerWatch, metrics, clock, log, closing },
     plain: new PlainFollowers({ wire, namespace }),
     places: new Places(metrics.followers, options.placesMax),
   }

@@ -20,6 +20,7 @@ export interface GatewayMetrics {
   readonly inputDropped: Gauge<'function' | 'stream' | 'reason'>
   readonly deadLetters: Gauge<'function' | 'state'>
   readonly backendUp: Gauge<'backend'>
+  readonly schedulerLeads: Gauge
 }
 
 export function makeMetrics(namespace: string): GatewayMetrics {
@@ -88,6 +89,11 @@ export function makeMetrics(namespace: string): GatewayMetrics {
       'concord_gateway_backend_up',
       'Whether a backend answers this gateway, 1 or 0, by backend: nats, store.',
       ['backend'],
+    ),
+    schedulerLeads: gauge(
+      'concord_scheduler_leads',
+      '1 while a scheduler leads, as far as the store says.',
+      [],
     ),
   }
 }

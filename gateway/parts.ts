@@ -9,6 +9,7 @@ import type { AccountsOf } from './catalog/accounts.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import type { Heartbeats } from './catalog/heartbeats.ts'
 import type { LedgerGauges } from './catalog/ledger-gauges.ts'
+import type { SchedulerWatch } from './catalog/scheduler-watch.ts'
 import type { DeadLetters } from './dead-letters/dead-letters.ts'
 import type { Deployer } from './deploy/deploy.ts'
 import type { Places } from './follow/places.ts'
@@ -27,6 +28,7 @@ export interface GatewayParts {
   readonly assets: Assets
   readonly catalog: Catalog
   readonly heartbeats: Heartbeats
+  readonly schedulerWatch: SchedulerWatch
   readonly accountsOf: AccountsOf
   readonly ledgerGauges: LedgerGauges
   readonly ingest: Ingest

@@ -172,6 +172,10 @@ const graph = createRoute({
 
 export function functionRoutes(app: App, parts: GatewayParts): void {
   const { catalog, heartbeats, accountsOf, store, namespace, gatewayId, closing, clock } = parts
+  const whoLeads = () => {
+    const { noScheduler } = parts.schedulerWatch
+    return noScheduler === undefined ? {} : { noScheduler }
+  }
   /** A gateway that has just started listens to heartbeats before it reports on instances. */
   const heard = () => heartbeats.firstBeats(tasksAtWork(catalog.current.functions.values()))
   app.openapi(list, async (c) => {
@@ -197,6 +201,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
       ...functionDetail(live, heartbeats, accounts, deadLetters),
       ...(settling.length > 0 && { settling }),
       ...(heldBack.length > 0 && { heldBackBy: heldBack }),
+      ...whoLeads(),
     }
     return c.json(shadow === undefined ? detail : { ...detail, shadow }, 200)
   })
@@ -206,7 +211,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const live = functionIn(catalog.current, name)
     const { outputs } = await accountsOf(live)
     const heldBack = heldBackBy(live, catalog.current, heartbeats, outputs)
-    return c.json(functionWhy(live, heartbeats, heldBack), 200)
+    return c.json({ ...functionWhy(live, heartbeats, heldBack), ...whoLeads() }, 200)
   })
   app.openapi(remove, async (c) => {
     const { name } = c.req.valid('param')

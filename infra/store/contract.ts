@@ -248,6 +248,18 @@ export function storeContract(
     assert.deepEqual(await store.list('/'), ['mine', 'schema'])
   })
 
+  contractTest('tells whether somebody leads, or waits to', async (t, settings) => {
+    const [store, other] = [await opened(t, settings), await opened(t, settings)]
+    const never = new AbortController().signal
+    assert.equal(await store.isLed('scheduler'), false, 'nobody has ever')
+    const first = await other.lead('scheduler', never)
+    assert.deepEqual([await store.isLed('scheduler'), await other.isLed('scheduler')], [true, true])
+    assert.deepEqual([await store.isLed('ingest'), first.lost.aborted], [false, false])
+    await first.release()
+    assert.equal(await store.isLed('scheduler'), false)
+    await refuses('ERR_STORE_PATH', store.isLed('../x'))
+  })
+
   contractTest('stops waiting for the leadership when aborted or closed', async (t, settings) => {
     const [store, other] = [await opened(t, settings), await opened(t, settings)]
     await store.lead('scheduler', new AbortController().signal)

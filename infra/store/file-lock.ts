@@ -48,6 +48,13 @@ export function tryHold(path: string): FileHold | undefined {
   })
 }
 
+/** Whether somebody has the lock. Who tries to take it at this moment has to try again. */
+export function isTaken(path: string): boolean {
+  const hold = tryHold(path)
+  hold?.release()
+  return hold === undefined
+}
+
 function tryTake<Lock>(path: string, take: (database: DatabaseSync) => Lock): Lock | undefined {
   const database = new DatabaseSync(path, { timeout: 0 })
   try {

@@ -37,6 +37,7 @@ export function leaderStore(store: Store, documents: Documents, lost: AbortSigna
     },
     watch: (path, changed) => store.watch(path, changed),
     lead: (name, signal) => store.lead(name, signal),
+    isLed: (name) => store.isLed(name),
     close: () => store.close(),
   }
 }

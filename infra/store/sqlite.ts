@@ -10,7 +10,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout } from 'node:timers/promises'
 import { infraError } from '../errors.ts'
-import { type FileLock, tryLock } from './file-lock.ts'
+import { type FileLock, isTaken, tryLock } from './file-lock.ts'
 import { leaderStore } from './leader-store.ts'
 import { documentText } from './limits.ts'
 import { checkLeaderName, checkPath, checkPrefix } from './path.ts'
@@ -111,6 +111,11 @@ class SqliteStore implements Store {
       if (lock !== undefined) return this.#leadership(lock)
       await setTimeout(leadIntervalMs, undefined, { signal: waiting }).catch(() => waiting.throwIfAborted())
     }
+  }
+
+  async isLed(name: string): Promise<boolean> {
+    checkLeaderName(name)
+    return this.#run(() => isTaken(`${this.#file}.leader-${name}`))
   }
 
   async close(): Promise<void> {

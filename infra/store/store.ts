@@ -48,6 +48,8 @@ export interface Store {
   watch(path: string, changed: () => void): () => void
   /** Waits for the leadership of `name`. @throws the signal's reason if aborted first */
   lead(name: string, signal: AbortSignal): Promise<Leadership>
+  /** Whether a process holds the leadership of `name`, or is about to: one that waits takes over by itself. */
+  isLed(name: string): Promise<boolean>
   close(): Promise<void>
 }
 

@@ -52,6 +52,9 @@ const metricSchema = z.discriminatedUnion('kind', [
   }),
 ])
 
+/** Why nothing is placed, changed or restarted: no scheduler leads, or the store does not answer; absent: one leads. */
+const noSchedulerSchema = z.string().optional()
+
 /** A function that reads a stream in mode `block` and does not run, so that its records wait, and in the end its producers. */
 const heldBackSchema = z.object({
   stream: z.string(),
@@ -67,6 +70,7 @@ export type HeldBack = z.output<typeof heldBackSchema>
 /** Why the instances of a function are on their agents, or do not run. */
 export const whySchema = z.object({
   name: nameSchema,
+  noScheduler: noSchedulerSchema,
   /** The wanted version. */
   version: z.int(),
   /** The live version; absent before there is one. */
@@ -127,6 +131,7 @@ export const functionSummarySchema = z.object({
 export type FunctionSummary = z.output<typeof functionSummarySchema>
 
 export const functionDetailSchema = functionSummarySchema.extend({
+  noScheduler: noSchedulerSchema,
   canary: canarySchema.optional(),
   shadow: shadowViewSchema.optional(),
   rolling: rollingSchema.optional(),

@@ -277,18 +277,13 @@ test('fn rm waits until the function is gone', async (t) => {
   assert.equal(received.at(-2)!.path, '/v1/functions/shout?drop=true')
 })
 
-test('kill -id stops an instance', async (t) => {
-  const { env, received } = await gatewayOf(t, () => ({ status: 202, json: {} }))
-  assert.deepEqual(lastJson(await concord(['kill', '-id', 'score-0', '--restart', '--json'], { env })), {
-    id: 'score-0',
-    restart: true,
-  })
-  const { stdout } = await concord(['kill', '-id', 'score-1'], { env })
-  assert.equal(stdout, 'score-1 is being stopped.\n')
-  assert.deepEqual(
-    received.map(({ method, path }) => `${method} ${path}`),
-    ['DELETE /v1/instances/score-0?restart=true', 'DELETE /v1/instances/score-1?restart=false'],
+test('fn deploy says that no scheduler leads, instead of what it waits for', async (t) => {
+  const late = { ...detail, instances: [], noScheduler: 'no scheduler has led for 9 s' }
+  const { env } = await gatewayOf(t, ({ method }) =>
+    method === 'POST' ? deployed : { status: 200, json: late },
   )
+  const { stderr } = await concord(['fn', 'deploy', sourceFile(t), '--timeout', '0.1'], { env })
+  assert.match(stderr, /0 of 1 instances run it after 0.1 s: no scheduler has led for 9 s/)
 })
 
 test('stream rm removes a stream, or says who uses it', async (t) => {

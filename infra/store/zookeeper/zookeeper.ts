@@ -193,6 +193,14 @@ class ZooKeeperStore implements Store {
     }
   }
 
+  async isLed(name: string): Promise<boolean> {
+    checkLeaderName(name)
+    const queue = await this.#read((_, session, signal) =>
+      session.children(this.#leaderNode(name), false, signal),
+    )
+    return queue !== undefined && queue.length > 0
+  }
+
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return
     const error = infraError('ERR_STORE_CLOSED', `Cannot use the store at ${this.#servers}: it was closed`)
@@ -203,12 +211,12 @@ class ZooKeeperStore implements Store {
   }
 
   /** Runs a read in the current session, or in the next if that ends; waits at most `patienceMs`. */
-  #read<T>(work: (tree: Tree) => Promise<T>): Promise<T> {
+  #read<T>(work: (tree: Tree, session: Session, signal: AbortSignal) => Promise<T>): Promise<T> {
     return this.#within(async (signal) => {
       for (;;) {
         const session = await this.#living(signal)
         try {
-          return await work(this.#tree(session, signal))
+          return await work(this.#tree(session, signal), session, signal)
         } catch (error) {
           if (!isCode(error, 'ERR_STORE_SESSION')) throw error
         }

@@ -2,6 +2,7 @@
  * concord kill -id ID: drains and stops one instance; its `destroy` is called.
  * @module
  */
+import type { ConcordClient } from '../../client/index.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { print, printJson } from '../terminal.ts'
@@ -25,8 +26,21 @@ export function addKill(program: CliCommand): void {
     .example('concord kill -id score-0', 'concord kill -id score-0 --restart')
     .action(async (options: KillOptions) => {
       const restart = options.restart ?? false
-      await connect(options).kill(options.id, { restart })
-      const done = restart ? 'is being replaced' : 'is being stopped'
-      await (options.json ? printJson({ id: options.id, restart }) : print(`${options.id} ${done}.`))
+      const { id, json } = options
+      const client = connect(options)
+      await client.kill(id, { restart })
+      const noScheduler = await whyLater(client, id)
+      const what = restart ? 'replaced' : 'stopped'
+      const text = noScheduler === undefined ? `is being ${what}.` : `is to be ${what}, but ${noScheduler}.`
+      await (json ? printJson({ id, restart, ...(noScheduler && { noScheduler }) }) : print(`${id} ${text}`))
     })
+}
+
+/** Why it will not happen now. The kill is accepted, whatever this question is answered. */
+function whyLater(client: ConcordClient, id: string): Promise<string | undefined> {
+  const name = id.slice(0, id.lastIndexOf('-'))
+  return client.inspect(name).then(
+    ({ noScheduler }) => noScheduler,
+    () => undefined,
+  )
 }

@@ -139,9 +139,10 @@ async function untilScaled(
     if (detail.instances.length === instances && detail.instancesRunning === instances) return
     if (performance.now() > deadlineMs) {
       const why =
-        detail.rolling?.isBound === true
+        detail.noScheduler ??
+        (detail.rolling?.isBound === true
           ? boundText(detail.rolling.version)
-          : (whyOf(detail, detail.version) ?? `it is ${detail.state}`)
+          : (whyOf(detail, detail.version) ?? `it is ${detail.state}`))
       const ours = detail.instances.filter((one) => one.state === 'running' && one.version === detail.version)
       const running = `${count(ours.length)}${olderText(detail, detail.version)}`
       const text = `${name} has ${running} after ${timeoutMs / 1000} s, ${instances} are wanted: ${why}; 'concord fn inspect ${name}' shows more`

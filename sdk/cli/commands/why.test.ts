@@ -5,6 +5,7 @@ import { assertFails, concord, gatewayOf, lastJson } from '../test-cli.ts'
 test('fn why says where each instance is and why, or what keeps it from running', async (t) => {
   const why = {
     ...{ name: 'shout', version: 2, instancesWanted: 2, instancesRunning: 1, byHand: 'set by hand' },
+    noScheduler: 'no scheduler has led for 9 s: nothing is placed',
     heldBackBy: [
       {
         stream: 's1',
@@ -26,6 +27,7 @@ test('fn why says where each instance is and why, or what keeps it from running'
   assert.equal(
     (await concord(['fn', 'why', 'shout'], { env })).stdout,
     [
+      'no scheduler has led for 9 s: nothing is placed',
       'shout v2: 1 of 2 instances run; set by hand',
       's1 is held back by bad: 0 of 1 instances run, and 2 records wait for it, the oldest for 3 h; once 8 MiB do, everybody waits (`concord fn why bad`)',
       's2 is held back by off: 0 of 0 instances run, and 1 record waits for it, for 9.0 s; once 8 MiB do, everybody waits (`concord fn why off`)',
@@ -39,7 +41,7 @@ test('fn why says where each instance is and why, or what keeps it from running'
   )
   const { env: rolling } = await gatewayOf(t, () => ({ status: 200, json: { ...why, live: 1 } }))
   const { stdout } = await concord(['fn', 'why', 'shout'], { env: rolling })
-  assert.match(stdout, /^shout v1 → v2: 1 of 2 instances run/, 'those of v1 count')
+  assert.match(stdout, /^shout v1 → v2: 1 of 2 instances run/m, 'those of v1 count')
   assert.equal(`${received[0]!.method} ${received[0]!.path}`, 'GET /v1/functions/shout/why')
   assert.deepEqual(lastJson(await concord(['fn', 'why', 'shout', '--json'], { env })), why)
   assertFails(await concord(['fn', 'why'], { env }), 2, /name/)

@@ -350,7 +350,8 @@ function waitError(
   running: number,
   timeoutMs: number,
 ): CodedError<CliErrorCode> {
-  const why = trialText(detail, version) ?? whyOf(detail, version) ?? `it is ${detail.state}`
+  const why =
+    detail.noScheduler ?? trialText(detail, version) ?? whyOf(detail, version) ?? `it is ${detail.state}`
   const goesBack = version > 1 ? ` ('concord fn rollback ${detail.name}' goes back)` : ''
   const text = `${detail.name} v${version} is deployed, but ${running} of ${detail.instancesWanted} instances run it after ${timeoutMs / 1000} s${olderText(detail, version)}: ${why}${goesBack}`
   return new CodedError('ERR_WAIT_TIMED_OUT', text)

@@ -88,11 +88,12 @@ export async function whyItWaits(
 ): Promise<string | undefined> {
   const untilMs = performance.now() + glanceMs
   for (;;) {
-    const { instances = [] } = await client.inspect(name)
+    const { instances = [], noScheduler } = await client.inspect(name)
     const ours = instances.filter((instance) => instance.version === version)
     const waiting = ours.filter(({ state }) => state === 'waiting')
     const isTaken = ours.length > 0 && waiting.length === 0
-    if (isTaken || performance.now() > untilMs) return waiting.find(({ why }) => why !== undefined)?.why
+    if (isTaken && noScheduler === undefined) return undefined
+    if (performance.now() > untilMs) return noScheduler ?? waiting.find(({ why }) => why !== undefined)?.why
     await sleep(lookEveryMs)
   }
 }

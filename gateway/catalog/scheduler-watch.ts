@@ -1,0 +1,66 @@
+/**
+ * SchedulerWatch: whether a scheduler leads, by the store's election. Functions run on without one, but nothing is placed,
+ * changed or restarted, and the catalog shows what the last leader has written.
+ * @module
+ */
+import type { Clock } from '../../infra/clock.ts'
+import type { Gauge } from '../../infra/metrics.ts'
+import type { Store } from '../../infra/store/index.ts'
+
+const lookMs = 2_000
+/** While none leads: the next one is seen soon. */
+const lookAgainMs = 250
+
+export interface SchedulerWatchOptions {
+  readonly store: Pick<Store, 'isLed'>
+  readonly clock: Clock
+  /** Set to 1 while a scheduler leads, else to 0. */
+  readonly leads: Gauge
+}
+
+type Absence = 'none' | 'noStore'
+
+export class SchedulerWatch {
+  readonly #options: SchedulerWatchOptions
+  #absent: { readonly what: Absence; readonly sinceMs: number } | undefined
+  #cancel: () => void = () => undefined
+  #closed = false
+
+  constructor(options: SchedulerWatchOptions) {
+    this.#options = options
+  }
+
+  /** Looks once, and from then on again and again. */
+  async start(): Promise<void> {
+    const { clock, leads } = this.#options
+    const what = await this.#look()
+    if (this.#closed) return
+    if (what === undefined) this.#absent = undefined
+    else if (this.#absent?.what !== what) this.#absent = { what, sinceMs: clock.monotonicMs() }
+    leads.set(what === undefined ? 1 : 0)
+    this.#cancel = clock.after(what === undefined ? lookMs : lookAgainMs, () => void this.start())
+  }
+
+  /** Why nothing is placed or restarted; undefined while a scheduler leads. */
+  get noScheduler(): string | undefined {
+    if (this.#absent === undefined) return undefined
+    const { what, sinceMs } = this.#absent
+    const seconds = Math.floor((this.#options.clock.monotonicMs() - sinceMs) / 1000)
+    return what === 'none'
+      ? `no scheduler has led for ${seconds} s: nothing is placed, changed or restarted`
+      : `the store has not answered for ${seconds} s: nothing is placed, changed or restarted, and what is shown may be out of date`
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#cancel()
+  }
+
+  async #look(): Promise<Absence | undefined> {
+    try {
+      return (await this.#options.store.isLed('scheduler')) ? undefined : 'none'
+    } catch {
+      return 'noStore'
+    }
+  }
+}
