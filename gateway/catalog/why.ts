@@ -75,12 +75,22 @@ const stateSentences: Readonly<Partial<Record<InstanceStatus['state'], string>>>
   backingOff: 'it has failed, and pauses before the next attempt',
 }
 
-function sentences({ state, why, placed, restarts, lastExit }: InstanceStatus): string[] {
+function sentences(status: InstanceStatus): string[] {
+  const { state, why, placed, restarts, lastExit } = status
   const told = why ?? stateSentences[state]
-  const failed = lastExit !== undefined && restarts > 0 && state !== 'running'
+  const last = lastExit === undefined ? '' : `, last: ${lastExit.reason}: ${lastExit.message}`
   return [
     ...(told === undefined ? [] : [told]),
     ...(placed === undefined ? [] : [placed]),
-    ...(failed ? [`it has failed ${restarts} in a row, last: ${lastExit.reason}: ${lastExit.message}`] : []),
+    ...(isFailing(status) ? [`it has failed ${restarts} in a row${last}`] : []),
   ]
+}
+
+/** Whether an instance has failed, and has not worked since. */
+export function isFailing({
+  state,
+  restarts,
+  lastExit,
+}: Pick<InstanceStatus, 'state' | 'restarts' | 'lastExit'>): boolean {
+  return lastExit !== undefined && restarts > 0 && state !== 'running'
 }

@@ -38,6 +38,7 @@ import {
 } from '../http/routes.ts'
 import { streamResponse, untilClosed } from '../http/stream.ts'
 import type { GatewayParts } from '../parts.ts'
+import { wayBack } from '../versions/versions.ts'
 
 const list = createRoute({
   method: 'get',
@@ -211,7 +212,9 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const live = functionIn(catalog.current, name)
     const { outputs } = await accountsOf(live)
     const heldBack = heldBackBy(live, catalog.current, heartbeats, outputs)
-    return c.json({ ...functionWhy(live, heartbeats, heldBack), ...whoLeads() }, 200)
+    const rollbackTo = await wayBack(store, namespace, live).catch(() => undefined) // the store may be away
+    const answer = functionWhy(live, heartbeats, heldBack)
+    return c.json({ ...answer, ...whoLeads(), ...(rollbackTo !== undefined && { rollbackTo }) }, 200)
   })
   app.openapi(remove, async (c) => {
     const { name } = c.req.valid('param')

@@ -6,10 +6,11 @@ import {
   type OutcomeDocument,
   outcomeAfter,
   paths,
+  type StatusDocument,
   upsert,
 } from '../../infra/store/index.ts'
-import type { DeployAnswer, FunctionSummary, Problem, VersionSummary } from '../../sdk/api/index.ts'
-import { namespace, type Platform, startPlatform } from '../testing/platform.ts'
+import type { DeployAnswer, FunctionSummary, Problem, VersionSummary, Why } from '../../sdk/api/index.ts'
+import { namespace, type Platform, startPlatform, until } from '../testing/platform.ts'
 
 let platform: Platform
 before(async () => {
@@ -201,6 +202,42 @@ test('A version wanted again before its replacement worked is live, and a later 
   await deploy({ env: { A: '3' } }, name)
   await settle(3)
   assert.equal(await back({}), 2)
+})
+
+test('The reasons of a function that fails name the version that a rollback goes to, if one was good before', async () => {
+  const name = 'failing'
+  const at = paths.status(namespace, name)
+  const one = {
+    ...{ id: `${name}-0`, index: 0, epoch: 1, generation: 1, generationSeen: 1, since: 1 },
+    state: 'backingOff' as const,
+    ...{ restarts: 6, lastExit: { code: 10, reason: 'functionFailed', message: 'boom', atMs: 1 } },
+  }
+  const begin = async (version: number): Promise<void> => {
+    await deploy({ env: { A: `${version}` } }, name)
+    await upsert<FunctionDocument>(platform.store, paths.function(namespace, name), (now) => ({
+      ...now!,
+      good: version,
+    }))
+    const live = { schema: 1, version, state: 'live', atMs: 5 } as const
+    await upsert<OutcomeDocument>(platform.store, paths.outcome(namespace, name, version), (before) =>
+      outcomeAfter(before, live),
+    )
+    const ended = { recordsIn: 0, recordsOut: 0, errors: 0, outputs: [] }
+    await upsert<StatusDocument>(platform.store, at, () => ({
+      ...{ schema: 1, function: name, version, ended, instances: [{ ...one, version }] },
+    }))
+  }
+  const rollbackTo = async (): Promise<number | undefined> =>
+    ((await (await platform.call('GET', `/v1/functions/${name}/why`)).json()) as Why).rollbackTo
+  await begin(1)
+  assert.equal(await rollbackTo(), undefined, 'there is none before')
+  await begin(2)
+  await until('the gateway has seen it', async () => (await rollbackTo()) === 1)
+  await upsert<StatusDocument>(platform.store, at, (now) => ({
+    ...now!,
+    instances: [{ ...one, version: 2, state: 'running' }],
+  }))
+  await until('it works again', async () => (await rollbackTo()) === undefined)
 })
 
 test('A rollback without a target says which versions there are', async () => {

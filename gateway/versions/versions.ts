@@ -15,6 +15,7 @@ import { changesBetween } from '../../sdk/manifest/changes.ts'
 import type { LiveFunction } from '../catalog/catalog.ts'
 import { isShadow } from '../catalog/shadow-view.ts'
 import { isCanary } from '../catalog/views.ts'
+import { isFailing } from '../catalog/why.ts'
 import { refuse } from '../errors.ts'
 
 /** The versions of a function, newest first. */
@@ -71,12 +72,10 @@ export async function diffVersions(
  * @throws {CodedError} ERR_VERSION_UNKNOWN
  */
 export async function versionBefore(store: Store, ns: string, live: LiveFunction): Promise<number> {
-  const { version, good = version } = live.document
-  // If `good` is higher, it is what the caller wants to leave.
-  if (good < version) return good
-  const earlier = (await listVersions(store, ns, live)).filter((one) => one.version < version)
-  const found = earlier.find(({ state }) => state === 'replaced')
-  if (found !== undefined) return found.version
+  const { version } = live.document
+  const earlier = await listEarlier(store, ns, live)
+  const found = keptBefore(live, earlier)
+  if (found !== undefined) return found
   const past = earlier
     .slice(0, passedShown)
     .map((one) => `v${one.version} ${pastText[one.state] ?? one.state}`)
@@ -85,6 +84,23 @@ export async function versionBefore(store: Store, ns: string, live: LiveFunction
     'ERR_VERSION_UNKNOWN',
     `Cannot roll '${live.name}' back: before v${version} there is no version that has run and was kept${others}. \`concord fn versions ${live.name}\` shows those there are.`,
   )
+}
+
+/** The same for a function that fails; undefined if there is no such version, or none fails. */
+export async function wayBack(store: Store, ns: string, live: LiveFunction): Promise<number | undefined> {
+  const { deleted, version } = live.document
+  const fails = (live.status?.instances ?? []).some((one) => one.version === version && isFailing(one))
+  return fails && deleted !== true ? keptBefore(live, await listEarlier(store, ns, live)) : undefined
+}
+
+function keptBefore({ document }: LiveFunction, earlier: readonly VersionSummary[]): number | undefined {
+  const { version, good = version } = document
+  // If `good` is higher, it is what the caller wants to leave.
+  return good < version ? good : earlier.find(({ state }) => state === 'replaced')?.version
+}
+
+async function listEarlier(store: Store, ns: string, live: LiveFunction): Promise<VersionSummary[]> {
+  return (await listVersions(store, ns, live)).filter((one) => one.version < live.document.version)
 }
 
 const passedShown = 3

@@ -79,6 +79,8 @@ export const whySchema = z.object({
   instancesRunning: z.int(),
   /** Why it has more or fewer instances than its manifest says; absent: it does not, or has a scaling policy. */
   byHand: z.string().optional(),
+  /** It fails, and a rollback would go to this version; absent: it does not, or there is none. */
+  rollbackTo: z.int().optional(),
   /** Who holds back its inputs and outputs, or soon will; absent: nobody. */
   heldBackBy: z.array(heldBackSchema).optional(),
   placement: placementSchema,

@@ -150,19 +150,16 @@ test('fn deploy says at once why a function does not start', async (t) => {
     stack: '',
     timeMs: 0,
   }
-  const { env } = await gatewayOf(t, ({ method }) =>
-    method === 'POST'
-      ? deployed
-      : {
-          status: 200,
-          json: { ...detail, instances: [{ ...instance, state: 'backingOff', lastExit, lastError }] },
-        },
-  )
+  const failing = { ...detail, instances: [{ ...instance, state: 'backingOff', lastExit, lastError }] }
+  const { env } = await gatewayOf(t, ({ method, path }) => {
+    if (method === 'POST') return deployed
+    return { status: 200, json: path.endsWith('/why') ? { rollbackTo: 1 } : failing }
+  })
   const { code, stderr } = await concord(['fn', 'deploy', sourceFile(t)], { env })
   assert.equal(code, 6)
   assert.match(
     stderr,
-    /shout v2 does not run: shout-0 ended \(initFailed\): TypeError: x is not a function at shout.ts:2:9/,
+    /shout v2 does not run: shout-0 ended \(initFailed\): TypeError: x is not a function at shout.ts:2:9; .* shows more, 'concord fn rollback shout' goes back to v1/,
   )
 })
 

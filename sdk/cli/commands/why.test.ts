@@ -5,6 +5,7 @@ import { assertFails, concord, gatewayOf, lastJson } from '../test-cli.ts'
 test('fn why says where each instance is and why, or what keeps it from running', async (t) => {
   const why = {
     ...{ name: 'shout', version: 2, instancesWanted: 2, instancesRunning: 1, byHand: 'set by hand' },
+    rollbackTo: 1,
     noScheduler: 'no scheduler has led for 9 s: nothing is placed',
     heldBackBy: [
       {
@@ -29,6 +30,7 @@ test('fn why says where each instance is and why, or what keeps it from running'
     [
       'no scheduler has led for 9 s: nothing is placed',
       'shout v2: 1 of 2 instances run; set by hand',
+      "It fails: 'concord fn rollback shout' goes back to v1",
       's1 is held back by bad: 0 of 1 instances run, and 2 records wait for it, the oldest for 3 h; once 8 MiB do, everybody waits (`concord fn why bad`)',
       's2 is held back by off: 0 of 0 instances run, and 1 record waits for it, for 9.0 s; once 8 MiB do, everybody waits (`concord fn why off`)',
       'It asks for: zone == a; priority 3',

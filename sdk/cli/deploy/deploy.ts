@@ -303,7 +303,7 @@ export async function untilRunning(
     // An instance that ends during a rolling deploy is started again. If the version is at fault, all instances go
     // back (see above).
     const failed = rolling === undefined ? ours.find(hasFailed) : undefined
-    if (failed) throw startError(name, version, failed)
+    if (failed) throw await startError(client, name, version, failed)
     if (performance.now() > deadlineMs) throw waitError(detail, version, running.length, timeoutMs)
     await sleep(pollMs)
   }
@@ -328,20 +328,21 @@ function hasFailed({ state, lastExit }: Instance): boolean {
 /** Exit reasons that lie in the function's own code (infra/control/messages/exit-codes.ts). */
 const functionsFault = /^(functionFailed|initFailed|bundle|memory|deadline)$/
 
-function startError(
+async function startError(
+  client: ConcordClient,
   name: string,
   version: number,
   { id, lastExit, lastError }: Instance,
-): CodedError<CliErrorCode> {
+): Promise<CodedError<CliErrorCode>> {
   const reason = lastExit?.reason ?? 'unknown'
   const said = lastError
     ? `${lastError.name}: ${lastError.message}${placeText(lastError)}`
     : (lastExit?.message ?? 'nothing was said')
   const code = functionsFault.test(reason) ? 'ERR_FUNCTION_FAILED' : 'ERR_FUNCTION_NOT_RUNNING'
-  return new CodedError(
-    code,
-    `${name} v${version} does not run: ${id} ended (${reason}): ${said}; 'concord fn inspect ${name}' shows more`,
-  )
+  const { rollbackTo } = await client.why(name).catch((): { rollbackTo?: number } => ({}))
+  const back = rollbackTo === undefined ? '' : `, 'concord fn rollback ${name}' goes back to v${rollbackTo}`
+  const text = `${name} v${version} does not run: ${id} ended (${reason}): ${said}; 'concord fn inspect ${name}' shows more${back}`
+  return new CodedError(code, text)
 }
 
 function waitError(
