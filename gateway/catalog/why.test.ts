@@ -82,7 +82,7 @@ test('functionWhy says that the count was set by hand, unless the function scale
   assert.equal(functionWhy({ ...fewer, version: { ...one.version, manifest } }, heartbeats).byHand, undefined)
 })
 
-test('functionWhy and fn inspect name who holds back a stream because it does not run', () => {
+test('functionWhy and fn inspect name who holds back a stream because it does not run, or is too slow', () => {
   const at = (name: string, manifest: object, ...instances: Partial<InstanceStatus>[]): LiveFunction => {
     const one = live(undefined, ...instances)
     const document = { ...one.document, instances: 1 }
@@ -109,6 +109,27 @@ test('functionWhy and fn inspect name who holds back a stream because it does no
     assert.deepEqual(heldBackBy(view.functions.get(name)!, view, heartbeats, outputs), by, name)
   assert.deepEqual(heldBackBy(view.functions.get('bad')!, view, heartbeats, outputs), [])
   assert.deepEqual(heldBackBy(good, view, heartbeats, [row('bad', 2, 2)]), [], 'nothing waits for it')
+  const behind = (lagMs: number) => [{ ...row('good', 2, 1), lagMs }, row('queues', 2, 0)]
+  assert.deepEqual(heldBackBy(good, view, heartbeats, behind(9_999)), [], 'it keeps up')
+  const slow = { stream: 's1', function: 'good', records: 1, lagMs: 10_000, cause: 'slow' }
+  for (const name of ['good', 'writer'])
+    assert.deepEqual(
+      heldBackBy(view.functions.get(name)!, view, heartbeats, behind(10_000)),
+      [{ ...slow, instancesRunning: 1, instancesWanted: 1 }],
+      name,
+    )
+  const first = at('first', { ostreams: ['s0'] }, { taskId: 'heard' })
+  const split = at(
+    'split',
+    { istreams: { s0: { grouping: 'groupBy' } }, ostreams: ['s1'] },
+    { taskId: 'heard' },
+  )
+  const chain = { ...view, functions: new Map([first, split, good].map((one) => [one.name, one])) }
+  const both = [{ ...row('split', 5, 1), stream: 's0', lagMs: 11_000 }, ...behind(10_000)]
+  const causes = (one: LiveFunction) =>
+    heldBackBy(one, chain, heartbeats, both).map(({ function: by, cause }) => [by, cause])
+  assert.deepEqual(causes(first), [['split', 'heldBack']])
+  assert.deepEqual(causes(split), [['good', 'slow']], 'not itself: it cannot send on')
   assert.deepEqual(whySchema.parse(functionWhy(good, heartbeats, by)).heldBackBy, by)
   const next = { ...good, document: { ...good.document, good: 1 } }
   assert.equal(whySchema.parse(functionWhy(next, heartbeats)).live, 1)

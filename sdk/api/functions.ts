@@ -55,7 +55,10 @@ const metricSchema = z.discriminatedUnion('kind', [
 /** Why nothing is placed, changed or restarted: no scheduler leads, or the store does not answer; absent: one leads. */
 const noSchedulerSchema = z.string().optional()
 
-/** A function that reads a stream in mode `block` and does not run, so that its records wait, and in the end its producers. */
+/**
+ * A function that reads a stream in mode `block` and does not run, or is too slow, so that its records wait, and in the end
+ * its producers.
+ */
 const heldBackSchema = z.object({
   stream: z.string(),
   function: nameSchema,
@@ -64,6 +67,8 @@ const heldBackSchema = z.object({
   /** How many of its records wait, and for how long the oldest of them. */
   records: z.int(),
   lagMs: z.int().optional(),
+  /** Why, though all of it runs: it is slow, or held back itself; absent: not all of it runs. */
+  cause: z.enum(['slow', 'heldBack']).optional(),
 })
 export type HeldBack = z.output<typeof heldBackSchema>
 

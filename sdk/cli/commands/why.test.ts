@@ -17,6 +17,14 @@ test('fn why says where each instance is and why, or what keeps it from running'
         lagMs: 12_345_678,
       },
       { stream: 's2', function: 'off', instancesRunning: 0, instancesWanted: 0, records: 1, lagMs: 9000 },
+      {
+        ...{ stream: 's3', function: 'sink', instancesRunning: 1, instancesWanted: 1 },
+        ...{ records: 108_266, lagMs: 1_080_000, cause: 'slow' },
+      },
+      {
+        ...{ stream: 's4', function: 'split', instancesRunning: 1, instancesWanted: 1 },
+        ...{ records: 1, lagMs: 12_000, cause: 'heldBack' },
+      },
     ],
     placement: { constraints: ['zone == a'], priority: 3 },
     instances: [
@@ -33,6 +41,8 @@ test('fn why says where each instance is and why, or what keeps it from running'
       "It fails: 'concord fn rollback shout' goes back to v1",
       's1 is held back by bad: 0 of 1 instances run, and 2 records wait for it, the oldest for 3 h; once 8 MiB do, everybody waits (`concord fn why bad`)',
       's2 is held back by off: 0 of 0 instances run, and 1 record waits for it, for 9.0 s; once 8 MiB do, everybody waits (`concord fn why off`)',
+      's3 is held back by sink, which is slower than what comes: 108266 records wait for it, the oldest for 18 min (`concord fn scale sink N`)',
+      's4 is held back by split, which is held back itself: 1 record waits for it, for 12.0 s (`concord fn why split`)',
       'It asks for: zone == a; priority 3',
       'INSTANCE  STATE    WHERE  WHY',
       'shout-0   running  web-1  only web-1 suits',
