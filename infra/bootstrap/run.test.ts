@@ -63,7 +63,7 @@ test('run.mjs exits with the code or signal of the script (B3)', (t) => {
 
 for (const signal of ['SIGTERM', 'SIGUSR2'] as const)
   test(`run.mjs passes ${signal} on and waits for the script`, async (t) => {
-    const source = `process.on('${signal}', () => process.exit(5)); setInterval(() => {}, 1000); console.log('up')`
+    const source = `process.on('${signal}', () => process.exit(5)); setTimeout(() => {}, 20_000); console.log('up')`
     const root = makeCheckout(t, { 'script.ts': source })
     const child = spawn(process.execPath, [join(root, 'infra/bootstrap/run.mjs'), 'script.ts'], { cwd: root })
     t.after(() => child.kill('SIGKILL'))

@@ -304,7 +304,9 @@ test('ConcordClient reads from the next gateway if one does not answer, and stay
   assert.deepEqual([hung.received.length, well.received.length], [1, 2])
 })
 
-test('ConcordClient gives a gateway less than the whole limit for a read while others are left (H6 of http.ts)', async (t) => {
+test('ConcordClient gives a gateway less than the whole limit for a read while others are left (H6 of http.ts)', {
+  timeout: 60_000,
+}, async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const { hung, client } = await hungAndWell(t, 30_000)
   const listed = client.functions()
