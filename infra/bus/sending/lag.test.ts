@@ -6,7 +6,7 @@ import { ManualClock } from '../../clock.ts'
 import { type CreditEntry, creditFlags } from '../messages/credit.ts'
 import { Lane } from './lane.ts'
 import { LanePartition } from './lane-partition.ts'
-import { LaneQueue } from './lane-queue.ts'
+import { LaneQueue, storeAfterMs } from './lane-queue.ts'
 import { OutPartition } from './out-partition.ts'
 
 const entry = { stream: 's', partition: 0, flags: 0, through: 0, accepted: 0, windowBytes: 1, dropped: {} }
@@ -14,6 +14,10 @@ const fresh = { ...entry, flags: creditFlags.fresh }
 
 function large(): Uint8Array {
   return frameOf([{ key: new Uint8Array(1), value: new Uint8Array(40_000), timeMs: 0 }]) // no two are joined
+}
+
+function small(): Uint8Array {
+  return frameOf([{ key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 0 }])
 }
 
 /** Since when records wait, by consumer. */
@@ -56,7 +60,6 @@ test('the oldest record that a consumer has not acknowledged waits since its pro
 test('a frame waits since its first record came, until its last is done', () => {
   const out = new OutPartition('s', 0, () => undefined)
   out.setConsumers([{ name: 'f', blocking: true }])
-  const small = () => frameOf([{ key: new Uint8Array(1), value: new Uint8Array(1), timeMs: 0 }])
   for (const ms of [10, 20, 30]) out.add(small(), 1, ms) // held, and so joined
   done(out, 'f', 0)
   done(out, 'f', 2)
@@ -141,21 +144,64 @@ test('what waits in front of a lane waits since it came, in memory and on disk; 
   }
 })
 
-test('what a gateway adopts is as old as its chunk', () => {
+/** A lane of a gateway that started an hour ago, and a way to adopt a chunk of one frame that is as old as the gateway. */
+function adopter() {
+  const nowMs = 3_600_000
   const zero = { low: 0, high: 0 }
-  const chunk = large()
-  stampHeader(chunk, {
-    ...{ flags: 0, partition: 0, producer: zero, origin: zero },
-    epoch: 1,
-    count: 1,
-    sequence: 0,
-  })
   const lane = new Lane({
-    ...{ stream: 's', partitions: 1, consumer: 'f', spill: undefined, clock: new ManualClock(100_000) },
-    policy: { mode: 'enqueue', bytesMax: 1e6, ageMaxMs: 1e6 },
+    ...{ stream: 's', partitions: 1, consumer: 'f', spill: undefined, clock: new ManualClock(nowMs) },
+    policy: { mode: 'enqueue', bytesMax: 1e6, ageMaxMs: 1e7 },
     stamp: { id: '', producer: zero, origin: zero, epoch: 1 },
     ...{ onMoved: () => undefined, onReading: () => undefined },
   })
-  lane.adopt(0, chunk, 60_000)
-  assert.deepEqual(waits(lane.partition(0)), { f: 40_000 })
+  const adopt = (chunk: Uint8Array) => {
+    const header = { flags: 0, partition: 0, producer: zero, origin: zero }
+    stampHeader(chunk, { ...header, epoch: 1, count: 1, sequence: 0 })
+    lane.adopt(0, chunk, nowMs)
+  }
+  return { nowMs, queue: lane.queue, out: lane.partition(0), adopt }
+}
+
+test('what a gateway adopts is as old as its chunk, also behind what it has taken itself', () => {
+  for (const make of [small, large]) {
+    const { nowMs, queue, out, adopt } = adopter()
+    out.add(make(), 1, nowMs)
+    assert.deepEqual(waits(out), { f: nowMs })
+    adopt(make())
+    assert.deepEqual(waits(out), { f: 0 }, 'in the queue')
+    const frames = make === small ? 1 : 2
+    const chunk = queue.cut(0, nowMs)!
+    assert.deepEqual([chunk.frames!.length, waits(out)], [frames, { f: 0 }], 'being stored')
+    queue.stored(chunk, 1)
+    out.add(make(), 1, nowMs)
+    queue.readBack(chunk, [{ bytes: make(), count: 2 }])
+    assert.deepEqual(waits(out), { f: 0 }, 'read back')
+    credit(out, 'f', { ...fresh, windowBytes: 1 << 20 })
+    assert.deepEqual(waits(out), { f: 0 }, 'sent')
+    done(out, 'f', 2)
+    assert.deepEqual(waits(out), { f: nowMs })
+  }
+})
+
+test('what a gateway adopts is as old as its chunk in the window too', () => {
+  for (const [make, windowBytes] of [
+    [small, 1 << 20],
+    [large, 1 << 20],
+    [large, 1], // the window has room for its own frame only
+  ] as const) {
+    const { nowMs, out, adopt } = adopter()
+    credit(out, 'f', { ...fresh, windowBytes })
+    out.add(make(), 1, nowMs)
+    adopt(make())
+    assert.deepEqual(waits(out), { f: 0 })
+    while (out.send(0));
+    assert.deepEqual(waits(out), { f: 0 })
+  }
+})
+
+test('what was adopted is stored again no sooner than what was taken now', () => {
+  const { nowMs, queue, adopt } = adopter()
+  adopt(small())
+  assert.equal(queue.isStoreDue(nowMs + storeAfterMs - 1), false)
+  assert.equal(queue.isStoreDue(nowMs + storeAfterMs), true)
 })

@@ -32,11 +32,11 @@ export class LanePartition extends OutPartition {
     this.setConsumers([{ name: options.consumer, blocking: true }])
   }
 
-  /** Takes a copy. */
-  override add(frame: Uint8Array, count: number, takenMs: number): void {
+  /** Takes a copy. @param takenMs Earlier, if it was adopted. */
+  override add(frame: Uint8Array, count: number, nowMs: number, takenMs = nowMs): void {
     const { queue } = this.#options
     if (!queue.isEmpty(this.partition) || !this.admits(frame.length))
-      return queue.add(this.partition, frame, count, takenMs)
+      return queue.add(this.partition, frame, count, nowMs, takenMs)
     const copy = takeMemory(frame.length)
     copy.set(frame)
     super.add(copy, count, takenMs)
@@ -101,7 +101,9 @@ export class LanePartition extends OutPartition {
   }
 
   protected override waitingSinceMs(position: number): number | undefined {
-    return super.waitingSinceMs(position) ?? this.#options.queue.takenMs(this.partition)
+    const sentMs = super.waitingSinceMs(position)
+    const queuedMs = this.#options.queue.takenMs(this.partition)
+    return sentMs === undefined || queuedMs === undefined ? (sentMs ?? queuedMs) : Math.min(sentMs, queuedMs)
   }
 
   override closing(): OutputLedger[] {

@@ -29,8 +29,8 @@ export interface WaitingFrame {
   buffer: Uint8Array
   length: number
   count: number
-  /** When its first record was taken; of one that was on disk, the first of its chunk. */
-  readonly takenMs: number
+  /** When its oldest record was taken; of one that was on disk, the oldest of its chunk. */
+  takenMs: number
   /** Grows with each frame of the queue. */
   readonly order: number
 }
@@ -41,7 +41,7 @@ export interface Chunk {
   readonly records: number
   readonly bytes: number
   readonly sinceMs: number
-  /** When the first of its records was taken. */
+  /** When the oldest of its records was taken. */
   readonly takenMs: number
   /** In memory until they are stored. */
   frames: readonly WaitingFrame[] | undefined
@@ -84,14 +84,14 @@ export class LaneQueue {
     return front.length === 0 && chunks.length === 0 && tail.length === 0
   }
 
-  /** Takes a copy of a frame, or drops by the policy. Small frames are joined. */
-  add(partition: number, frame: Uint8Array, count: number, takenMs: number): void {
+  /** Takes a copy of a frame, or drops by the policy. Small frames are joined. @param takenMs Earlier, if it was adopted. */
+  add(partition: number, frame: Uint8Array, count: number, nowMs: number, takenMs = nowMs): void {
     const { mode, bytesMax } = this.policy
     const full = this.#tailBytes + this.#chunkBytes + frame.length > bytesMax
     if (full && mode !== 'dropHead')
       return this.#drop(partition, count, mode === 'dropTail' ? 'dropTail' : 'queueFull')
     this.#append(this.#part(partition).tail, frame, count, takenMs)
-    this.#tailSinceMs ??= takenMs
+    this.#tailSinceMs ??= nowMs
     if (mode !== 'dropHead') return
     while (this.#tailBytes > bytesMax) this.#dropOldest()
   }
@@ -135,7 +135,7 @@ export class LaneQueue {
     const cut = tail.splice(0, frames)
     const records = cut.reduce((sum, { count }) => sum + count, 0)
     const chunk: Chunk = {
-      ...{ partition, records, bytes, sinceMs: nowMs, takenMs: cut[0]!.takenMs },
+      ...{ partition, records, bytes, sinceMs: nowMs, takenMs: oldestMs(cut)! },
       ...{ frames: cut, number: undefined, busy: false },
     }
     chunks.push(chunk)
@@ -251,10 +251,10 @@ export class LaneQueue {
     return { memory, disk }
   }
 
-  /** When the first record that waits was taken; undefined if none does. */
+  /** When the oldest record that waits was taken; undefined if none does. What was adopted is behind younger ones. */
   takenMs(partition: number): number | undefined {
     const { front, chunks, tail } = this.#part(partition)
-    return (front[0] ?? chunks[0] ?? tail[0])?.takenMs
+    return oldestMs(front, chunks, tail)
   }
 
   diskBytes(partition: number): number {
@@ -313,6 +313,7 @@ export class LaneQueue {
     last.buffer.set(frame.subarray(headerBytesV1), last.length)
     last.length += body
     last.count += count
+    last.takenMs = Math.min(last.takenMs, takenMs)
     this.#tailBytes += body
   }
 
@@ -322,6 +323,12 @@ export class LaneQueue {
     this.#forget(frame.buffer)
     frame.buffer = grown
   }
+}
+
+function oldestMs(...lists: (readonly { readonly takenMs: number }[])[]): number | undefined {
+  let oldest: number | undefined
+  for (const list of lists) for (const { takenMs } of list) oldest = Math.min(oldest ?? takenMs, takenMs)
+  return oldest
 }
 
 function bytesOf(frames: readonly WaitingFrame[]): number {

@@ -79,10 +79,10 @@ export class Lane {
   /** Takes a chunk that another producer has left on disk for this consumer. */
   adopt(partition: number, chunk: Uint8Array, ageMs: number): void {
     const out = this.partition(partition)
-    const takenMs = this.#options.clock.monotonicMs() - ageMs
+    const nowMs = this.#options.clock.monotonicMs()
     for (const { bytes, count } of framesOf(chunk)) {
       if (ageMs > this.queue.policy.ageMaxMs) this.queue.refuse(partition, count, 'expired')
-      else out.add(bytes, count, takenMs)
+      else out.add(bytes, count, nowMs, nowMs - ageMs)
     }
     this.#options.onMoved(out)
   }

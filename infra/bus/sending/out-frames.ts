@@ -14,8 +14,8 @@ export interface OutFrame {
   buffer: Uint8Array
   length: number
   count: number
-  /** When its first record was taken. */
-  readonly takenMs: number
+  /** When its oldest record was taken. */
+  takenMs: number
   readonly sequence: number
   /** Bytes of this partition up to and including this frame. */
   endBytes: number
@@ -84,6 +84,7 @@ export class OutFrames {
       this.#append(last, frame.subarray(headerBytesV1))
       this.#forget(frame)
       last.count += count
+      last.takenMs = Math.min(last.takenMs, takenMs)
       last.endBytes += body
       return
     }
@@ -146,10 +147,16 @@ export class OutFrames {
     return this.#bytes
   }
 
-  /** When the frame with `position` was taken; undefined if nothing is there yet, or that frame is forgotten. */
+  /**
+   * When the oldest frame from the one with `position` on was taken; undefined if that one is not there yet, or forgotten. It
+   * need not be the first: what a gateway adopted comes behind what it took itself.
+   */
   takenMs(position: number): number | undefined {
-    const frame = this.#frames.find((each) => endOf(each) > position)
-    return frame !== undefined && frame.sequence <= position ? frame.takenMs : undefined
+    const first = this.#frames.findIndex((frame) => endOf(frame) > position)
+    if (first < 0 || this.#frames[first]!.sequence > position) return undefined
+    let oldest = this.#frames[first]!.takenMs
+    for (let i = first + 1; i < this.#frames.length; i++) oldest = Math.min(oldest, this.#frames[i]!.takenMs)
+    return oldest
   }
 
   #goBack(cursor: number): void {

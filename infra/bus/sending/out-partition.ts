@@ -269,7 +269,7 @@ export class OutPartition {
     }
   }
 
-  /** When the record at a position was taken; undefined if there is none, or nobody waited for it and it is forgotten. */
+  /** When the oldest record from a position on was taken; undefined if there is none, or nobody waited for it and it is forgotten. */
   protected waitingSinceMs(position: number): number | undefined {
     return this.#frames.takenMs(position)
   }
