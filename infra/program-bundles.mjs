@@ -1,33 +1,51 @@
 /**
- * ProgramBundles: makes one file of each program of the platform: `node infra/program-bundles.mjs` does so in dist/platform/.
+ * ProgramBundles: makes one file of each program of the platform: `node infra/program-bundles.mjs` does so in dist/platform/, and
+ * puts the scripts for isolates beside them.
  *
  *  BN1. Files are replaced by a rename: a process that starts meanwhile sees the old bundle or the new one.
  *  BN2. Names and lines are kept, and each part says by a comment which source it comes from, so that a stack can be read.
+ *  BN3. inputs.json says of what the files were made. It goes before the first of them is replaced, and comes after the last: where
+ *       it is, they belong together.
  * @module
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { createRequire } from 'node:module'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { bundleFile, bundleName, programs, root } from './programs.mjs'
+import { bundleFile, bundleName, isolateScript, isolateScripts, programs, root } from './programs.mjs'
 
 const folder = dirname(bundleFile(programs[0]))
+const inputsName = 'inputs.json'
+const workPrefix = '.new-'
 
 /** CommonJS packages within a module ask for Node's own modules by this. */
 const banner =
   "import { createRequire as concordRequire } from 'node:module'; const require = concordRequire(import.meta.url);"
 
-/** @returns The bundles of programs, with their names. @throws esbuild's error if a source does not compile. */
+/** @returns The bundles of programs, with their names, and what went into them. @throws esbuild's error if a source does not compile. */
 export async function bundlePrograms(sources) {
   const { build } = await import('esbuild')
-  const { outputFiles } = await build({
+  const { outputFiles, metafile } = await build({
     entryPoints: sources.map((source) => ({
       in: join(root, source),
       out: basename(bundleName(source), '.js'),
     })),
     outdir: folder,
-    absWorkingDir: root, // paths in the output's comments are relative to it
+    absWorkingDir: root, // paths in the output's comments, and those of the inputs, are relative to it
     bundle: true,
     write: false,
+    metafile: true,
     platform: 'node',
     format: 'esm',
     target: 'node24',
@@ -37,41 +55,73 @@ export async function bundlePrograms(sources) {
     legalComments: 'none',
     logLevel: 'silent',
   })
-  return outputFiles.map(({ path, contents }) => ({ name: basename(path), contents }))
+  const files = outputFiles.map(({ path, contents }) => ({ name: basename(path), contents }))
+  return { files, inputs: Object.keys(metafile.inputs) }
 }
 
-/** True if a bundle is missing, or older than a source or the packages. False where there are no sources. */
+/** True if the bundles are not whole, or not made of what is here now. False where there are no sources. */
 export function bundlesAreStale() {
   if (!existsSync(join(root, programs[0]))) return false
-  const sourceMs = ['gateway', 'infra', 'runner', 'scheduler', 'sdk'].map((name) =>
-    newestMs(join(root, name)),
-  )
-  const neededMs = Math.max(...sourceMs, modifiedMs(join(root, 'node_modules', '.package-lock.json')))
-  return programs.some((source) => modifiedMs(bundleFile(source)) < neededMs)
+  const inputs = readInputs()
+  return inputs === undefined || Object.entries(inputs).some(([path, seen]) => differs(path, seen))
 }
 
-/** Of the sources in a folder, tests left out. */
-function newestMs(folder) {
-  let newest = 0
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) newest = Math.max(newest, newestMs(path))
-    else if (/(?<!\.test)\.(ts|mjs)$/.test(entry.name)) newest = Math.max(newest, modifiedMs(path))
+/** True if all bundles are there, of one build (BN3). */
+export function bundlesAreWhole() {
+  return readInputs() !== undefined
+}
+
+function readInputs() {
+  if (!programs.every((source) => existsSync(bundleFile(source)))) return undefined
+  try {
+    return JSON.parse(readFileSync(join(folder, inputsName), 'utf8'))
+  } catch {
+    return undefined
   }
-  return newest
 }
 
-function modifiedMs(path) {
-  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
+/** A file that was only copied has another time, and the same content. */
+function differs(path, [mtimeMs, size, hash]) {
+  const now = statSync(join(root, path), { throwIfNoEntry: false })
+  if (now === undefined || now.size !== size) return true
+  return now.mtimeMs !== mtimeMs && hashOf(path) !== hash
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const startedAt = new Date()
+function hashOf(path) {
+  return createHash('sha256')
+    .update(readFileSync(join(root, path)))
+    .digest('base64url')
+}
+
+/** What inputs.json says of one. Of a file that changed while it was bundled, nothing, which differs from any. */
+function seenSince(path, startedMs) {
+  const now = statSync(join(root, path), { throwIfNoEntry: false })
+  return now === undefined || now.ctimeMs >= startedMs ? [] : [now.mtimeMs, now.size, hashOf(path)]
+}
+
+async function build() {
+  const startedMs = Date.now()
+  const { files, inputs } = await bundlePrograms(programs)
+  for (const name of isolateScripts) files.push({ name, contents: await isolateScript(name) })
+  inputs.push('infra/program-bundles.mjs', 'tsconfig.json', ...isolateScripts.map((name) => `dist/${name}`))
+  inputs.push(relative(root, createRequire(import.meta.url).resolve('esbuild/package.json')))
+  const seen = Object.fromEntries(inputs.map((path) => [path, seenSince(path, startedMs)]))
+  files.push({ name: inputsName, contents: JSON.stringify(seen) }) // the last (BN3)
   mkdirSync(folder, { recursive: true })
-  for (const { name, contents } of await bundlePrograms(programs)) {
-    const temporary = join(folder, `${name}.${process.pid}`)
-    writeFileSync(temporary, contents)
-    utimesSync(temporary, startedAt, startedAt) // a source that changed meanwhile is newer
-    renameSync(temporary, join(folder, name))
+  for (const name of readdirSync(folder).filter((each) => each.startsWith(workPrefix)))
+    rmSync(join(folder, name), { recursive: true, force: true }) // of a build that was killed
+  replace(files)
+}
+
+function replace(files) {
+  const work = mkdtempSync(join(folder, workPrefix))
+  try {
+    for (const { name, contents } of files) writeFileSync(join(work, name), contents)
+    rmSync(join(folder, inputsName), { force: true })
+    for (const { name } of files) renameSync(join(work, name), join(folder, name))
+  } finally {
+    rmSync(work, { recursive: true, force: true })
   }
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build()

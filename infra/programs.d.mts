@@ -9,8 +9,12 @@ export type Program =
   | 'runner/host-main.ts'
   | 'runner/gate/thread-main.ts'
 
+type IsolateScript = 'runtime.js' | 'probe-module.js' | 'probe-globals.js'
+
 export const programs: readonly Program[]
+export const isolateScripts: readonly IsolateScript[]
 export const root: string
 export function bundleName(source: Program): string
 export function programFile(source: Program): string
 export function bundleFile(source: Program): string
+export function isolateScript(name: IsolateScript): Promise<string>

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import { bundleFile, programFile, programs, root } from './programs.mjs'
+import { bundleFile, isolateScript, isolateScripts, programFile, programs, root } from './programs.mjs'
 
 test('each program has a source, from which a process started from sources starts it, and a bundle, which a bundle starts (PG1)', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'bundles-'))
@@ -18,5 +18,11 @@ test('each program has a source, from which a process started from sources start
     assert.equal(programFile(source), join(root, source))
     assert.ok(existsSync(join(root, source)) && existsSync(bundleFile(source)), source)
     assert.equal(inBundle.programFile(source), inBundle.bundleFile(source))
+  }
+  for (const name of isolateScripts) {
+    writeFileSync(join(folder, 'dist', 'platform', name), name)
+    assert.equal(await inBundle.isolateScript(name), name, 'the one beside it, whatever else is in dist/')
+    assert.equal(await isolateScript(name), readFileSync(join(root, 'dist', name), 'utf8'))
+    assert.ok(existsSync(join(root, 'dist', 'platform', name)), name)
   }
 })

@@ -5,7 +5,7 @@
  */
 import { flushCompileCache } from 'node:module'
 import { buffer } from 'node:stream/consumers'
-import { isolateScript } from '../../sdk/built.mjs'
+import { isolateScript } from '../../infra/programs.mjs'
 import { CodedError } from '../../sdk/errors.ts'
 import type { Answer } from './answer.ts'
 import { compile } from './compile.ts'

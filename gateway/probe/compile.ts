@@ -11,7 +11,7 @@
  * @module
  */
 import type { Message } from 'esbuild'
-import { isolateScript } from '../../sdk/built.mjs'
+import { isolateScript } from '../../infra/programs.mjs'
 import { type Location, refuse } from '../errors.ts'
 
 const target = 'es2024'

@@ -1,17 +1,20 @@
 /**
- * Runs the script in our place: same terminal, same signals, same exit. Of a program of the platform, its bundle.
+ * Runs the script in our place: same terminal, same signals, same exit.
  * @module
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants } from 'node:os'
-import { join, relative, resolve } from 'node:path'
+import { join } from 'node:path'
 import { bundleFile, programs } from '../programs.mjs'
 import { nodePath, root, toolEnvironment } from './paths.mjs'
 
-/** Runs `script` under the platform's Node and ends this process as the script ended. */
-export async function exec(script, args) {
-  const child = spawn(nodePath, [...wordsOf(script), ...args], {
+/**
+ * Runs `script` under the platform's Node and ends this process as the script ended.
+ * @param source Its name in the checkout: of a program of the platform, the bundle runs, if `bundled`.
+ */
+export async function exec(script, args, { source, bundled }) {
+  const child = spawn(nodePath, [...wordsOf(script, bundled && source), ...args], {
     stdio: 'inherit',
     env: { NODE_COMPILE_CACHE: join(root, '.tools', 'cache'), ...toolEnvironment() },
   })
@@ -23,9 +26,8 @@ export async function exec(script, args) {
 }
 
 /** The flags of Node, and the file. */
-function wordsOf(script) {
+function wordsOf(script, bundled) {
   const quiet = '--disable-warning=ExperimentalWarning' // node:sqlite still warns, to nobody's use
-  const source = relative(root, resolve(script))
-  if (programs.includes(source)) return [quiet, bundleFile(source)]
+  if (programs.includes(bundled)) return [quiet, bundleFile(bundled)]
   return ['--no-node-snapshot', quiet, script] // isolated-vm needs the first (its README says why), which other scripts may load
 }

@@ -1,14 +1,16 @@
 /**
- * Step: dist/platform/, the programs of the platform, each in one file (program-bundles.mjs), when a source of them changed.
+ * Step: dist/platform/, the programs of the platform, each in one file (program-bundles.mjs), when what it is made of changed.
  * @module
  */
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { bundlesAreStale } from '../program-bundles.mjs'
+import { bundleFile, programs } from '../programs.mjs'
 import { nodePath, root, toolEnvironment } from './paths.mjs'
 import { quietly } from './quiet-command.mjs'
 
 export const platformBuild = {
   title: 'building the platform',
+  folder: dirname(bundleFile(programs[0])),
   ready: () => !bundlesAreStale(),
   run: () =>
     quietly(nodePath, [join(root, 'infra', 'program-bundles.mjs')], {

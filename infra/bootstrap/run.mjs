@@ -14,20 +14,26 @@
  *      refused here first, in the same words. Scripts and a cluster's servers run under ours.
  * @module
  */
+import { existsSync, realpathSync } from 'node:fs'
+import { relative } from 'node:path'
 import { exec } from './exec.mjs'
+import { root } from './paths.mjs'
 import { SetUpError } from './quiet-command.mjs'
 import { purposes, setUp } from './setup.mjs'
 
 const { purpose, script, scriptArguments } = parse(process.argv.slice(2))
+/** The script's name in the checkout, which a symbolic link may lead to. */
+const source = script !== undefined && existsSync(script) ? relative(root, realpathSync(script)) : undefined
+let bundled = false
 try {
   if (purpose === 'platform' && script === undefined) checkNode()
-  await setUp(purpose)
+  bundled = await setUp(purpose, source)
 } catch (error) {
   if (!(error instanceof SetUpError)) throw error
   process.stderr.write(`set-up: ${error.message}\n`)
   process.exit(2)
 }
-if (script !== undefined) await exec(script, scriptArguments)
+if (script !== undefined) await exec(script, scriptArguments, { source, bundled })
 else process.stderr.write('set-up: everything is in place\n')
 
 function checkNode() {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { bundleName, programs } from '../programs.mjs'
 
 /** A checkout in which all set-up is done: nothing to install, nothing to build. */
 function makeCheckout(t: TestContext, files: Readonly<Record<string, string>> = {}): string {
@@ -133,4 +134,50 @@ test('run.mjs refuses a Node that concord would refuse, in its words, only to wh
 test('run.mjs without a script says that set-up is done, also where there was nothing to do', (t) => {
   const { stdout, stderr, status } = bootstrap(makeCheckout(t), [])
   assert.deepEqual([stdout, stderr, status], ['', 'set-up: everything is in place\n', 0])
+})
+
+/** Sources of the programs, and their bundles: each says which of the two it is. */
+function programsIn(inputs: object): Record<string, string> {
+  const said = (what: string): string => `console.log('${what}')`
+  return {
+    ...Object.fromEntries(programs.map((source) => [source, said('source')])),
+    ...Object.fromEntries(programs.map((source) => [`dist/platform/${bundleName(source)}`, said('bundle')])),
+    'dist/platform/inputs.json': JSON.stringify(inputs),
+  }
+}
+
+test('run.mjs runs the bundle of a program, also if a symbolic link leads to the checkout', (t) => {
+  const root = makeCheckout(t, programsIn({}))
+  const link = `${root}-link`
+  symlinkSync(root, link)
+  t.after(() => rmSync(link))
+  for (const folder of [root, link])
+    assert.equal(bootstrap(root, [join(folder, 'gateway/main.ts')]).stdout, 'bundle\n', folder)
+})
+
+test('run.mjs runs the sources, with one warning, if they are newer and dist/platform cannot be written (B8)', (t) => {
+  const sources = Object.entries(programsIn({})).filter(([path]) => !path.startsWith('dist/'))
+  const root = makeCheckout(t, { ...Object.fromEntries(sources), 'dist/platform': '' }) // a file: even root writes nothing in it
+  const { status, stdout, stderr } = bootstrap(root, [join(root, 'gateway/main.ts')])
+  assert.deepEqual([status, stdout], [0, 'source\n'])
+  assert.match(
+    stderr,
+    /^set-up: warning: .*dist\/platform cannot be written and is older than the sources.*\n$/,
+  )
+})
+
+test('run.mjs ends what runs by the bundles that are there if the sources do not compile, and starts nothing (B9)', (t) => {
+  const stale = { 'gateway/app.ts': [0, 0, ''] }
+  const build = `export const bundlesAreStale = () => true; export const bundlesAreWhole = () => true
+    if (process.argv[1].endsWith('program-bundles.mjs')) throw new Error('gateway/app.ts does not parse')`
+  const root = makeCheckout(t, { ...programsIn(stale), 'infra/program-bundles.mjs': build })
+  const down = bootstrap(root, [join(root, 'infra/local/down.ts')])
+  assert.deepEqual([down.status, down.stdout], [0, 'bundle\n'])
+  assert.match(
+    down.stderr,
+    /^set-up: warning: .*Error: gateway\/app\.ts does not parse.* What was built before runs\.\n$/ms,
+  )
+  const up = bootstrap(root, [join(root, 'infra/local/up.ts')])
+  assert.deepEqual([up.status, up.stdout], [2, ''])
+  assert.match(up.stderr, /gateway\/app\.ts does not parse/)
 })

@@ -11,6 +11,7 @@ const script = join(root, 'sdk', 'build.mjs')
 
 export const sdkBuild = {
   title: 'building the sdk',
+  folder: join(root, 'dist'),
   ready: async () => {
     const { codeIsStale } = await import(join(root, 'sdk', 'built.mjs'))
     return !codeIsStale() && existsSync(join(root, 'dist', 'types'))

@@ -17,7 +17,6 @@ import { bundlePrograms } from '../../infra/program-bundles.mjs'
 import { bundleName } from '../../infra/programs.mjs'
 import { archiveFolder, archiveName } from '../../infra/runner-archive/index.ts'
 import { bundleRuntime } from '../../sdk/isolate-scripts.mjs'
-import { runtimeFilename } from '../isolate/index.ts'
 
 const run = promisify(execFile)
 const archived = ['runner/main.ts', 'runner/host-main.ts', 'runner/gate/thread-main.ts'] as const
@@ -60,9 +59,9 @@ export async function buildArchive(outDir: string): Promise<{ file: string; sha2
 
 async function fill(folder: string): Promise<void> {
   await mkdir(folder)
-  for (const { name, contents } of await bundlePrograms(archived))
+  for (const { name, contents } of (await bundlePrograms(archived)).files)
     await writeFile(join(folder, name), contents)
-  await writeFile(join(folder, runtimeFilename), await bundleRuntime())
+  await writeFile(join(folder, 'runtime.js'), await bundleRuntime())
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }\n')
   await writeFile(join(folder, 'run'), runScript)
   await chmod(join(folder, 'run'), 0o755)

@@ -1,7 +1,7 @@
 export type { ResidentMemory } from './calls/memory-guard.ts'
 export type { TimerCalls } from './calls/timer-calls.ts'
 export { type IsolateErrorCode, isolateError, isStarved, starvedAttemptsMax } from './errors.ts'
-export { runtimeBundle, runtimeFilename, runtimeText, takeRuntimeText } from './guest/runtime-bundle.ts'
+export { runtimeBundle, runtimeText, takeRuntimeText } from './guest/runtime-bundle.ts'
 export type { Isolate } from './isolate.ts'
 export { isolateMemory } from './memory/isolate-memory.ts'
 export { outputTable } from './outcome/output-table.ts'

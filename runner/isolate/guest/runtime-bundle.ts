@@ -1,16 +1,15 @@
 /**
- * RuntimeBundle: sdk/runtime as one text for isolates: of dist/ where that is as new as the sources, or from beside this file in
- * a runner's archive (runner/archive).
+ * RuntimeBundle: sdk/runtime as one text for isolates, from where programs.mjs says.
  *
  * It is an expression, evaluated from one shared copy of the text: V8 keeps the source of compiled code, and a module
  * would cost each isolate a copy of 150 KB.
  * @module
  */
-import { readFile } from 'node:fs/promises'
 import ivm from 'isolated-vm'
+import { isolateScript } from '../../../infra/programs.mjs'
 
 /** Its name in stack traces, by which its frames are recognized and left out. */
-export const runtimeFilename = 'concord-runtime.js'
+const runtimeFilename = 'concord-runtime.js'
 
 let bundled: Promise<ivm.ExternalCopy<string>> | undefined
 let text: Promise<string> | undefined
@@ -26,7 +25,7 @@ export function runtimeBundle(): Promise<ivm.ExternalCopy<string>> {
 
 /** The text, for another thread. */
 export function runtimeText(): Promise<string> {
-  text ??= readPrebuilt().then((prebuilt) => prebuilt ?? built())
+  text ??= isolateScript('runtime.js')
   return text
 }
 
@@ -37,13 +36,4 @@ export function takeRuntimeText(given: string): void {
 
 async function bundle(): Promise<ivm.ExternalCopy<string>> {
   return new ivm.ExternalCopy(`${await runtimeText()}//# sourceURL=${runtimeFilename}`)
-}
-
-function readPrebuilt(): Promise<string | undefined> {
-  return readFile(new URL(runtimeFilename, import.meta.url), 'utf8').catch(() => undefined)
-}
-
-async function built(): Promise<string> {
-  const { isolateScript } = await import('../../../sdk/built.mjs') // not there in an archive, and not needed
-  return await isolateScript('runtime.js')
 }
