@@ -79,16 +79,21 @@ function sumOf(words: Int32Array, at: number, length: number, near: number): num
 
 /** Whether there are no objects in it. */
 function isFlat(value: unknown): boolean {
-  if (typeof value !== 'object') return true
-  for (const key in value as object) {
-    const inner = (value as Record<string, unknown>)[key]
-    if (typeof inner === 'object' && inner !== null) return false
+  if (!isObject(value)) return true
+  if (isArray(value)) {
+    for (let i = 0; i < value.length; i++) if (isObject(value[i])) return false // `in` would make each index a string
+    return true
   }
+  for (const key in value) if (isObject((value as Record<string, unknown>)[key])) return false
   return true
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 /** A copy of what is flat. */
 function copyOf(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
+  if (!isObject(value)) return value
   return isArray(value) ? [...value] : { ...value }
 }
