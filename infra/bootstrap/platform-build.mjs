@@ -16,6 +16,6 @@ export const platformBuild = {
     quietly(nodePath, [join(root, 'infra', 'program-bundles.mjs')], {
       cwd: root,
       env: toolEnvironment(),
-      advice: 'The platform does not build: see above.',
+      advice: "The platform does not build; 'npm run bootstrap' shows where.",
     }),
 }

@@ -20,6 +20,6 @@ export const sdkBuild = {
     quietly(nodePath, [script], {
       cwd: root,
       env: toolEnvironment(),
-      advice: 'The sdk does not build: see above.',
+      advice: "The sdk does not build; 'npm run bootstrap' shows where.",
     }),
 }
