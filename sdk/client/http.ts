@@ -19,8 +19,11 @@ import { type ClientErrorCode, RefusedError } from './errors.ts'
 import type { Server } from './server.ts'
 
 const problemBytesMax = 256 * 1024
-/** A gateway that hangs still accepts connections. One at work answers in milliseconds. */
-const othersMs = 3_000
+/**
+ * A gateway that hangs still accepts connections. One at work answers in milliseconds; if it has just started or its store is away,
+ * after up to four seconds, and a gateway that says so is not left.
+ */
+const othersMs = 6_000
 
 export interface Request {
   /** The attempt, as the start of an error message: "Cannot list functions". */
