@@ -14,7 +14,7 @@ const lookAgainMs = 250
 export interface SchedulerWatchOptions {
   readonly store: Pick<Store, 'isLed'>
   readonly clock: Clock
-  /** Set to 1 while a scheduler leads, else to 0. */
+  /** Set to 1 while a scheduler leads, to 0 while none does; as it was while the store does not say. */
   readonly leads: Gauge
 }
 
@@ -37,7 +37,7 @@ export class SchedulerWatch {
     if (this.#closed) return
     if (what === undefined) this.#absent = undefined
     else if (this.#absent?.what !== what) this.#absent = { what, sinceMs: clock.monotonicMs() }
-    leads.set(what === undefined ? 1 : 0)
+    if (what !== 'noStore') leads.set(what === undefined ? 1 : 0) // only this gateway may be cut off from the store
     this.#cancel = clock.after(what === undefined ? lookMs : lookAgainMs, () => void this.start())
   }
 
@@ -48,7 +48,7 @@ export class SchedulerWatch {
     const seconds = Math.floor((this.#options.clock.monotonicMs() - sinceMs) / 1000)
     return what === 'none'
       ? `no scheduler has led for ${seconds} s: nothing is placed, changed or restarted`
-      : `the store has not answered for ${seconds} s: nothing is placed, changed or restarted, and what is shown may be out of date`
+      : `the store has not answered this gateway for ${seconds} s: what is shown may be out of date, and if it answers nobody, nothing is placed or restarted`
   }
 
   close(): void {
