@@ -13,9 +13,9 @@ export function heldBackText(heldBackBy: readonly HeldBack[] = []): string {
       const since = lagMs === 0 ? '' : `, ${records === 1 ? '' : 'the oldest '}for ${lagText(lagMs)}`
       const wait = records === 1 ? '1 record waits' : `${records} records wait`
       if (cause === 'heldBack')
-        return `${stream} is held back by ${name}, which is held back itself: ${wait} for it${since} (\`concord fn why ${name}\`)`
+        return `${stream} is held back by ${name}, whose readers are behind: ${wait} for it${since} (\`concord fn why ${name}\`)`
       if (cause === 'slow')
-        return `${stream} is held back by ${name}, which is slower than what comes: ${wait} for it${since} (\`concord fn scale ${name} N\`)`
+        return `${stream} is held back by ${name}, which is behind: ${wait} for it${since} (\`concord fn scale ${name} N\`)`
       return `${stream} is held back by ${name}: ${run}, and ${wait} for it${since}; once 8 MiB do, everybody waits (\`concord fn why ${name}\`)`
     })
     .join('\n')
