@@ -139,16 +139,16 @@ export class Scheduler {
    */
   async empty(): Promise<Emptied> {
     const sinceMs = this.#nowMs()
-    const leftBefore = leftBehind(this.#state)
+    const wasUnsaid = isUnsaid(this.#state)
+    const leftBefore = leftBehind(this.#state, false)
     this.#dispatch({ kind: 'empty' })
     await this.#emptied.promise
     // The end of a task may overtake the last word of its runner.
     for (let looks = 0; looks < 10 && isUnsaid(this.#state); looks++) await sleep(this.#options.clock, 100)
-    return {
-      killedInstances: disorderlyEnds(this.#state, sinceMs),
-      givenUpRecords: Math.max(0, leftBehind(this.#state) - leftBefore),
-      ...(isUnsaid(this.#state) && { givenUpIsAtMost: true }),
-    }
+    const killedInstances = disorderlyEnds(this.#state, sinceMs)
+    const isAtMost = wasUnsaid || isUnsaid(this.#state) || killedInstances.length > 0
+    const givenUpRecords = Math.max(0, leftBehind(this.#state) - leftBefore)
+    return { killedInstances, givenUpRecords, ...(isAtMost && { givenUpIsAtMost: true }) }
   }
 
   /** Stops scheduling; the functions continue. */

@@ -70,6 +70,11 @@ test('leftBehind grows by what nobody has processed, and isUnsaid says when that
     world.exit(document.taskId, isBound ? 137 : 0)
     world.deliverUpdate()
     assert.deepEqual([leftBehind(world.state), isUnsaid(world.state)], [grows, isBound])
+    assert.equal(
+      leftBehind(world.state, false),
+      isBound ? 0 : grows,
+      'what may still be heard is not counted ahead',
+    )
   }
 })
 

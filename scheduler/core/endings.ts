@@ -14,7 +14,7 @@ import type { ExitReport } from '../../infra/control/messages/heartbeat.ts'
 import { backoffMs } from '../backoff.ts'
 import type { TaskUpdate } from '../engine.ts'
 import { addAccounts } from './accounts.ts'
-import { whoIsGone } from './gone.ts'
+import { isGone, whoIsGone } from './gone.ts'
 import { awaitedOf } from './partitions/ownership.ts'
 import { blameVersion } from './rollout/rollout.ts'
 import type { Draft, Seated } from './state/draft.ts'
@@ -81,10 +81,11 @@ export function isUnsaid({ functions }: Pick<State, 'functions'>): boolean {
 /**
  * Records that ended instances have sent, and that nobody is known to have processed. What grows while everything is drained has
  * been given up by that.
+ * @param open Whether accounts count of which more may be heard; without them before, and with them after, no loss is missed.
  */
-export function leftBehind({ functions }: Pick<State, 'functions'>): number {
+export function leftBehind({ functions }: Pick<State, 'functions'>, open = true): number {
   const accounts = [...functions.values()].map(({ ended, closing }) =>
-    closing.reduce((sum, last) => addAccounts(sum, last), ended),
+    closing.filter((last) => open || !isGone(last)).reduce((sum, last) => addAccounts(sum, last), ended),
   )
   const rows = accounts.flatMap(({ outputs }) => outputs)
   return rows.reduce((sum, { sent, acked, dropped }) => sum + sent - acked + (dropped['undelivered'] ?? 0), 0)

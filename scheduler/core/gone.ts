@@ -48,11 +48,14 @@ export function closeAccounts(draft: Draft, fn: FunctionState): void {
   draft.wakeAt(fn.name, draft.nowMs + timings.askAgainMs)
 }
 
+/** Whether it was killed, so that its last word is missing. */
+export function isGone(last: Readonly<Closing>): boolean {
+  return lastRows(last).some(({ allowance }) => allowance !== undefined)
+}
+
 /** The ended instances to ask about: killed ones. The last report of an instance that drained is complete. */
 export function whoIsGone({ name, closing }: Readonly<FunctionState>): GoneProducer[] {
-  return closing
-    .filter((last) => lastRows(last).some(({ allowance }) => allowance !== undefined))
-    .map(({ index, firstEpoch, epoch }) => ({ name, index, firstEpoch, epoch }))
+  return closing.filter(isGone).map(({ index, firstEpoch, epoch }) => ({ name, index, firstEpoch, epoch }))
 }
 
 /** Takes a receiver's answers from its heartbeat. @returns Whether there were any. */
