@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import {
   type FunctionDocument,
+  type InstanceStatus,
   type OutcomeDocument,
   outcomeAfter,
   paths,
@@ -233,11 +234,18 @@ test('The reasons of a function that fails name the version that a rollback goes
   assert.equal(await rollbackTo(), undefined, 'there is none before')
   await begin(2)
   await until('the gateway has seen it', async () => (await rollbackTo()) === 1)
-  await upsert<StatusDocument>(platform.store, at, (now) => ({
-    ...now!,
-    instances: [{ ...one, version: 2, state: 'running' }],
-  }))
+  const becomes = (instance: Partial<InstanceStatus>) =>
+    upsert<StatusDocument>(platform.store, at, (now) => ({
+      ...now!,
+      instances: [{ ...one, version: 2, ...instance }],
+    }))
+  await becomes({ state: 'running' })
   await until('it works again', async () => (await rollbackTo()) === undefined)
+  await becomes({})
+  await until('it fails again', async () => (await rollbackTo()) === 1)
+  const drained = { code: 0, reason: 'drained', message: 'its agent is drained', atMs: 2 }
+  await becomes({ state: 'waiting', lastExit: drained })
+  await until('the code is not to blame for its last end', async () => (await rollbackTo()) === undefined)
 })
 
 test('A rollback without a target says which versions there are', async () => {

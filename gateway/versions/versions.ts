@@ -3,7 +3,7 @@
  * @module
  */
 
-import type { ExitReason } from '../../infra/control/messages/exit-codes.ts'
+import { versionsFault } from '../../infra/control/messages/exit-codes.ts'
 import {
   failureOf,
   type OutcomeDocument,
@@ -88,21 +88,11 @@ export async function versionBefore(store: Store, ns: string, live: LiveFunction
   )
 }
 
-/** Ends that may be the code's fault, and do not come from outside. */
-const blamed: ReadonlySet<string> = new Set<ExitReason>([
-  'functionFailed',
-  'initFailed',
-  'bundle',
-  'memory',
-  'deadline',
-  'frozen',
-])
-
 /** The same for a function that fails; undefined if there is no such version, or none fails. */
 export async function wayBack(store: Store, ns: string, live: LiveFunction): Promise<number | undefined> {
   const { deleted, version } = live.document
   const fails = (live.status?.instances ?? []).some(
-    (one) => one.version === version && isFailing(one) && blamed.has(one.lastExit?.reason ?? ''),
+    (one) => one.version === version && isFailing(one) && versionsFault.has(one.lastExit?.reason ?? ''),
   )
   return fails && deleted !== true ? keptBefore(live, await listEarlier(store, ns, live)) : undefined
 }

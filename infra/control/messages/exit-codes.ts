@@ -37,3 +37,9 @@ export const exitCodes = {
 } as const
 
 export type ExitReason = keyof typeof exitCodes
+
+/** Ends that the version that ran is blamed for: its code may be the cause, and nothing from outside is. */
+export const versionsFault: ReadonlySet<string> = new Set<ExitReason>([
+  ...(['functionFailed', 'initFailed', 'bundle'] as const),
+  ...(['memory', 'deadline', 'frozen'] as const),
+])

@@ -8,6 +8,7 @@
  * Design: docs/design/0023-hot-swap.md
  * @module
  */
+import { versionsFault } from '../../../infra/control/messages/exit-codes.ts'
 import type { InstanceReport } from '../../../infra/control/messages/heartbeat.ts'
 import type { FunctionDocument, OutcomeDocument, VersionDocument } from '../../../infra/store/index.ts'
 import type { Manifest } from '../../../sdk/manifest/manifest.ts'
@@ -27,16 +28,7 @@ import {
 } from '../state/state.ts'
 import { runsVersion, waveText } from './rolling.ts'
 
-/** Reasons for an end that are blamed on the version that ran. */
-const versionsFault: ReadonlySet<string> = new Set([
-  'functionFailed',
-  'initFailed',
-  'bundle',
-  'memory',
-  'deadline',
-  'frozen',
-])
-/** So many failures in a row are blamed on it too, whatever their reasons. */
+/** So many failures in a row are blamed on the version that ran, whatever their reasons (`versionsFault`). */
 export const failuresMax = 3
 /** As many earlier formats are kept as there are versions (gateway/versions/collector.ts). */
 const formatsMax = 100
