@@ -50,7 +50,7 @@ async function measured(name: string, references: readonly string[], ...words: r
 /** Each is a process that waits as much as it works, and judged by what it counts: two at a time, the longest first. */
 describe('bench', { concurrency: 2 }, () => {
   test('bench limits: what breaks a limit has its verdict, and the function beside loses nothing', async () => {
-    const figures = await measured('limits', ['alone'], '--records', '2')
+    const figures = await measured('limits', ['alone', 'spin'], '--records', '2')
     assert.equal(figures.get('limits')!.unit, 'ms')
     assert.ok(figures.get('limits.loop')!.median > -1, 'never before the limit')
     assert.ok(figures.has('limits.regexp'))

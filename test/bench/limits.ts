@@ -3,15 +3,18 @@
  * notices of that.
  *
  * A whole platform. The function beside takes fifty records a second and passes it on; the reference is the same
- * for as long, with nobody who breaks anything.
+ * for as long, with nobody who breaks anything. A second one says how much of the difference any program would make: for each
+ * record that would break a limit, a process that knows nothing of Concord burns a core for as long as the limit.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConcordClient, isRecord } from '../../sdk/client/index.ts'
 import { Platform } from '../system/platform.ts'
 import { beganMs, hostileFunction, hostileRecords, limitMs } from './load/hostile-records.ts'
-import type { Benchmark, Sample } from './suite/benchmark.ts'
+import { type Benchmark, type Sample, subject } from './suite/benchmark.ts'
 
 const recordEveryMs = 20
 const askEveryMs = 50
@@ -45,7 +48,7 @@ export const limits: Benchmark = {
     ),
   },
   subject: 'Concord, limits are broken',
-  references: { alone: 'the same, none is' },
+  references: { alone: 'the same, none is', spin: 'none is; a process of its own spins instead' },
   recordsDefault: Object.keys(hostileRecords).length,
   async open({ records }) {
     const ends: (() => unknown)[] = []
@@ -59,7 +62,7 @@ export const limits: Benchmark = {
     await askFor(platform, Math.min(warmUpMs, aloneMs * records))
     await warmed.end()
     return {
-      measure: (side) => measure(platform, Object.keys(hostileRecords).slice(0, records), side === 'concord'),
+      measure: (side) => measure(platform, Object.keys(hostileRecords).slice(0, records), side),
       close: async () => {
         for (const end of ends) await end()
       },
@@ -67,11 +70,13 @@ export const limits: Benchmark = {
   },
 }
 
-async function measure(platform: Platform, keys: readonly string[], isBroken: boolean): Promise<Sample> {
+async function measure(platform: Platform, keys: readonly string[], side: string): Promise<Sample> {
   const beside = await Beside.start(platform)
   const verdicts: Record<string, number> = {}
-  if (isBroken) for (const key of keys) verdicts[key] = await verdictMs(platform, key)
-  else await askFor(platform, aloneMs * keys.length)
+  for (const key of keys) {
+    if (side === subject) verdicts[key] = await verdictMs(platform, key)
+    else await Promise.all([askFor(platform, aloneMs), side === 'spin' && spin(limitMs)])
+  }
   const { latenciesMs, lost } = await beside.end()
   const at = (share: number) => latenciesMs[Math.floor((latenciesMs.length - 1) * share)]
   return {
@@ -103,6 +108,12 @@ async function askFor({ client }: Platform, ms: number): Promise<void> {
     await client.inspect(offender)
     await sleep(askEveryMs)
   }
+}
+
+/** A core is burnt for so long. */
+async function spin(ms: number): Promise<void> {
+  const code = `for (const untilMs = Date.now() + ${ms}; Date.now() < untilMs; );`
+  await once(spawn(process.execPath, ['--eval', code], { stdio: 'ignore' }), 'exit')
 }
 
 /** When it was put aside, or has taken its process along. */
