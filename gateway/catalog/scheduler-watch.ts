@@ -41,14 +41,19 @@ export class SchedulerWatch {
     this.#cancel = clock.after(what === undefined ? lookMs : lookAgainMs, () => void this.start())
   }
 
-  /** Why nothing is placed or restarted; undefined while a scheduler leads. */
-  get noScheduler(): string | undefined {
-    if (this.#absent === undefined) return undefined
+  /**
+   * What whoever reads the catalog has to know besides: `noScheduler`, why nothing is placed or restarted; `noStore`, that
+   * this gateway is not told, which says nothing of the scheduler. Neither while a scheduler is seen to lead.
+   */
+  get remark(): { readonly noScheduler?: string; readonly noStore?: string } {
+    if (this.#absent === undefined) return {}
     const { what, sinceMs } = this.#absent
     const seconds = Math.floor((this.#options.clock.monotonicMs() - sinceMs) / 1000)
-    return what === 'none'
-      ? `no scheduler has led for ${seconds} s: nothing is placed, changed or restarted`
-      : `the store has not answered this gateway for ${seconds} s: what is shown may be out of date, and if it answers nobody, nothing is placed or restarted`
+    if (what === 'none')
+      return { noScheduler: `no scheduler has led for ${seconds} s: nothing is placed, changed or restarted` }
+    return {
+      noStore: `the store has not answered this gateway for ${seconds} s: what is shown may be out of date, and if it answers nobody, nothing is placed or restarted`,
+    }
   }
 
   close(): void {

@@ -173,10 +173,6 @@ const graph = createRoute({
 
 export function functionRoutes(app: App, parts: GatewayParts): void {
   const { catalog, heartbeats, accountsOf, store, namespace, gatewayId, closing, clock } = parts
-  const whoLeads = () => {
-    const { noScheduler } = parts.schedulerWatch
-    return noScheduler === undefined ? {} : { noScheduler }
-  }
   /** A gateway that has just started listens to heartbeats before it reports on instances. */
   const heard = () => heartbeats.firstBeats(tasksAtWork(catalog.current.functions.values()))
   app.openapi(list, async (c) => {
@@ -202,7 +198,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
       ...functionDetail(live, heartbeats, accounts, deadLetters),
       ...(settling.length > 0 && { settling }),
       ...(heldBack.length > 0 && { heldBackBy: heldBack }),
-      ...whoLeads(),
+      ...parts.schedulerWatch.remark,
     }
     return c.json(shadow === undefined ? detail : { ...detail, shadow }, 200)
   })
@@ -214,7 +210,10 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const heldBack = heldBackBy(live, catalog.current, heartbeats, outputs)
     const rollbackTo = await wayBack(store, namespace, live).catch(() => undefined) // the store may be away
     const answer = functionWhy(live, heartbeats, heldBack)
-    return c.json({ ...answer, ...whoLeads(), ...(rollbackTo !== undefined && { rollbackTo }) }, 200)
+    return c.json(
+      { ...answer, ...parts.schedulerWatch.remark, ...(rollbackTo !== undefined && { rollbackTo }) },
+      200,
+    )
   })
   app.openapi(remove, async (c) => {
     const { name } = c.req.valid('param')

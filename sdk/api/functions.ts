@@ -52,8 +52,12 @@ const metricSchema = z.discriminatedUnion('kind', [
   }),
 ])
 
-/** Why nothing is placed, changed or restarted: no scheduler leads, or the store does not answer; absent: one leads. */
-const noSchedulerSchema = z.string().optional()
+const remarkSchema = {
+  /** Why nothing is placed, changed or restarted: no scheduler leads. Absent: one leads, or this gateway does not know. */
+  noScheduler: z.string().optional(),
+  /** The store does not answer this gateway, so what it shows may be out of date. Absent: it does. */
+  noStore: z.string().optional(),
+}
 
 /**
  * A function that reads a stream in mode `block` and does not run, or is too slow, so that its records wait, and in the end
@@ -75,7 +79,7 @@ export type HeldBack = z.output<typeof heldBackSchema>
 /** Why the instances of a function are on their agents, or do not run. */
 export const whySchema = z.object({
   name: nameSchema,
-  noScheduler: noSchedulerSchema,
+  ...remarkSchema,
   /** The wanted version. */
   version: z.int(),
   /** The live version; absent before there is one. */
@@ -138,7 +142,7 @@ export const functionSummarySchema = z.object({
 export type FunctionSummary = z.output<typeof functionSummarySchema>
 
 export const functionDetailSchema = functionSummarySchema.extend({
-  noScheduler: noSchedulerSchema,
+  ...remarkSchema,
   canary: canarySchema.optional(),
   shadow: shadowViewSchema.optional(),
   rolling: rollingSchema.optional(),

@@ -274,15 +274,6 @@ test('fn rm waits until the function is gone', async (t) => {
   assert.equal(received.at(-2)!.path, '/v1/functions/shout?drop=true')
 })
 
-test('fn deploy says that no scheduler leads, instead of what it waits for', async (t) => {
-  const late = { ...detail, instances: [], noScheduler: 'no scheduler has led for 9 s' }
-  const { env } = await gatewayOf(t, ({ method }) =>
-    method === 'POST' ? deployed : { status: 200, json: late },
-  )
-  const { stderr } = await concord(['fn', 'deploy', sourceFile(t), '--timeout', '0.1'], { env })
-  assert.match(stderr, /0 of 1 instances run it after 0.1 s: no scheduler has led for 9 s/)
-})
-
 test('stream rm removes a stream, or says who uses it', async (t) => {
   const { env } = await gatewayOf(t, ({ method, path }) =>
     method !== 'DELETE'

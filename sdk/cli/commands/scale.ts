@@ -13,6 +13,7 @@ import { tellOfChanges, whyItWaits } from '../deploy/remarks.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { dim, green, note, print, printJson } from '../terminal.ts'
+import { lateText } from '../text/late-text.ts'
 import { olderText } from '../text/older-text.ts'
 import { boundText } from '../text/rolling-text.ts'
 import { scalingText } from '../text/scaling-text.ts'
@@ -138,11 +139,11 @@ async function untilScaled(
     const detail = await client.inspect(name)
     if (detail.instances.length === instances && detail.instancesRunning === instances) return
     if (performance.now() > deadlineMs) {
-      const why =
-        detail.noScheduler ??
-        (detail.rolling?.isBound === true
+      const reason =
+        detail.rolling?.isBound === true
           ? boundText(detail.rolling.version)
-          : (whyOf(detail, detail.version) ?? `it is ${detail.state}`))
+          : (whyOf(detail, detail.version) ?? `it is ${detail.state}`)
+      const why = lateText(detail, reason)
       const ours = detail.instances.filter((one) => one.state === 'running' && one.version === detail.version)
       const running = `${count(ours.length)}${olderText(detail, detail.version)}`
       const text = `${name} has ${running} after ${timeoutMs / 1000} s, ${instances} are wanted: ${why}; 'concord fn inspect ${name}' shows more`

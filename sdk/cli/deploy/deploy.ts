@@ -29,6 +29,7 @@ import type { Project } from '../project/project-shape.ts'
 import { bytesText, dim, note } from '../terminal.ts'
 import { absentText } from '../text/absent-text.ts'
 import { gateText } from '../text/gate-text.ts'
+import { lateText } from '../text/late-text.ts'
 import { olderText } from '../text/older-text.ts'
 import { placeText } from '../text/place-text.ts'
 import { throughGate } from './gate.ts'
@@ -351,8 +352,8 @@ function waitError(
   running: number,
   timeoutMs: number,
 ): CodedError<CliErrorCode> {
-  const why =
-    detail.noScheduler ?? trialText(detail, version) ?? whyOf(detail, version) ?? `it is ${detail.state}`
+  const reason = trialText(detail, version) ?? whyOf(detail, version) ?? `it is ${detail.state}`
+  const why = lateText(detail, reason)
   const goesBack = version > 1 ? ` ('concord fn rollback ${detail.name}' goes back)` : ''
   const text = `${detail.name} v${version} is deployed, but ${running} of ${detail.instancesWanted} instances run it after ${timeoutMs / 1000} s${olderText(detail, version)}: ${why}${goesBack}`
   return new CodedError('ERR_WAIT_TIMED_OUT', text)

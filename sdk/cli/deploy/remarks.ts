@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeployAnswer } from '../../api/index.ts'
 import type { ConcordClient } from '../../client/index.ts'
 import { note } from '../terminal.ts'
+import { lateText } from '../text/late-text.ts'
 import { cut } from '../width.ts'
 
 const messageShown = 60
@@ -88,12 +89,14 @@ export async function whyItWaits(
 ): Promise<string | undefined> {
   const untilMs = performance.now() + glanceMs
   for (;;) {
-    const { instances = [], noScheduler } = await client.inspect(name)
+    const detail = await client.inspect(name)
+    const { instances = [], noScheduler } = detail
     const ours = instances.filter((instance) => instance.version === version)
     const waiting = ours.filter(({ state }) => state === 'waiting')
     const isTaken = ours.length > 0 && waiting.length === 0
     if (isTaken && noScheduler === undefined) return undefined
-    if (performance.now() > untilMs) return noScheduler ?? waiting.find(({ why }) => why !== undefined)?.why
+    if (performance.now() > untilMs)
+      return lateText(detail, waiting.find(({ why }) => why !== undefined)?.why)
     await sleep(lookEveryMs)
   }
 }

@@ -20,7 +20,7 @@ const pastMs = 600_000
 
 export function detailText(detail: FunctionDetail): string {
   const parts = [
-    detail.noScheduler ?? '',
+    detail.noScheduler ?? detail.noStore ?? '',
     headText(detail),
     detail.canary === undefined ? '' : canaryText(detail.canary, Date.now()),
     detail.shadow === undefined ? '' : shadowText(detail.shadow),
