@@ -33,6 +33,19 @@ const workPrefix = '.new-'
 const banner =
   "import { createRequire as concordRequire } from 'node:module'; const require = concordRequire(import.meta.url);"
 
+/**
+ * zod's messages in fifty languages are half of its code, and a package that takes all of zod takes them too: @hono/zod-openapi.
+ * Ours are zod's own.
+ */
+const oneLanguage = {
+  name: 'one-language',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /[/\\]zod[/\\]v4[/\\]locales[/\\]index\.js$/ }, ({ path }) => ({
+      contents: "export { default as en } from './en.js'",
+      resolveDir: dirname(path),
+    })),
+}
+
 /** @returns The bundles of programs, with their names, and what went into them. @throws esbuild's error if a source does not compile. */
 export async function bundlePrograms(sources) {
   const { build } = await import('esbuild')
@@ -52,6 +65,7 @@ export async function bundlePrograms(sources) {
     mainFields: ['module', 'main'],
     external: ['isolated-vm', 'esbuild', join(root, 'sdk', 'built.mjs')], // what is native, or looks for files beside itself
     banner: { js: banner },
+    plugins: [oneLanguage],
     legalComments: 'none',
     logLevel: 'silent',
   })

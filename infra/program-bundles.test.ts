@@ -119,3 +119,21 @@ test('bundlePrograms makes the same of the same sources, with the sources named'
   assert.deepEqual(one, again)
   assert.match(Buffer.from(one[0]!.contents).toString(), /^\/\/ runner\/process\/watchdog\.ts$/m)
 })
+
+test('bundlePrograms takes of zod what is used, and one of its languages', async () => {
+  const { files } = await bundlePrograms(['gateway/main.ts', 'infra/local/up.ts', 'runner/host-main.ts'])
+  for (const { name, contents } of files) {
+    const found = Buffer.from(contents)
+      .toString()
+      .matchAll(/^\/\/ .*\/zod\/v4\/(.*)\.js$/gm)
+    const parts = new Set([...found].map(([, part]) => part!))
+    parts.delete('locales/index') // the list of them
+    assert.deepEqual(
+      [...parts].filter((part) => part.startsWith('locales/')),
+      ['locales/en'],
+      name,
+    )
+    // `import * as z` takes what is named; `import { z }` takes all, as hono's package does.
+    assert.equal(parts.has('classic/from-json-schema'), name === 'gateway-main.js', name)
+  }
+})

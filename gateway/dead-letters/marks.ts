@@ -4,7 +4,7 @@
  * 1 knows no removed letters; builds that know no other refuse 2.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /**
  * `redriving`: claimed, and sent to the input stream or about to be. If the gateway ends in between, the mark stays,

@@ -5,7 +5,7 @@
  * everything else the manifest wins.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { documentBytesMax } from '../../infra/store/index.ts'
 import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
 import { isObject } from '../../sdk/manifest/changes.ts'

@@ -3,7 +3,7 @@
  * parsed as unknown. The child uses only the types of this file, so it starts without zod.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { bundleBytesMax, callbackNames, childCodes, decode, sourceMapBytesMax } from './protocol.ts'
 
 const headBytesMax = 256 * 1024

@@ -2,7 +2,7 @@
  * Manifest: the message that names the last two checkpoints of a slot. JSON, `schema` first.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { infraError } from '../errors.ts'
 import { jsonBytes } from '../json.ts'
 

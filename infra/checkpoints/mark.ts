@@ -12,7 +12,7 @@
  * @module
  */
 import { type JetStreamManager, jetstream } from '@nats-io/jetstream'
-import { z } from 'zod'
+import * as z from 'zod'
 import { checkpointMarkSubject } from '../bus/messages/subjects.ts'
 import type { NatsConnection } from '../bus/wire/connect.ts'
 import { infraError } from '../errors.ts'

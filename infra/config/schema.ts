@@ -5,7 +5,7 @@
  * A default in braces is made of other settings: `sqlite:{home}/store.sqlite`. A setting without default may be unset.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { logLevelSchema, nameSchema } from '../../sdk/manifest/manifest.ts'
 
 const port = z.int().min(0).max(65535)

@@ -2,7 +2,7 @@
  * GoneNotice: encodes and decodes the scheduler's question about killed producers. An unreadable one is ignored.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { jsonBytes, parsedJson } from '../json.ts'
 import type { GoneNotice, GoneProducer } from './messages/accounts.ts'
 

@@ -5,7 +5,7 @@
  *        so that builds of different age understand each other.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { parsedJson } from '../json.ts'
 import type { AllowanceNotice } from './messages/accounts.ts'
 import type { Heartbeat } from './messages/heartbeat.ts'

@@ -3,7 +3,7 @@
  * Design: docs/design/0037-state-from-outside.md
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { partitionStateSchema } from '../../sdk/api/state.ts'
 import { jsonBytes, parsedJson } from '../json.ts'
 

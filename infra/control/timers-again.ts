@@ -3,7 +3,7 @@
  * Design: docs/design/0012-failure-reactions.md
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { arenasMax } from '../../sdk/wire/arenas.ts'
 import { jsonBytes, parsedJson } from '../json.ts'
 

@@ -5,7 +5,7 @@
  * a list for each field of a letter.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { at, count, malformed, parsed, placeSchema, timerSchema } from './head.ts'
 import type { Letter } from './letter.ts'
 

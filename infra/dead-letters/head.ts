@@ -2,7 +2,7 @@
  * Head: what the letters of a message have in common, as JSON in front of them: errors and places, each once.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { CodedError } from '../../sdk/errors.ts'
 import type { LetterError } from './letter.ts'
 

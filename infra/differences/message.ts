@@ -7,7 +7,7 @@
  * Design: docs/design/0030-shadow.md
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { CodedError } from '../../sdk/errors.ts'
 import { shadowDifferenceSchema } from '../../sdk/versions/shadow-schema.ts'
 import { jsonBytes, parsedJson } from '../json.ts'

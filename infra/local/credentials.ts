@@ -3,7 +3,7 @@
  * @module
  */
 import { readFile } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { infraError } from '../errors.ts'
 import { type NatsRole, natsRoles } from '../nats/index.ts'
 import { writePrivate } from '../private-file.ts'

@@ -5,7 +5,7 @@
  */
 import { existsSync } from 'node:fs'
 import { readFile, realpath } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { CodedError } from '../../sdk/errors.ts'
 import { homeIn } from '../config/index.ts'
 import { infraError } from '../errors.ts'

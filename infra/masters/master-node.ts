@@ -5,7 +5,7 @@
  * @see https://github.com/apache/mesos, include/mesos/mesos.proto: MasterInfo
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** The node of a master: the leader or a candidate. */
 export interface MasterNode {

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { z } from 'zod'
+import * as z from 'zod'
 import { CodedError } from '../../sdk/errors.ts'
 import { askedToEnd } from '../ending.ts'
 import { type LogOptions, makeLog } from '../log.ts'

@@ -11,7 +11,7 @@ import { randomBytes } from 'node:crypto'
 import { globSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { freePorts, isFreePort } from '../free-ports.ts'
 import { writePrivate } from '../private-file.ts'
 import {

@@ -5,7 +5,7 @@
  *     answer   u32 length of the JSON, little-endian   JSON, `schema` 1   the bytes of the pages that it names
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { openSchema } from '../../infra/checkpoints/index.ts'
 import { jsonBytes, parsedJson } from '../../infra/json.ts'
 import { pageBytes } from '../../sdk/runtime/index.ts'

@@ -3,7 +3,7 @@
  * its assignment.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { NatsTls } from '../../infra/bus/index.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import type { RunnerErrorCode } from '../errors.ts'

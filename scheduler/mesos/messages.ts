@@ -4,7 +4,7 @@
  * Only the fields that we need are parsed; unknown ones are ignored, as the master ignores ours.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { LaunchOrder, TaskCondition, TaskRef, TaskUpdate } from '../engine.ts'
 import { memoryLimitText } from './memory-limit.ts'
 import { portsIn, type WireResource } from './offered-resources.ts'

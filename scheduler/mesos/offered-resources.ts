@@ -8,7 +8,7 @@
  *   L4. The scheduler counts ports; this module chooses them, lowest first, each for one task.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { LaunchOrder, Offer, Resources } from '../engine.ts'
 
 interface Allotted {

@@ -2,7 +2,7 @@
  * Assets: their shapes in the HTTP API.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { assetsMax } from '../manifest/assets.ts'
 import { assetNameSchema, nameSchema } from '../manifest/manifest.ts'
 import { annotations } from './deploy.ts'

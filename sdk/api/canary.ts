@@ -2,7 +2,7 @@
  * CanaryView: a canary as the API shows it.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { shadowEvidenceSchema } from '../versions/shadow-schema.ts'
 
 const canarySideSchema = z.object({

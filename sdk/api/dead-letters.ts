@@ -2,7 +2,7 @@
  * DeadLetters: their shapes in the HTTP API.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { nameSchema } from '../manifest/manifest.ts'
 
 /** Dead letters of a function. */

@@ -2,7 +2,7 @@
  * DeployApi: the parameters of a deploy besides its upload, and its answer.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { instancesSchema, nameSchema } from '../manifest/manifest.ts'
 import { gateReportSchema } from '../versions/gate.ts'
 import { flagQuery } from './flag.ts'

@@ -2,7 +2,7 @@
  * Flag: a query parameter that is true or false.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** `?flag` and `?flag=true` are true. */
 export const flagQuery = z

@@ -2,7 +2,7 @@
  * Functions: their state, account, metrics and logs in the API, and the reasons for their placement.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { manifestSchema, nameSchema, placementSchema } from '../manifest/manifest.ts'
 import { shadowViewSchema } from '../versions/shadow-schema.ts'
 import { assetRefsSchema } from './assets.ts'

@@ -2,7 +2,7 @@
  * Instance: one running copy of a function, as the API shows it.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { memorySchema } from './memory-schema.ts'
 
 /** The checkpoints of an instance. */

@@ -2,7 +2,7 @@
  * MemorySchema: the shape of a runner's memory account, apart from memory.ts, which whoever shows it loads without zod.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { memoryAccounts } from './memory.ts'
 
 export const memorySchema = z.object({

@@ -3,7 +3,7 @@
  * docs/design/0036-moved-by-hand.md
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { partitionsMax } from '../manifest/manifest.ts'
 
 const partitions = z

@@ -2,7 +2,7 @@
  * Problem: the body of an error answer of the HTTP API.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { gateReportSchema } from '../versions/gate.ts'
 
 /** RFC 9457, with our code and what to do. */

@@ -2,7 +2,7 @@
  * Readers: the readers of a stream in the API, each with its account of it.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { ledgerSchema } from './functions.ts'
 import { streamSummarySchema } from './streams.ts'
 

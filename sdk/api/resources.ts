@@ -2,7 +2,7 @@
  * Resources: changes of resources in the HTTP API.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { resourcesSchema } from '../manifest/manifest.ts'
 import { annotations } from './deploy.ts'
 

@@ -2,7 +2,7 @@
  * RollingView: a rolling deploy as the API shows it.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Docs: docs/design/0033-rolling.md */
 export const rollingSchema = z.object({

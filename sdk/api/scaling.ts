@@ -2,7 +2,7 @@
  * Scaling: the number of instances of a function in the API.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { instancesSchema, nameSchema } from '../manifest/manifest.ts'
 import { scaleSettingsSchema } from '../scaling/policy.ts'
 

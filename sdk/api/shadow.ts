@@ -2,7 +2,7 @@
  * Shadow: requests and answers about shadows in the HTTP API, besides the report itself (sdk/versions/shadow-schema.ts).
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { nameSchema } from '../manifest/manifest.ts'
 import { shadowDifferenceSchema } from '../versions/shadow-schema.ts'
 

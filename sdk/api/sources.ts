@@ -2,7 +2,7 @@
  * Sources: the code of a version as its author wrote it, from the source map uploaded with its bundle.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const sourcesKindSchema = z.enum(['source', 'bundle'])
 

@@ -3,7 +3,7 @@
  * Design: docs/design/0037-state-from-outside.md
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** When the entry expires; absent: never. */
 const expiry = { expiresMs: z.number().optional() }

@@ -2,7 +2,7 @@
  * Streams: their settings, published records, and followed records in the API.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { nameSchema, partitionsDefault, partitionsMax } from '../manifest/manifest.ts'
 
 /** What is absent stays as it is; a new stream gets the default. */

@@ -13,7 +13,7 @@
  *   `neverRan`: another version was deployed before it ran.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const versionStateSchema = z.enum([
   'live',

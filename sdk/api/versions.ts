@@ -2,7 +2,7 @@
  * Versions: the versions of a function, and the difference between two of them, in the API.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import { manifestSchema, nameSchema } from '../manifest/manifest.ts'
 import { assetRefsSchema } from './assets.ts'
 import { versionStateSchema } from './version-state.ts'

@@ -5,7 +5,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { z } from 'zod'
+import * as z from 'zod'
 import { projectSchema } from './project/project-file.ts'
 
 export const schemaPath = fileURLToPath(new URL('../schema/concord.schema.json', import.meta.url))

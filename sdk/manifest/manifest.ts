@@ -6,7 +6,7 @@
  * @module
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { instancesMax, scaleSettingsSchema } from '../scaling/policy.ts'
 import { partitionsMax } from '../wire/arenas.ts'
 import { assetNameForm, assetNamePattern, assetsMax } from './assets.ts'

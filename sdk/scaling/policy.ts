@@ -6,7 +6,7 @@
  * @module
  */
 import { Cron } from 'croner'
-import { z } from 'zod'
+import * as z from 'zod'
 import { metricNamePattern } from '../wire/user-metrics.ts'
 
 export const instancesMax = 1024

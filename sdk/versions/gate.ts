@@ -9,7 +9,7 @@
  * Design: docs/design/0031-replay-gate.md
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 import type { GateRules } from '../manifest/manifest.ts'
 import { matchRate, noShadowEvidence, percentText, sumOfShadows } from './shadow.ts'
 import { shadowEvidenceSchema } from './shadow-schema.ts'

@@ -3,7 +3,7 @@
  * zod by those who only show them.
  * @module
  */
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Bytes as text if they are UTF-8, as everywhere in the API. */
 const bytesShape = {

@@ -17,7 +17,7 @@ import {
   parseTree,
   printParseErrorCode,
 } from 'jsonc-parser'
-import { z } from 'zod'
+import * as z from 'zod'
 import { CodedError } from '../../errors.ts'
 import { assetsFolder } from '../../manifest/assets.ts'
 import { plainOf, type Wrong, wrongOf, wrongText } from '../../manifest/expected.ts'
