@@ -224,8 +224,9 @@ export class Arena implements KeyedState {
 
   /** Stores the staged value under the key looked up last. */
   #store(expiresMs: number | undefined): void {
-    if (expiresMs !== undefined) this.#sweeper.heed(expiresMs)
-    if (this.#entries.store(expiresMs)) this.#formats?.supersede()
+    const isNew = this.#entries.store(expiresMs)
+    if (expiresMs !== undefined) this.#sweeper.heed(expiresMs, isNew)
+    if (isNew) this.#formats?.supersede()
   }
 
   delete(key: Data, part?: Part): boolean {
@@ -299,6 +300,10 @@ export class Arena implements KeyedState {
   /** When there may be something to `expire`; infinite if nothing ever expires. */
   get nextExpiryMs(): number {
     return this.#roots.expiring === 0 ? Number.POSITIVE_INFINITY : this.#sweeper.nextMs
+  }
+
+  get chainsOwed(): number {
+    return this.#sweeper.owed
   }
 
   /**

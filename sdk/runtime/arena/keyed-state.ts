@@ -73,6 +73,8 @@ export interface KeyedState {
   keys(kind?: number): IterableIterator<Uint8Array<ArrayBuffer>>
   /** When there may be something to `expire`; infinite if nothing ever expires. */
   readonly nextExpiryMs: number
+  /** How many chains of the index `expire` has to look at, so that what has expired stays a part of what is there. */
+  readonly chainsOwed: number
   /** Removes expired entries from the next `chains` chains of the index. @returns How many. */
   expire(chains: number): number
   /** Between transactions: sets which formats are read and written from now on (formats.ts). */

@@ -213,13 +213,13 @@ export class Engine {
   /** Ends the batch. */
   #end(): void {
     if (this.#verdicts.failed) this.#finish()
-    else this.#sweep(this.#intake.frames === 0 ? undefined : this.#writer.records)
+    else this.#sweep(this.#intake.frames + this.#writer.calls === 0 ? undefined : this.#writer.calls)
   }
 
-  /** @param records How many records the batch has finished; undefined if it had none. */
-  #sweep(records: number | undefined, isAlone = false): void {
+  /** @param calls How many records and timers the batch has finished; undefined if it had none. */
+  #sweep(calls: number | undefined, isAlone = false): void {
     this.#enter(phase.tidying)
-    this.#housekeeping.sweep(this.#states, records, isAlone)
+    this.#housekeeping.sweep(this.#states, calls, isAlone)
     this.#finish()
   }
 

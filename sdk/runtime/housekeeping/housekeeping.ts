@@ -5,7 +5,9 @@
  *   HK1. Tidying proceeds in units: one migrated entry, or some chains without any. It ends between two units if the
  *        host asks. So a call is longer by at most the host's time slice and one `migrate`. If a batch leaves no time
  *        for it, the next batch is only for tidying.
- *   HK2. The number of units is written into the outcome log, so that a replay does as many (I6).
+ *   HK2. What has expired is removed as fast as new entries come that expire (sweeper.ts, SW1), whatever the size of a batch. Beyond
+ *        that all partitions together get some chains, one after another.
+ *   HK3. The number of units is written into the outcome log, so that a replay does as many (I6).
  * Design: docs/design/0007-state-outlives-code.md, 0032-migrate.md
  * @module
  */
@@ -21,17 +23,18 @@ import { control } from '../shared/layout.ts'
 import { migrationOf } from './migration.ts'
 
 /**
- * How many chains of each partition's index are checked for expired entries: ≈ 0.1 ms, and 1 ms if nothing else
- * waits.
+ * How many chains are checked for expired entries besides those that new entries owe: one for each record, at least
+ * ≈ 25 µs, and ≈ 1 ms if nothing else waits.
  */
-const chainsSwept = 512
-const chainsSweptIdle = 8192
+const [chainsLeast, chainsIdle] = [256, 8192]
+/** Chains that are checked in one commit, and the most commits, for which the log has room (`sweptBytesMax`). */
+const [chainsAtOnce, commitsMost] = [1024, 4096]
 /**
  * The tidying effort for each partition (`KeyedState.tidy`): each entry may be a call of the author's code. It grows
- * with the records of the batch, so that tidying ends however large the batches are: an entry for every four records,
- * ≈ 1 µs a record; ≈ 4 ms if nothing else waits. The most is what the log has room for (`sweptBytesMax`).
+ * with the calls of the batch, so that tidying ends however large the batches are: an entry for every four calls,
+ * ≈ 1 µs a call; ≈ 4 ms if nothing else waits. The most is what the log has room for (`sweptBytesMax`).
  */
-const [effortLeast, effortOfRecord, effortMost, effortIdle] = [1024, 4, 65_536, 16_384]
+const [effortLeast, effortOfCall, effortMost, effortIdle] = [1024, 4, 65_536, 16_384]
 /** The effort of a unit (HK1), which is a commit. */
 const effortAtOnce = 16
 
@@ -52,6 +55,8 @@ export class Housekeeping {
   /** Units in this sweep, and how many of them are in the log. */
   #units = 0
   #unitsTold = 0
+  /** The partition that gets the chains that nobody owes (HK2). */
+  #turn = 0
   /** There was no time for any unit (HK1). */
   isOwed = false
 
@@ -75,21 +80,37 @@ export class Housekeeping {
   }
 
   /**
-   * @param records How many records the batch has finished; undefined: the batch is only for housekeeping.
+   * @param calls How many records and timers the batch has finished; undefined: the batch is only for housekeeping.
    * @param isAlone Nothing was done before in this call, so at least one unit is done, however late it is.
    */
-  sweep(states: readonly (KeyedState | undefined)[], records: number | undefined, isAlone: boolean): void {
-    const ofRecords = Math.max(effortLeast, Math.min(effortMost, (records ?? 0) * effortOfRecord))
-    let effort = records === undefined ? effortIdle : ofRecords
+  sweep(states: readonly (KeyedState | undefined)[], calls: number | undefined, isAlone: boolean): void {
     this.#units = this.#unitsTold = 0
     this.isOwed = false
+    this.#expire(states, calls === undefined ? chainsIdle : Math.max(chainsLeast, calls))
+    const ofCalls = Math.max(effortLeast, Math.min(effortMost, (calls ?? 0) * effortOfCall))
     for (const state of states) {
-      if (state === undefined) continue
-      const chains = records === undefined ? chainsSweptIdle : chainsSwept
-      if (state.nextExpiryMs <= this.#seam.nowMs && state.expire(chains) > 0) this.#commit(state)
-      if (effort <= 0 || !state.leftovers?.isUntidy) continue
-      this.#tidy(state, effort, isAlone)
-      effort = 0
+      if (!state?.leftovers?.isUntidy) continue
+      this.#tidy(state, calls === undefined ? effortIdle : ofCalls, isAlone)
+      break
+    }
+  }
+
+  #expire(states: readonly (KeyedState | undefined)[], chains: number): void {
+    const { nowMs } = this.#seam
+    let commits = 0
+    const from = this.#turn
+    for (let i = 0; i < states.length; i++) {
+      const at = (from + i) % states.length
+      const state = states[at]
+      if (state === undefined || state.nextExpiryMs > nowMs) continue
+      let left = state.chainsOwed + chains
+      for (; left > 0 && state.nextExpiryMs <= nowMs && commits < commitsMost; left -= chainsAtOnce)
+        if (state.expire(Math.min(left, chainsAtOnce)) > 0) {
+          this.#commit(state)
+          commits++
+        }
+      if (chains > 0) this.#turn = at + 1
+      chains = 0
     }
   }
 

@@ -79,8 +79,8 @@ export class OutcomeWriter {
   #end = 0
   /** Calls for the current record or timer after its first one. */
   retries = 0
-  /** The number of records whose callbacks have ended in the current log. */
-  records = 0
+  /** The number of records and timers whose callbacks have ended in the current log. */
+  calls = 0
 
   constructor(
     memory: ArrayBufferLike,
@@ -97,7 +97,7 @@ export class OutcomeWriter {
 
   /** Starts an empty log. */
   reset(): void {
-    this.#mark = this.#end = this.retries = this.records = 0
+    this.#mark = this.#end = this.retries = this.calls = 0
     this.#controlWords.publish(control.published, 0)
   }
 
@@ -205,7 +205,7 @@ export class OutcomeWriter {
     const at = this.#end
     this.#words[at >> 2] = kind | (how << 8) | (this.retries << 16)
     this.retries = 0
-    if (kind === entryKind.record && how < verdict.behind) this.records++
+    if (how < verdict.behind) this.calls++
     this.#end = at + 4
     this.publish()
   }
