@@ -158,6 +158,21 @@ test('lettersSafe waits for letters posted before it was called, not for later o
   assert.equal(await late, false)
 })
 
+test('lettersSafe does not wait for outputs either whose acknowledgement began before the letters were posted (A4)', async () => {
+  const { acknowledger, batch, log, waiting } = open()
+  batch()
+  acknowledger.await(letter(Promise.resolve(true)))
+  batch()
+  const safe = acknowledger.lettersSafe(new AbortController().signal)
+  assert.equal(await Promise.race([safe, turn('the reader of its outputs stands still')]), true)
+  assert.deepEqual(log.splice(0), ['deadLettered'])
+  waiting.shift()!()
+  await turn()
+  waiting.shift()!()
+  await turn()
+  assert.deepEqual(log, ['acknowledged 1', 'acknowledged 2'])
+})
+
 test('lettersSafe does not wait for letters when outputs have used up the deadline', async () => {
   const { acknowledger } = open()
   acknowledger.await(letter(new Promise(() => undefined)))

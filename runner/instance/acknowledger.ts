@@ -7,6 +7,7 @@
  *   A2. A record is announced before any output or dead letter of it is sent; and before it is run, if it may be what
  *       killed the previous owner.
  *   A3. What never becomes safe, since the producer was closed, is not acknowledged, and nothing more is tried.
+ *   A4. Letters are counted as they are answered, whatever outputs wait for meanwhile.
  * @module
  */
 import {
@@ -33,6 +34,12 @@ export interface PostedLetters {
   readonly answers: Promise<readonly boolean[]>
 }
 
+interface OpenLetters extends PostedLetters {
+  /** Of the acknowledgement that covers their records, once it has begun. */
+  mark: Mark | undefined
+  counted: Promise<void> | undefined
+}
+
 export interface AcknowledgerOptions {
   readonly consumer: Consumer
   readonly producer: Producer
@@ -49,14 +56,10 @@ export interface AcknowledgerOptions {
 export class Acknowledger {
   readonly #options: AcknowledgerOptions
   #acknowledging: Promise<void> | undefined
-  /** The sending of the letters that the running acknowledgement covers, then their answers. */
-  #counting: Promise<void> | undefined
-  /** Dead letters posted since the last acknowledgement began. */
-  #letters: PostedLetters[] = []
+  /** Letters without an answer. */
+  readonly #letters = new Set<OpenLetters>()
   /** True when letters are not waited for any more. */
   #hasGivenUp = false
-  #posted = 0
-  #counted = 0
   /** Infinity: no batch has begun since partitions came. */
   #carefulUntilMs = Number.NEGATIVE_INFINITY
 
@@ -66,8 +69,9 @@ export class Acknowledger {
 
   /** Makes the next acknowledgement wait for these letters. */
   await(letters: PostedLetters): void {
-    this.#letters.push(letters)
-    this.#posted += 1
+    const open: OpenLetters = { ...letters, mark: undefined, counted: undefined }
+    this.#letters.add(open)
+    open.counted = this.#count(open)
   }
 
   /** Partitions were taken over from an owner that may have been killed by a record that it could not announce. */
@@ -93,20 +97,16 @@ export class Acknowledger {
   acknowledge(): void {
     const { consumer, producer } = this.#options
     if (this.#acknowledging !== undefined) return
-    if (this.#letters.length === 0 && producer.isSafe) consumer.acknowledge(this.#mark())
+    if (this.#letters.size === 0 && producer.isSafe) consumer.acknowledge(this.#mark())
     else this.#acknowledging = this.#acknowledgeWhenSafe()
   }
 
   /** Waits until all dead letters posted so far are confirmed. @returns Whether that happened in time. */
   async lettersSafe(deadline: AbortSignal): Promise<boolean> {
-    const due = this.#posted
-    while (this.#counted < due) {
-      this.#options.letterBox.flush()
-      this.#acknowledging ??= this.#acknowledgeWhenSafe()
-      await unlessAborted(this.#counting ?? this.#acknowledging, deadline)
-      if (deadline.aborted) break
-    }
-    return this.#counted >= due
+    const due = [...this.#letters]
+    this.#options.letterBox.flush()
+    await unlessAborted(Promise.all(due.map(({ counted }) => counted)), deadline)
+    return !due.some((letters) => this.#letters.has(letters))
   }
 
   /** The records of letters without an answer were counted otherwise: their answers count no more. */
@@ -125,36 +125,31 @@ export class Acknowledger {
    */
   async #acknowledgeWhenSafe(): Promise<void> {
     const { consumer, producer, letterBox, stopping, onAcknowledged } = this.#options
-    const sent = this.#letters.length > 0 ? letterBox.sent() : undefined
-    if (sent !== undefined) {
-      this.#counting = sent
-      await sent
-    }
+    if (this.#letters.size > 0) await letterBox.sent()
     const mark = this.#mark()
-    const letters = this.#letters
-    this.#letters = []
+    const letters = [...this.#letters]
+    for (const each of letters) each.mark = mark
     const safe = producer.safe(stopping).catch(() => false)
-    if (letters.length > 0) this.#counting = this.#count(letters, mark)
-    await this.#counting
-    this.#counting = undefined
+    await Promise.all(letters.map(({ counted }) => counted))
     const isSafe = await safe
     this.#acknowledging = undefined
     if (isSafe && !this.#hasGivenUp) consumer.acknowledge(mark) // else it is older than what was counted since
-    if ((isSafe && !stopping.aborted) || this.#letters.length > 0) this.acknowledge() // A3
+    if ((isSafe && !stopping.aborted) || this.#letters.size > 0) this.acknowledge() // A3
     onAcknowledged()
   }
 
-  async #count(letters: readonly PostedLetters[], mark: Mark): Promise<void> {
-    for (const { frames, answers } of letters) {
-      const stored = await answers
-      this.#counted += 1
-      if (this.#hasGivenUp) continue
-      for (let from = 0, to = 1; from < frames.length; to++) {
-        if (frames[to] === frames[from] && stored[to] === stored[from]) continue
-        const reason = stored[from] === true ? 'deadLettered' : 'deadLetterRefused'
-        this.#options.consumer.drop(frames[from]!, reason, { mark, records: to - from })
-        from = to
-      }
+  /** What is counted before an acknowledgement covers it is in the channel, whose position that one takes. */
+  async #count(open: OpenLetters): Promise<void> {
+    const { frames, answers } = open
+    const stored = await answers
+    this.#letters.delete(open)
+    if (this.#hasGivenUp) return
+    const { mark } = open
+    for (let from = 0, to = 1; from < frames.length; to++) {
+      if (frames[to] === frames[from] && stored[to] === stored[from]) continue
+      const reason = stored[from] === true ? 'deadLettered' : 'deadLetterRefused'
+      this.#options.consumer.drop(frames[from]!, reason, { ...(mark && { mark }), records: to - from })
+      from = to
     }
   }
 }
