@@ -11,9 +11,10 @@
  * Owns the instance's two sides of handovers. Invariants:
  *  SM1. What it has changes between two batches only: there a share is adopted, or put to rest. Nothing is waited for then, neither
  *       the store nor another instance: what is slow keeps its share away, or at rest, and holds up nothing else, neither records
- *       nor later assignments.
+ *       nor later assignments, but for SM2.
  *  SM2. A share that goes is at rest, its outputs accepted by the owners downstream, before its positions are told (I5). Where nobody
- *       asks for it, that is waited for 4 s; then what is done and not acknowledged is counted as dropped.
+ *       asks for it, or nobody awaits it any more, later assignments wait for that, since it may be another's only then: for 4 s. Then
+ *       what is done and not acknowledged is counted as dropped.
  *  SM3. The state of a share that comes is there before its partitions are claimed. One run brings a share at a time, and only
  *       as long as it is promised.
  *  SM4. A share whose changed state is too large for an answer stays at work until the store takes it. If it grows faster than
@@ -52,7 +53,7 @@ import { differenceOf } from './difference.ts'
 import type { MovedState } from './message.ts'
 import { type Given, Giver, type MoveAnswer, type MoveAsk, Taker } from './moves.ts'
 
-/** How long outputs may take to be accepted where partitions go that nobody asked for. */
+/** How long outputs may take to be accepted where partitions go that nobody asked for, or awaits any more. */
 const acceptedWaitMs = 4_000
 /** Before the store is asked again that did not take a share, or gave no answer. */
 const storeAgainMs = 1_000
@@ -107,6 +108,8 @@ export class ShareMover {
   readonly #resting = new Set<number>()
   #hasEnded = false
   readonly #giveUp = new AbortController()
+  /** Shares that are being given: ends the wait for their outputs, and for the store (SM2). */
+  readonly #giving = new Map<number, AbortController>()
   /** Shares that the store did not take when they were prepared. */
   readonly #unstored = new Set<number>()
 
@@ -161,7 +164,7 @@ export class ShareMover {
     const { giving = [], awaited = [], partitions } = instance
     const named = [...giving, ...awaited].map(({ share }) => share)
     named.push(...sharedOf(assignment.groupings, partitions))
-    await Promise.all([this.#leave(), this.#giver.settled((share) => !named.includes(share))])
+    await Promise.all([this.#leave(), this.#letGo((share) => !named.includes(share))])
   }
 
   /** Nothing more comes: the instance ends. */
@@ -337,33 +340,52 @@ export class ShareMover {
     }
   }
 
+  /** Waits until the shares are not being given any more that nobody awaits now (SM2). */
+  async #letGo(isOver: (share: number) => boolean): Promise<void> {
+    const cancel = this.#options.clock.after(acceptedWaitMs, () => {
+      for (const [share, wait] of this.#giving) if (isOver(share)) wait.abort()
+    })
+    await this.#giver.settled(isOver).finally(cancel)
+  }
+
   /**
    * Gives up what nobody asks for. Outputs that the owners downstream do not take in time are sent all the same, then in no certain
    * order; and since they are lost if this process is killed, their records are counted (SM2).
    */
   async #leave(): Promise<void> {
-    const { consumer, producer, keeper, between, lettersSafe, stopping } = this.#options
+    const { clock, keeper, between, lettersSafe, stopping } = this.#options
     if (this.#difference().gone.size === 0) return
     let gone: PartitionsByStream = new Map()
     const arenas = await between(async () => {
       gone = this.#difference().gone
       return gone.size === 0 ? [] : await this.#putToRest(gone)
     })
-    const deadline = AbortSignal.any([stopping, AbortSignal.timeout(acceptedWaitMs)])
-    const isAccepted = await producer.accepted(deadline).then(
-      () => true,
-      () => false,
-    )
+    const late = new AbortController()
+    const cancel = clock.after(acceptedWaitMs, () => late.abort())
+    const isAccepted = await this.#isAccepted(AbortSignal.any([stopping, late.signal])).finally(cancel)
     await lettersSafe(stopping)
     await keeper?.storeSoon()
     if (this.#hasEnded) return // all is left, with its state
     for (const arena of arenas) keeper?.close(arena)
+    this.#count(gone, isAccepted)
+    this.#release(gone, arenas)
+  }
+
+  #isAccepted(deadline: AbortSignal): Promise<boolean> {
+    return this.#options.producer.accepted(deadline).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  /** What of these partitions is done, and nobody would count if this process were killed next. */
+  #count(partitions: PartitionsByStream, isAccepted: boolean): void {
+    const { consumer, keeper } = this.#options
     const goes = (stream: string, partition: number): boolean =>
-      gone.get(stream)?.includes(partition) === true
+      partitions.get(stream)?.includes(partition) === true
     if (!isAccepted) consumer.giveUp('undelivered', goes) // as LV2 of leaving.ts
     const untold = keeper?.untold
     if (untold !== undefined) consumer.giveUp('unstored', (stream, p) => goes(stream, p) && untold(stream, p)) // LV3
-    this.#release(gone, arenas)
   }
 
   async #prepare(share: number): Promise<void> {
@@ -376,7 +398,7 @@ export class ShareMover {
     last: boolean,
     next: NextOwner | undefined,
   ): Promise<Given<MovedState> | undefined> {
-    const { consumer, producer, keeper, between, lettersSafe } = this.#options
+    const { consumer, keeper, between, lettersSafe } = this.#options
     const partitions = this.#partitionsOf(share)
     const arenas = await between(async () => {
       if (this.#instance.giving?.some((giving) => giving.share === share) !== true) return undefined
@@ -388,22 +410,26 @@ export class ShareMover {
       if (last) await this.#later()
       return undefined
     }
-    const state = await this.#imageOf(share)
+    const wait = new AbortController()
+    this.#giving.set(share, wait)
     const { signal } = this.#giveUp
-    await producer.accepted(signal)
+    const state = await this.#imageOf(share, wait.signal)
+    const isAccepted = await this.#isAccepted(AbortSignal.any([signal, wait.signal]))
     await lettersSafe(signal)
+    this.#giving.delete(share)
     signal.throwIfAborted()
+    this.#count(partitions, isAccepted)
     const left = this.#release(partitions, arenas, next)
     this.#options.onMoved()
     return { left, state }
   }
 
   /** The image of a share at rest; what is too much for it is stored (SM4). */
-  async #imageOf(share: number): Promise<MovedState> {
+  async #imageOf(share: number, deadline: AbortSignal): Promise<MovedState> {
     const { keeper, consumer } = this.#options
     for (;;) {
       const image = keeper?.image(share, consumer)
-      if (image !== undefined || keeper === undefined) {
+      if (image !== undefined || keeper === undefined || deadline.aborted) {
         keeper?.close(share)
         return image
       }
