@@ -18,6 +18,7 @@ const input: StreamDescriptor = {
   ...{ name: 'in', ...keyed },
   consumers: [{ name: 'f', backPressure: 'block' }],
 }
+const queued: StreamDescriptor = { ...input, consumers: [{ name: 'f', backPressure: 'dropTail' }] }
 const output: StreamDescriptor = {
   ...{ name: 'out', ...keyed },
   consumers: [{ name: 'reader', backPressure: 'block' }],
@@ -32,15 +33,20 @@ const first = {
 } as InstanceAssignment
 const ask = { schema: 1, instance: 'f-0', share: 1, epoch: 2, ready: true, owner: 'a'.repeat(16) } as const
 
-/** An instance that has put out one record of the share that it is to give, with real channels; the reader of the outputs stands still. */
-async function standing(keeper?: Partial<StateKeeper>) {
+/**
+ * An instance that has put out one record of the share that it is to give, with real channels; the reader of the outputs stands still.
+ * @param input What it reads; if that queues, it is also what it puts out: the reader is itself.
+ */
+async function standing(input: StreamDescriptor, keeper?: Partial<StateKeeper>) {
+  const isCycle = input === queued
   const net = new SimNet()
   const clock = new ManualClock(1_000)
   const common = { namespace: 'n', epoch: 1, clock }
   const wire = net.connect()
-  const upstream = new Producer({ ...common, wire: net.connect(), origin: originOf('n', 'p', 0) })
   const producer = new Producer({ ...common, wire, origin: originOf('n', 'f', 0) })
-  const consumer = new Consumer({ ...common, wire, name: 'f', onFrames: nothing })
+  const source = { ...common, wire: net.connect(), origin: originOf('n', 'p', 0) }
+  const upstream = isCycle ? producer : new Producer(source)
+  const consumer = new Consumer({ ...common, wire, name: 'f', hasLane: () => isCycle, onFrames: nothing })
   upstream.setStream(input)
   producer.setStream(output)
   const mover = new ShareMover(
@@ -58,15 +64,17 @@ async function standing(keeper?: Partial<StateKeeper>) {
       }
     }
   }
-  upstream.send('in', 1, frameOf([{ key: new Uint8Array(), value: new Uint8Array(), timeMs: 0 }]), 1)
+  const one = (): Uint8Array =>
+    frameOf([{ key: new Uint8Array(), value: new Uint8Array(), timeMs: clock.nowMs() }])
+  upstream.send('in', 1, one(), 1)
   await pass()
   for (const frame of consumer.take(1e6)) consumer.done(frame, 1)
-  producer.send('out', 1, frameOf([{ key: new Uint8Array(), value: new Uint8Array(), timeMs: 0 }]), 1)
+  producer.send(isCycle ? 'in' : 'out', 1, one(), 1)
   await mover.answer(ask)
-  void mover.answer(ask)
+  const given = mover.answer(ask)
   await pass()
   assert.deepEqual(mover.instance.partitions, { in: [0] }, 'it is at rest')
-  return { mover, producer, upstream, pass }
+  return { mover, producer, upstream, pass, given }
 }
 
 function rowOf(upstream: Producer): OutputLedger {
@@ -88,7 +96,7 @@ function reassign(mover: ShareMover, producer: Producer): { readonly applied: st
 }
 
 test('ShareMover: a share that nobody awaits any more does not hold up the assignment that removes the reader for which it waits (SM2)', async () => {
-  const { mover, producer, upstream, pass } = await standing()
+  const { mover, producer, upstream, pass } = await standing(input)
   await pass(60_000)
   assert.equal(rowOf(upstream).acked, 0, 'as long as somebody awaits it, it waits for the reader')
   const { applied } = reassign(mover, producer)
@@ -103,7 +111,7 @@ test('ShareMover: a share that nobody awaits any more does not hold up the assig
 test('ShareMover: nor does one whose state the store does not take', async () => {
   const image = {} as ShareImage
   let rests = false
-  const { mover, producer, upstream, pass } = await standing({
+  const { mover, producer, upstream, pass } = await standing(input, {
     ...{ keep: nothing, close: nothing, letGo: nothing },
     rest: () => {
       rests = true
@@ -118,4 +126,21 @@ test('ShareMover: nor does one whose state the store does not take', async () =>
   await pass(4_000)
   assert.deepEqual(applied, ['the share is gone', 'the reader is gone'])
   assert.deepEqual(rowOf(upstream).dropped, { undelivered: 1 })
+})
+
+test('ShareMover gives a share of a function that reads its own outputs, though nobody can accept what is on its way to that share', async () => {
+  const { mover, upstream, pass, given } = await standing(queued)
+  await pass(500)
+  assert.deepEqual(await given, { ok: false, code: 'ERR_MOVE_NOT_YET' })
+  const again = mover.answer(ask)
+  await pass()
+  await pass(500)
+  const answer = await again
+  assert.ok(answer.ok)
+  assert.deepEqual(
+    answer.left!.channels.map(({ through }) => through),
+    [1],
+    'the next owner gets what was on its way',
+  )
+  assert.equal(rowOf(upstream).unaccounted, 0)
 })

@@ -48,6 +48,43 @@ test('a producer learns within tens of milliseconds that a busy owner has accept
   assert.ok(isSafe)
 })
 
+test('what queues holds back nobody who waits for outputs to be accepted: its owner may have ended (MS2)', async () => {
+  const net = new SimNet()
+  const clock = new ManualClock()
+  const common = { namespace: 'n', epoch: 1, clock }
+  const producer = new Producer({ ...common, wire: net.connect(), origin: originOf('n', 'p', 0) })
+  producer.setStream({ ...stream, consumers: [{ name: 'queues', backPressure: 'dropTail' }] })
+  const consumer = new Consumer({
+    ...{ ...common, wire: net.connect(), name: 'queues', hasLane: () => true, onFrames: () => undefined },
+  })
+  consumer.own('s', [0])
+  let accepted = 0
+  const send = (): void => {
+    producer.send('s', 0, frameOf([record(0, 0)]), 1)
+    void producer.accepted().then(() => {
+      accepted += 1
+    })
+  }
+  const settle = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn++) {
+      while (net.step(0));
+      await Promise.resolve()
+    }
+  }
+  send()
+  await settle()
+  assert.equal(accepted, 1, 'at once, where its owner is there')
+  consumer.close()
+  send()
+  await settle()
+  clock.advance(499)
+  await settle()
+  assert.equal(accepted, 1)
+  clock.advance(1)
+  await settle()
+  assert.equal(accepted, 2)
+})
+
 test('who waits for outputs to be safe learns that the producer was closed before they were', async () => {
   const producer = new Producer({
     ...{ wire: new SimNet().connect(), namespace: 'n', origin: originOf('n', 'p', 0), epoch: 1 },

@@ -7,12 +7,15 @@
  *               consumer that it waits for
  *   accepted    before the call is with the owners downstream, in     a share, before it is given   the server; the owners, once,
  *               order; of what queues, what has left its queue    to another instance           as soon as it was sent
+ *               (MS2)
  *   safe        before the call is with the owners downstream, in     acknowledging the inputs      owners that are silent (MS1)
  *               order; what queues is stored
  *   settled     is acknowledged by all consumers that it waits for    a sender that ends            the server (CF2)
  *
  *  MS1. Owners say with each batch what they have accepted. One that is silent for `askFirstMs` is busy with a long batch, and
  *       is asked by a beacon, which it answers at once; again after ever longer pauses.
+ *  MS2. What queues holds nobody back: the owners of lanes have `laneWaitMs` to accept what was sent. Longer takes only one that has
+ *       ended, or that waits itself, in a cycle of functions for the very share that waits for it.
  * Design: docs/design/0002-channels.md
  * @module
  */
@@ -25,6 +28,7 @@ import { bufferedBytes, eachPart, type OutStream, partsOf, unsafeOf } from './ou
 const bufferBytesMaxDefault = 8 * 1024 * 1024
 const askFirstMs = 20
 const askLastMs = 2_000
+const laneWaitMs = 500
 
 export interface MilestonesOptions {
   readonly clock: Clock
@@ -86,20 +90,28 @@ export class Milestones {
   }
 
   async accepted(signal?: AbortSignal): Promise<void> {
-    const { streams, ask, confirm } = this.#options
+    const { clock, streams, ask, confirm } = this.#options
     const open = new Map<OutPartition, number>()
     for (const stream of streams.values()) for (const out of partsOf(stream)) open.set(out, out.next)
-    for (;;) {
-      for (const [out, mark] of open) {
-        if (out.acceptedThrough(mark)) open.delete(out)
-        else if (out.sent >= mark && (this.#asked.get(out) ?? 0) < mark) {
-          this.#asked.set(out, out.sent) // once for all that wait
-          ask(out)
+    const cancel = clock.after(laneWaitMs, () => {
+      for (const out of open.keys()) if (out.consumer !== undefined) open.delete(out)
+      wake(this.#accepted)
+    })
+    try {
+      for (;;) {
+        for (const [out, mark] of open) {
+          if (out.acceptedThrough(mark)) open.delete(out)
+          else if (out.sent >= mark && (this.#asked.get(out) ?? 0) < mark) {
+            this.#asked.set(out, out.sent) // once for all that wait
+            ask(out)
+          }
         }
+        if (open.size === 0 || this.#closed) return
+        confirm()
+        await waitIn(this.#accepted, signal)
       }
-      if (open.size === 0 || this.#closed) return
-      confirm()
-      await waitIn(this.#accepted, signal)
+    } finally {
+      cancel()
     }
   }
 

@@ -220,7 +220,8 @@ export class Producer {
 
   /**
    * Resolves when everything taken until now was accepted: it is in the queues of the owners downstream, in order. They are
-   * asked once it was sent, once for all waiters, since by themselves they would say so only with their next batch.
+   * asked once it was sent, once for all waiters, since by themselves they would say so only with their next batch. Those of lanes
+   * have half a second (MS2 of milestones.ts).
    * @throws the signal's reason
    */
   accepted(signal?: AbortSignal): Promise<void> {
