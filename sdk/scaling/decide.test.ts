@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type DecideInput, decide, type LoadSample } from './decide.ts'
+import { type DecideInput, decide } from './decide.ts'
+import type { LoadSample } from './need.ts'
 import { boundsAt, type ScalePolicyInput, scaleSettingsSchema } from './policy.ts'
 
 const policyOf = (input: ScalePolicyInput) => scaleSettingsSchema.parse(input)
@@ -38,6 +39,20 @@ test('decide finds the number for a load in one step, by the true rate', () => {
   assert.match(
     because,
     /4000 records\/s come, 3000 records wait \(6 s behind, target 1 s\), and an instance does 500 records\/s: 12 needed/,
+  )
+})
+
+test('decide gives no instance more partitions than it can do, and says so', () => {
+  const policy = policyOf({ max: 20, up: { step: 20 } })
+  const of = (demand: number, partitions: number) =>
+    decideOf({ policy, window: steady({ demand, trueRate: 500, busy: 1 }, 5), partitions })
+  assert.equal(of(2000, 512).instances, 5) // 2000 / (500 × 0.8)
+  assert.equal(of(2000, 16).instances, 6) // of five, one has four partitions, which bring 500 a second
+  const { instances, because } = of(4000, 16)
+  assert.equal(instances, 16) // of ten, six have two partitions, which bring 500 a second
+  assert.equal(
+    because,
+    '4000 records/s come, and an instance does 500 records/s, enough for 1 of 16 partitions: 16 needed',
   )
 })
 

@@ -60,7 +60,8 @@ test('simulate: however slowly instances start, a load that grows at once leads 
         const after = before + more
         const [quietS, loudS] = [60, 300]
         const load = [...Array<number>(quietS).fill(before), ...Array<number>(loudS).fill(after)]
-        const { seconds } = simulate(policy, load, { ...plant, startMs: startS * 1000, partitions: 512 })
+        const plantOf = { ...plant, startMs: startS * 1000, partitions: 512 }
+        const { seconds } = simulate(policy, load, plantOf)
         // All of the load waits until it was seen for `up.afterMs`, and new instances work.
         const waitsS = startS + 4
         const catchUpS = Math.max(5, 3 * startS)
@@ -68,10 +69,25 @@ test('simulate: however slowly instances start, a load that grows at once leads 
         const peak = Math.max(...seconds.map(({ wanted }) => wanted))
         assert.ok(peak <= Math.ceil(needed * (1 + waitsS / catchUpS)), `${peak} of ${needed}`)
         const lateS = seconds.findLastIndex(({ behindMs }) => behindMs > 1000) - quietS
-        assert.ok(lateS <= catchUpS + 4, `${lateS} s late`)
+        const uneven = Math.ceil(plantOf.partitions / peak) / (plantOf.partitions / peak)
+        assert.ok(lateS <= catchUpS * uneven + 4, `${lateS} s late`)
       },
     ),
     { examples: [[30, 300, 1700]], numRuns: 50 },
+  )
+})
+
+test('simulate: no instance keeps more partitions than it keeps up with, nor does the number change for that', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 50, max: 6000 }), (demand) => {
+      const policy = policyOf({ max: 16, down: { afterMs: 10_000, coolDownMs: 0 } })
+      const { seconds, changes } = simulate(policy, Array<number>(300).fill(demand), plant)
+      const { behindMs, wanted } = seconds.at(-1)!
+      assert.ok(behindMs <= 1000, `${behindMs} ms behind, with ${wanted} of 16`)
+      const late = changes.filter(({ second }) => second > 150)
+      assert.ok(late.length === 0, JSON.stringify(late))
+    }),
+    { examples: [[4100 * 0.8], [1600]] },
   )
 })
 

@@ -1,14 +1,16 @@
 /**
  * Simulate: applies a policy to a load, second by second, with the decision that the scheduler makes.
  *
- * The model is a queue without a bound, instances of one rate, and a fixed time until a wanted instance works.
+ * The model: partitions that bring the same each, queues without a bound, instances of one rate that have them by their numbers,
+ * and a fixed time until a wanted instance works.
  *
  *   SM1. No record is made or lost: arrived = processed + waiting.
  * Design: docs/design/0025-autoscaling.md
  * @module
  */
-import { decide, type LoadSample, windowMs } from './decide.ts'
+import { decide, windowMs } from './decide.ts'
 import { Forecast } from './forecast.ts'
+import type { LoadSample } from './need.ts'
 import type { ScalePolicy } from './policy.ts'
 import type { Load } from './shapes.ts'
 
@@ -67,8 +69,9 @@ export function simulate(policy: ScalePolicy, load: Load, plant: Plant, from = 0
   /** When the instances that were wanted begin to work. */
   let coming: { readonly atMs: number; readonly instances: number }[] = []
   let changedAtMs = Number.NEGATIVE_INFINITY
+  /** Records, by partition. */
+  const waiting = new Float64Array(partitions)
   const sums = {
-    backlog: 0,
     arrived: 0,
     processed: 0,
     instance: 0,
@@ -84,13 +87,12 @@ export function simulate(policy: ScalePolicy, load: Load, plant: Plant, from = 0
     for (const { instances } of coming.filter(({ atMs }) => atMs <= nowMs))
       working = Math.min(wanted, working + instances)
     coming = coming.filter(({ atMs }) => atMs > nowMs)
-    const able = working * perInstance
-    const processed = Math.min(able, sums.backlog + demand)
-    sums.backlog += demand - processed
+    for (let p = 0; p < partitions; p++) waiting[p]! += demand / partitions
+    const processed = work(waiting, working, perInstance)
+    const backlog = waiting.reduce((sum, each) => sum + each, 0)
     sums.arrived += demand
     sums.processed += processed
-    const behindMs =
-      sums.backlog <= 1e-6 ? 0 : able === 0 ? Number.POSITIVE_INFINITY : (sums.backlog / able) * 1000
+    const behindMs = behindOf(waiting, working, perInstance)
     if (second >= from) {
       const needed = Math.ceil(demand / perInstance - 1e-9)
       sums.instance += wanted
@@ -100,7 +102,7 @@ export function simulate(policy: ScalePolicy, load: Load, plant: Plant, from = 0
       if (behindMs > targetMs) sums.late += 1
       sums.behindMaxMs = Math.max(sums.behindMaxMs, behindMs)
     }
-    seconds.push({ demand, wanted, working, backlog: sums.backlog, behindMs })
+    seconds.push({ demand, wanted, working, backlog, behindMs })
 
     forecast?.see(nowMs, demand)
     const predicted = policy.predict && forecast?.until(nowMs, policy.predict.aheadMs)
@@ -109,8 +111,8 @@ export function simulate(policy: ScalePolicy, load: Load, plant: Plant, from = 0
         atMs: nowMs,
         instances: working,
         demand,
-        backlog: sums.backlog,
-        inFlight: sums.backlog,
+        backlog,
+        inFlight: backlog,
         processed,
       },
       ...{
@@ -143,4 +145,31 @@ export function simulate(policy: ScalePolicy, load: Load, plant: Plant, from = 0
     ...{ neededSeconds: sums.needed, overSeconds: sums.over, underSeconds: sums.under },
     ...{ overTargetSeconds: sums.late, behindMaxMs: sums.behindMaxMs },
   }
+}
+
+/** Each instance works for a second on what waits in its partitions, on all of them alike. @returns How much was processed. */
+function work(waiting: Float64Array, instances: number, perInstance: number): number {
+  let processed = 0
+  for (let first = 0; first < Math.min(instances, waiting.length); first++) {
+    const before = waitingFor(waiting, first, instances)
+    const done = Math.min(perInstance, before)
+    processed += done
+    for (let p = first; done > 0 && p < waiting.length; p += instances) waiting[p]! *= 1 - done / before
+  }
+  return processed
+}
+
+/** How long what waits takes the instance that has most of it. */
+function behindOf(waiting: Float64Array, instances: number, perInstance: number): number {
+  if (instances === 0) return waiting.some((each) => each > 1e-6) ? Number.POSITIVE_INFINITY : 0
+  let most = 0
+  for (let first = 0; first < instances; first++) most = Math.max(most, waitingFor(waiting, first, instances))
+  return most <= 1e-6 ? 0 : (most / perInstance) * 1000
+}
+
+/** What waits in the partitions of an instance: of three, each has every third. */
+function waitingFor(waiting: Float64Array, first: number, instances: number): number {
+  let sum = 0
+  for (let p = first; p < waiting.length; p += instances) sum += waiting[p]!
+  return sum
 }
