@@ -81,6 +81,11 @@ test('keyedByField takes the key from the value, and names a line without it', a
   const parse = keyedByField('user')
   assert.equal(parse(Buffer.from('{"user":"anna"}'), 1).key, 'anna')
   assert.equal(parse(Buffer.from('{"user":7}'), 1).key, '7')
+  assert.equal(parse(Buffer.from('{"user":9007199254740991}'), 1).key, '9007199254740991')
+  assert.throws(
+    () => parse(Buffer.from('{"user":12345678901234567891}'), 2),
+    /line 2: its field 'user' is a number beyond 9007199254740991, which is rounded .*: write it in quotes/,
+  )
   assert.throws(() => parse(Buffer.from('{"name":"anna"}'), 3), /line 3: its field 'user' is missing/)
   assert.throws(() => parse(Buffer.from('null'), 4), /line 4/)
   assert.throws(() => parse(Buffer.from('hello'), 5), /line 5: it is not JSON but starts with 'hello'/)

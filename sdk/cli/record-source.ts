@@ -105,10 +105,18 @@ export function valueLines(key: string | undefined): LineParser {
   return (value) => (key === undefined ? { value } : { key, value })
 }
 
-/** The line is the value, a JSON object; one of its fields is the key. */
+/**
+ * The line is the value, a JSON object; one of its fields is the key. A number beyond 2^53 is refused: reading rounds it, and so
+ * different numbers would be one key.
+ */
 export function keyedByField(field: string): LineParser {
   return (value, number) => {
     const key = (parseLine(value, number) as Record<string, unknown> | null)?.[field]
+    if (typeof key === 'number' && Math.abs(key) > Number.MAX_SAFE_INTEGER)
+      throw lineError(
+        number,
+        `its field '${field}' is a number beyond ${Number.MAX_SAFE_INTEGER}, which is rounded when it is read: write it in quotes, or give the key with --key-tab or --ndjson`,
+      )
     if (typeof key === 'string' || typeof key === 'number') return { key: String(key), value }
     throw lineError(
       number,
