@@ -19,6 +19,7 @@ import { awaitedOf } from './partitions/ownership.ts'
 import { blameVersion } from './rollout/rollout.ts'
 import type { Draft, Seated } from './state/draft.ts'
 import { noteFailedLaunch } from './state/failed-agents.ts'
+import type { Verdict } from './state/protocol.ts'
 import { isUnheard, noticeOf, reportOf } from './state/reports.ts'
 import {
   type FunctionState,
@@ -31,16 +32,6 @@ import {
 } from './state/state.ts'
 import { timings } from './state/timings.ts'
 import { saveStatus } from './status.ts'
-
-/** What the end of a seat means for its slot. */
-type Verdict =
-  | 'wanted'
-  | 'failed'
-  | 'nobodysFault'
-  /** Its launch came to nothing. */
-  | 'neverRan'
-  /** So too, but it had been asked to end before: this is no end of the instance, which keeps its last one. */
-  | 'calledOff'
 
 /** What has ended a task. */
 type Cause =
@@ -207,7 +198,8 @@ function endSeat(
     said: isWanted ? how : `${how}; ${nextOf(draft, slot)}`,
   }
   const level = isWanted ? 'info' : 'warn'
-  draft.act({ kind: 'log', level, message: `${instance} ${how}`, task: taskId, about })
+  const end = { function: name, reason, verdict }
+  draft.act({ kind: 'log', level, message: `${instance} ${how}`, task: taskId, about, end })
 }
 
 function nextOf(draft: Draft, { phase, untilMs = draft.nowMs }: Slot): string {

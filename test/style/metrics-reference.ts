@@ -75,6 +75,10 @@ they are removed or expire. Every gateway reports all of them, so take
 \`max by (namespace, function, stream, state)\`. What is \`unaccounted\` may be an upper bound, and what is \`in_flight\` may be queued on disk.`,
     table(gateway),
     '## Scheduler',
+    `Of ends of instances, \`verdict\` says what the scheduler takes them for: \`wanted\` (it was asked to end), \`failed\` (of itself, or of a
+cause that nobody knows), \`nobodysFault\` (its agent was lost or drained, or another instance ended its runner), \`neverRan\` (its launch
+came to nothing), \`calledOff\` (so too, and it had been asked to end). The reasons of runners are those of
+[exit codes](../errors.md#exit-codes-of-a-runner).`,
     table(metricsOf(scheduler)),
     '## Gateway and scheduler: Node and the process',
     table(ofAll),

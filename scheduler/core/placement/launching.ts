@@ -98,12 +98,18 @@ function waitingSlots(draft: Draft, names: readonly string[]): Waiting[] {
   return waiting
 }
 
+/** What tasks take together. */
+export function takenBy(tasks: Iterable<Pick<Task, 'document'>>): Resources {
+  let taken = noResources
+  for (const { document } of tasks) taken = plus(taken, document.resources)
+  return taken
+}
+
 /** What is left of the quota; undefined without one. */
 export function budgetOf(draft: Readonly<Draft>): Partial<Resources> | undefined {
   const { quota } = draft.state
   if (Object.keys(quota).length === 0) return undefined
-  let left: Resources = { ...noResources, ...quota }
-  for (const { document } of draft.tasks.values()) left = minus(left, document.resources)
+  const left = minus({ ...noResources, ...quota }, takenBy(draft.tasks.values()))
   const kinds = Object.keys(quota) as (keyof Resources)[]
   return Object.fromEntries(kinds.map((kind) => [kind, left[kind]]))
 }

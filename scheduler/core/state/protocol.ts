@@ -95,6 +95,8 @@ export type Action =
       readonly task?: string
       /** The instance that the message is about; it is then copied to the function's log. */
       readonly about?: AboutInstance
+      /** The end of an instance, if that is what the message is about; it is then counted. */
+      readonly end?: InstanceEnd
     }
 
 export interface AboutInstance {
@@ -102,6 +104,23 @@ export interface AboutInstance {
   readonly instance: string
   readonly version: number
   readonly said: string
+}
+
+/** What the end of an instance means for its slot. */
+export type Verdict =
+  | 'wanted'
+  | 'failed'
+  | 'nobodysFault'
+  /** Its launch came to nothing. */
+  | 'neverRan'
+  /** So too, but it had been asked to end before: this is no end of the instance, which keeps its last one. */
+  | 'calledOff'
+
+export interface InstanceEnd {
+  readonly function: string
+  /** Such as `functionFailed`, `signal 9` or `lost`. */
+  readonly reason: string
+  readonly verdict: Verdict
 }
 
 export interface Launch {
