@@ -19,6 +19,8 @@ export interface GatewayMetrics {
   readonly inputStateLost: Gauge<'function' | 'stream'>
   readonly inputDropped: Gauge<'function' | 'stream' | 'reason'>
   readonly deadLetters: Gauge<'function' | 'state'>
+  readonly checkpointAge: Gauge<'function'>
+  readonly checkpointInterval: Gauge<'function'>
   readonly backendUp: Gauge<'backend'>
   readonly schedulerLeads: Gauge
 }
@@ -85,6 +87,16 @@ export function makeMetrics(namespace: string): GatewayMetrics {
       'function',
       'state',
     ]),
+    checkpointAge: gauge(
+      'concord_checkpoint_age_seconds',
+      'How long ago the newest checkpoint was taken, of the instance whose checkpoint is the oldest. Absent while none runs.',
+      ['function'],
+    ),
+    checkpointInterval: gauge(
+      'concord_checkpoint_interval_seconds',
+      'The time between two checkpoints that the manifest wants (checkpoint.everyMs).',
+      ['function'],
+    ),
     backendUp: gauge(
       'concord_gateway_backend_up',
       'Whether a backend answers this gateway, 1 or 0, by backend: nats, store.',

@@ -43,6 +43,8 @@ export class RawIngest {
 
   constructor(options: RawIngestOptions) {
     this.#options = options
+    // A counter that begins with its first loss hides it: Prometheus sees no increase.
+    for (const reason of Object.keys(this.dropped)) options.metrics.rawDropped.inc({ reason }, 0)
   }
 
   /** Starts to accept records. @returns A function that stops it. */

@@ -119,6 +119,12 @@ test('Raw records that are refused are counted with the reason, in metrics and h
     },
   })
   await platform.nc.flush()
+  const shown = async () => await (await platform.call('GET', '/metrics')).text()
+  assert.match(
+    await shown(),
+    /concord_raw_dropped_records_total\{reason="tooLarge"[^}]*\} 0/,
+    'before any is',
+  )
   rawIn('nowhere', 'a')
   rawIn('nowhere', 'b')
   await platform.call('POST', '/v1/functions', { body: sourceOf('absent', ['stuck'], []) })
@@ -126,8 +132,7 @@ test('Raw records that are refused are counted with the reason, in metrics and h
     for (let i = 0; i < 20; i++) rawIn('stuck', 'x'.repeat(1000), `${i}`)
     return beat?.rawDropped?.['unknownStream'] === 2 && beat.rawDropped['noRoom']! > 0
   })
-  const metrics = await (await platform.call('GET', '/metrics')).text()
-  assert.match(metrics, /concord_raw_dropped_records_total\{reason="unknownStream"[^}]*\} 2/)
+  assert.match(await shown(), /concord_raw_dropped_records_total\{reason="unknownStream"[^}]*\} 2/)
   assert.equal(platform.logged.filter((line) => line.includes('raw records are dropped')).length, 1)
 })
 

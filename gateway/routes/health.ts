@@ -1,6 +1,7 @@
 /** Health, readiness and metrics. Each backend is waited for at most `answerMs`. */
 import { createRoute, z } from '@hono/zod-openapi'
 import { paths } from '../../infra/store/index.ts'
+import { showCheckpoints } from '../catalog/checkpoint-gauges.ts'
 import { refuse } from '../errors.ts'
 import { type App, jsonAnswer, problemAnswer, security } from '../http/routes.ts'
 import type { GatewayParts } from '../parts.ts'
@@ -54,6 +55,7 @@ export function healthRoutes(app: App, parts: GatewayParts): void {
   })
   app.openapi(metrics, async (c) => {
     await Promise.all([parts.ledgerGauges.refresh(), showBackends(parts)])
+    showCheckpoints(parts.catalog.current.functions.values(), parts.heartbeats, parts.metrics)
     return c.text(await parts.metrics.registry.metrics(), 200)
   })
 }
