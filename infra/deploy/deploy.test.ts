@@ -138,6 +138,26 @@ test('prometheus/alerts.yml asks for metrics, labels and values that exist, and 
   }
 })
 
+test('prometheus/alerts.test.yml plays each alarm with metrics that exist: it rings, and is quiet before and after', () => {
+  const metrics = knownMetrics()
+  const names = [...read('prometheus/alerts.yml').matchAll(/- alert: (\w+)/g)].map(([, name]) => name!)
+  const played = read('prometheus/alerts.test.yml')
+  for (const [, metric, labels] of played.matchAll(/series: '(\w+)\{(.*?)\}'/g)) {
+    if (metric === 'up') continue
+    const known = metrics.get(metric!)?.labels ?? assert.fail(`there is no ${metric}`)
+    for (const [, label] of labels!.matchAll(/(\w+)=/g))
+      assert.ok([...known, ...ofAll].includes(label!), `${metric} has no ${label}`)
+  }
+  const looks = played.matchAll(
+    /expr: 'count\(ALERTS\{alertname="(\w+)".*?exp_samples: \[\{ value: (\d) \}\]/g,
+  )
+  const seen = Map.groupBy(looks, ([, name]) => name!)
+  for (const name of new Set([...names, ...seen.keys()])) {
+    const rings = (seen.get(name) ?? []).map(([, , value]) => value).join('')
+    assert.ok(names.includes(name) && /01+0/.test(rings), `${name}: ${rings}`)
+  }
+})
+
 test('prometheus/scrape.yml has the jobs that the alerts ask for, the port of the unit, and honours what runners say', () => {
   const text = read('prometheus/scrape.yml')
   assert.deepEqual(

@@ -63,7 +63,8 @@ ${readSource('infra/deploy/prometheus/scrape.yml').trimEnd()}
 All metrics also have the labels \`process\` (\`gateway\`, \`scheduler\`, \`runner\`) and \`namespace\`: functions of two namespaces may
 have the same name. Without \`honor_labels\` Prometheus would call the label \`instance\` of runners \`exported_instance\`.`,
     '## What is worth an alarm',
-    `[alerts.yml](../../infra/deploy/prometheus/alerts.yml) has the rules, and for each what to do. For any other question about lag, take
+    `[alerts.yml](../../infra/deploy/prometheus/alerts.yml) has the rules, and for each what to do;
+[Operations](../operations.md#alarms) says what none of them can tell. For any other question about lag, take
 \`concord_input_lag_seconds\`, the age of the oldest record that waits (other systems call it consumer lag), and
 \`concord_input_records{state="in_flight"}\`, how many do.`,
     alertTable(readSource('infra/deploy/prometheus/alerts.yml')),
