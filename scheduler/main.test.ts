@@ -115,6 +115,11 @@ test('scheduler scales, kills one instance for good, replaces versions, and remo
     metrics,
     /concord_scheduler_instances\{function="score",state="running",process="scheduler",namespace="[a-z]+"\} 2/,
   )
+  assert.match(metrics, /^concord_scheduler_instances_wanted\{function="score",.*\} 2$/m)
+  assert.match(
+    metrics,
+    /^concord_scheduler_instance_ends_total\{function="score",reason="drained",verdict="wanted",.*\} [1-9]\d*$/m,
+  )
 
   await p.change('score', { deleted: true })
   await until('all of it is gone', async () => {
