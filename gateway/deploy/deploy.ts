@@ -84,6 +84,11 @@ export class Deployer {
     this.#successors = new SuccessorChecks(options)
   }
 
+  /** A deploy is on its way. */
+  expect(): void {
+    this.#options.prober.expect()
+  }
+
   /**
    * @param named Assets uploaded for this version; the others stay as in the version before.
    * @throws {CodedError} Why it was refused.

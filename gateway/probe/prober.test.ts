@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { systemClock } from '../../infra/clock.ts'
+import { setImmediate } from 'node:timers/promises'
+import { ManualClock, systemClock } from '../../infra/clock.ts'
 import type { CodedError } from '../../sdk/errors.ts'
-import { Prober } from './prober.ts'
+import { Prober, readyMs } from './prober.ts'
 
 let prober: Prober
 before(() => {
@@ -233,4 +235,40 @@ test('Prober refuses uploads beyond its limit, and close ends the running ones',
   assert.equal((await results[4]!).code, 'ERR_BUSY')
   await own.close()
   for (const result of results.slice(0, 4)) assert.equal((await result).code, 'ERR_CLOSING')
+})
+
+/** The processes that this one has started and that have not ended. */
+function children(): string[] {
+  return readFileSync(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8').split(' ').filter(Boolean)
+}
+
+test('Prober has no child before an upload is expected, then one that is ready, until none was expected for long (R3)', {
+  timeout: 60_000,
+}, async (t) => {
+  const others = children()
+  const own = () => children().filter((pid) => !others.includes(pid))
+  const clock = new ManualClock()
+  const lazy = new Prober(clock)
+  t.after(() => lazy.close())
+  assert.deepEqual(own(), [])
+  lazy.expect()
+  const [first, ...more] = own()
+  assert.deepEqual([typeof first, more], ['string', []])
+  lazy.expect()
+  assert.deepEqual(own(), [first], 'the same')
+  const code = Buffer.from("export default { metadata: { name: 'a' } }")
+  await lazy.probe({ kind: 'bundle', file: 'b', code, sourceMap: none })
+  const [next, ...rest] = own()
+  assert.deepEqual([next === first, rest], [false, []], 'a new one for the next')
+  clock.advance(readyMs - 1)
+  lazy.expect()
+  clock.advance(readyMs - 1)
+  lazy.expect()
+  assert.deepEqual(own(), [next], 'none was started in the place of one that was ended')
+  clock.advance(readyMs)
+  while (own().length > 0) await setImmediate() // killed, and not yet seen to have ended
+  lazy.expect()
+  assert.equal(own().length, 1)
+  await lazy.close()
+  assert.deepEqual(own(), [])
 })

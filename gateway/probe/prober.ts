@@ -1,9 +1,10 @@
 /**
- * Prober: compiles and loads uploads in child processes, one each, and keeps one warm so that a deploy does not wait
- * for a process to start.
+ * Prober: compiles and loads uploads in child processes, one each.
  *
  *   R1. Hostile code runs in no process but its own child's.
  *   R2. At most `atOnceMax` children work at a time; an upload beyond that is refused, not queued.
+ *   R3. A child starts as soon as an upload is expected, and from then on one is ready, so that a deploy does not wait for a
+ *       process to start; until none was expected for `readyMs`. A gateway through which nobody deploys has no child.
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
@@ -13,6 +14,8 @@ import { ProbeProcess } from './probe-process.ts'
 import { encodeUpload, type Upload } from './protocol.ts'
 
 const atOnceMax = 4
+/** Someone who works on a function deploys again within it. */
+export const readyMs = 10 * 60_000
 
 /** An upload that loads: its bundle, and its metadata. */
 export interface Probed {
@@ -27,11 +30,23 @@ export class Prober {
   readonly #clock: Clock
   readonly #working = new Set<ProbeProcess>()
   #idle: ProbeProcess | undefined
+  #forget = (): void => undefined
   #closed = false
 
   constructor(clock: Clock) {
     this.#clock = clock
-    this.#idle = new ProbeProcess(clock)
+  }
+
+  /** An upload is on its way: a child starts meanwhile (R3). */
+  expect(): void {
+    if (this.#closed) return
+    const idle = this.#idle?.alive ? this.#idle : new ProbeProcess(this.#clock)
+    this.#idle = idle
+    this.#forget()
+    this.#forget = this.#clock.after(readyMs, () => {
+      this.#idle = undefined
+      void idle.close()
+    })
   }
 
   /** @throws {CodedError} What is wrong with the upload, or ERR_BUSY. */
@@ -44,18 +59,20 @@ export class Prober {
     }
     const process = this.#idle?.alive ? this.#idle : new ProbeProcess(this.#clock)
     this.#idle = undefined
+    this.#forget()
     this.#working.add(process)
     try {
       return readAnswer(await process.answer(encodeUpload(upload)), upload)
     } finally {
       this.#working.delete(process)
-      if (!this.#closed) this.#idle ??= new ProbeProcess(this.#clock)
+      this.expect()
     }
   }
 
   /** Ends every child. */
   async close(): Promise<void> {
     this.#closed = true
+    this.#forget()
     await Promise.all([...this.#working, this.#idle].map((process) => process?.close()))
   }
 }

@@ -86,6 +86,7 @@ export function deployRoutes(app: App, parts: GatewayParts): void {
       )
     }
     reading += 1
+    parts.deployer.expect()
     const stop = parts.clock.after(bodyTimeoutMs, () => void c.env.incoming.destroy())
     try {
       const { file, dryRun, accept, ...request } = c.req.valid('query')
