@@ -218,8 +218,9 @@ export class Bench {
     const killed = client.cut || how === 'kill'
     if (!killed) {
       this.retry(Number.POSITIVE_INFINITY)
-      await this.#rounds(() => producer.isSent)
-      if (!producer.isSent) consumer.giveUp('undelivered')
+      const isDelivered = (): boolean => producer.isSent && producer.isSafe
+      await this.#rounds(isDelivered)
+      if (!isDelivered()) consumer.giveUp('undelivered')
       else consumer.acknowledge()
       void consumer.leave()
       this.net.drain(client)

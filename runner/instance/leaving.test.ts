@@ -12,10 +12,12 @@ import { Leaving, type LeavingOptions } from './leaving.ts'
 function setUp({
   last,
   isSent = true,
+  isAccepted = true,
   destroyed,
 }: {
   readonly last?: () => Promise<void>
   readonly isSent?: boolean
+  readonly isAccepted?: boolean
   readonly destroyed?: Promise<void>
 } = {}) {
   const log: string[] = []
@@ -31,6 +33,7 @@ function setUp({
     isSent,
     isSafe: true,
     sent: async () => void log.push('sent'),
+    accepted: isAccepted ? done : () => Promise.reject(new Error('they were refused')),
     safe: done,
     settled: done,
     close: done,
@@ -79,6 +82,12 @@ test('Leaving leaves once, for whoever asks meanwhile or later (LV4)', async () 
 
 test('Leaving counts what it could not send in time as undelivered, before its channels are left (LV1, LV2)', async () => {
   const { leaving, log } = setUp({ isSent: false })
+  await leaving.leave()
+  assert.deepEqual(log, ['closed', 'aside', 'sent', 'undelivered', 'left', 'destroyed'])
+})
+
+test('Leaving counts as undelivered what was sent and not accepted: it may have been replaced, and nobody hear its last report (LV2)', async () => {
+  const { leaving, log } = setUp({ isAccepted: false })
   await leaving.leave()
   assert.deepEqual(log, ['closed', 'aside', 'sent', 'undelivered', 'left', 'destroyed'])
 })

@@ -1,10 +1,11 @@
 /**
  * Leaving: how an instance that stops or fails leaves: once, in bounded time (infra/control/stop-times.ts).
  *
- *   LV1. In this order: outputs are sent, the input is acknowledged, the channels are left. So the next owner starts
+ *   LV1. In this order: outputs are accepted, the input is acknowledged, the channels are left. So the next owner starts
  *        after the last record done.
- *   LV2. Outputs that are not accepted in time are lost with this process, and counted, as are records whose dead letters have no
- *        answer by then; the queue passes to the next owner untouched.
+ *   LV2. Outputs that are not accepted in time are lost with this process, and their records counted where they came from, as are
+ *        records whose dead letters have no answer by then: whoever was replaced meanwhile is refused downstream, and nobody may hear
+ *        its last report. The queue passes to the next owner untouched.
  *   LV3. Where the store does not know of a partition's state, the last checkpoint is waited for. If that fails, what is not
  *        acknowledged is counted as `unstored`: no next owner can count it (FS1 of runner/checkpoint/beginnings.ts).
  *   LV4. Whoever asks, and however often: all wait for the same end.
@@ -64,9 +65,13 @@ export class Leaving {
     const deadline = AbortSignal.timeout(outputsWaitMs)
     await mover.settled(deadline)
     await producer.sent(deadline).catch(() => undefined)
+    const isAccepted = await producer.accepted(deadline).then(
+      () => true,
+      () => false,
+    )
     const safe = await acknowledger.lettersSafe(deadline)
     if (!safe) acknowledger.giveUpLetters()
-    if (!producer.isSent || !safe) consumer.giveUp('undelivered') // LV2
+    if (!producer.isSent || !isAccepted || !safe) consumer.giveUp('undelivered') // LV2
     if (keeper?.untold !== undefined) await stored
     if (keeper?.untold !== undefined) consumer.giveUp('unstored', keeper.untold) // LV3
     const last = deadline.aborted ? AbortSignal.timeout(lastWordsMs) : deadline

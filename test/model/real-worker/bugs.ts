@@ -74,6 +74,12 @@ export const bugs: readonly Fault[] = [
     found: 'RW5',
     plant: () => over(Producer.prototype, 'fence', () => () => undefined),
   },
+  {
+    what: 'who leaves acknowledges what was sent, also where it is refused',
+    found: 'RW6',
+    from: 2,
+    plant: () => over(Producer.prototype, 'accepted', () => async () => undefined),
+  },
 ]
 
 /** Replaces a method. @returns Puts it back. */

@@ -32,7 +32,7 @@ const step = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      kind: fc.constantFrom(...(['silence', 'fill', 'stop', 'kill', 'lose'] as const)),
+      kind: fc.constantFrom(...(['silence', 'fill', 'stop', 'kill', 'lose', 'wake'] as const)),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('swap' as const), errors: fc.nat(1) }) },

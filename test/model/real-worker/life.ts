@@ -7,7 +7,8 @@
  *   RW4. Nothing is lost with the state of an instance that is never killed, with a store that never fails.
  *   RW5. What is put out is put out once, in order, and by no callback that failed; also where an owner was cut off, replaced and is
  *        back.
- *   RW6. What is not put out is counted: as dropped, as unaccounted, or by the last words of who had it to put out.
+ *   RW6. What is not put out is counted as dropped or as unaccounted, by who sent it: the last words of who had it to put out may never
+ *        be heard.
  *   RW7. It ends only when told to, when it is replaced, or when the store does not give it a share, and comes to rest when all that
  *        fails is well again. Unless it is killed it ends in order: nothing is unaccounted for.
  * @module
@@ -23,7 +24,7 @@ import { Random } from '../../simulation/random.ts'
 import { must } from '../../simulation/violation.ts'
 import { MemoryLetters } from './letters.ts'
 import { input, partitions, SimRunner } from './runner.ts'
-import { Sink, sinkName } from './sink.ts'
+import { Sink } from './sink.ts'
 import { MemoryStore } from './store.ts'
 
 export type Kind = 'plain' | 'bad' | 'waits' | 'failsNext'
@@ -47,8 +48,6 @@ export class Life {
   #sent = 0
   #epoch = 0
   #isKilled = false
-  /** Records put out and not accepted, by the last words of those that have left in order. */
-  #undelivered = 0
   #version = 1
 
   constructor(seed: number) {
@@ -124,6 +123,19 @@ export class Life {
     await this.start()
   }
 
+  /** The same; and it is woken as its successor begins, and told to stop. */
+  async wake(): Promise<void> {
+    const woken = this.#at
+    await this.lose()
+    this.log.push('is woken, and told to stop')
+    woken.reconnect()
+    void woken.worker.stop().then(() => {
+      if (!this.#lost.delete(woken)) return
+      this.log.push('the woken one has stopped')
+      woken.kill()
+    })
+  }
+
   async swap(errors: number): Promise<void> {
     const version = this.#version + 1
     this.log.push(`swaps to ${version}`)
@@ -186,7 +198,7 @@ export class Life {
     must(deadLettered <= letters, 'RW3', told)
     must(this.#isKilled || this.#store.hasFailed || stateLost === 0, 'RW4', told)
     must(this.#isKilled || unaccounted === 0, 'RW7', told)
-    this.#sink.judge(this.#sent, gone + unaccounted + this.#undelivered)
+    this.#sink.judge(this.#sent, gone + unaccounted)
   }
 
   /** Those that were cut off are back; each that has noticed what happened meanwhile ends. */
@@ -202,8 +214,6 @@ export class Life {
 
   /** It has ended by itself: in order, but for one that heard that it was replaced. */
   #end(runner: SimRunner): void {
-    const { state, outputs } = runner.worker.report()
-    if (state === 'failed') this.#undelivered += undeliveredOf(outputs)
     runner.kill()
   }
 
@@ -235,7 +245,6 @@ export class Life {
     const { inputs, outputs } = worker.report()
     this.log.push(`has stopped: ${JSON.stringify({ inputs, outputs })}`)
     this.#at.kill()
-    this.#undelivered += undeliveredOf(outputs)
     return inputs[0]!.stateLost
   }
 
@@ -262,9 +271,4 @@ export class Life {
     await sleep(systemClock, 2)
     await this.#pump(3)
   }
-}
-
-function undeliveredOf(outputs: readonly OutputLedger[]): number {
-  const { sent = 0, acked = 0 } = outputs.find(({ consumer }) => consumer === sinkName) ?? {}
-  return sent - acked
 }

@@ -9,8 +9,6 @@ import { recordsOf } from '../../../sdk/wire/frame.ts'
 import { must } from '../../simulation/violation.ts'
 import { output, partitions } from './runner.ts'
 
-export const sinkName = output.consumers[0]!.name
-
 export class Sink {
   readonly #consumer: Consumer
   /** By partition. */
@@ -18,7 +16,7 @@ export class Sink {
 
   constructor(net: SimNet, clock: Clock) {
     this.#consumer = new Consumer({
-      ...{ wire: net.connect(), namespace: 'n', name: sinkName, epoch: 1, clock },
+      ...{ wire: net.connect(), namespace: 'n', name: output.consumers[0]!.name, epoch: 1, clock },
       onFrames: () => undefined,
     })
     this.#consumer.own(output.name, partitions)
