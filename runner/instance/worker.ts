@@ -427,6 +427,7 @@ export class Worker {
       namespace,
       name: assignment.function,
       nameOf: (stream) => consumerName(assignment.function, assignment.groupings[stream], instance.index),
+      owner: this.#producer.id,
       epoch: instance.epoch,
       clock,
       onFrames: () => this.#ready.wake(),

@@ -71,7 +71,7 @@ export class ChannelAccount {
   #acknowledged = 0
 
   see(
-    event: Exclude<HistoryEvent, { event: 'sent' | 'claim' | 'left' | 'crash' | 'note' | 'end' }>,
+    event: Exclude<HistoryEvent, { event: 'sent' | 'claim' | 'heard' | 'left' | 'crash' | 'note' | 'end' }>,
     /** What its owner has counted so far. */
     ticks: Intervals | undefined,
     report: Report,

@@ -8,7 +8,7 @@ import { eventsOf } from './explain.ts'
 import { HistoryJoiner } from './file.ts'
 import { Intervals } from './intervals.ts'
 import { faults, sameChannel } from './planted.ts'
-import { type Random, soundHistory } from './sound.ts'
+import { joinedAnyhow, type Random, soundHistory } from './sound.ts'
 
 const source = fc.record({ seed: fc.nat(), steps: fc.integer({ min: 20, max: 150 }) })
 
@@ -23,6 +23,17 @@ test('check calls random sound histories sound, and no record is forgotten in it
       const { sound, findings, counts } = check('output', soundHistory(randomOf(seed), steps))
       assert.ok(sound, JSON.stringify(findings, null, 1))
       assert.equal(counts['sent'], counts['output']! + counts['dropped']! + counts['unaccounted']!)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('check judges a sound history the same in whatever order the files of several processes were joined (H2 of channel.ts)', () => {
+  fc.assert(
+    fc.property(source, ({ seed, steps }) => {
+      const random = randomOf(seed)
+      const { sound, findings } = check('output', joinedAnyhow(soundHistory(random, steps), random))
+      assert.ok(sound, JSON.stringify(findings, null, 1))
     }),
     { numRuns: 1000 },
   )

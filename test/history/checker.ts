@@ -10,7 +10,7 @@ import type { HistoryEvent, Layer, Range } from './event.ts'
 import { Intervals } from './intervals.ts'
 import { Owners, type ReportAt } from './owners.ts'
 
-const examplesMax = 20
+export const examplesMax = 20
 
 /** Records at fault; with a count of 0 the partition. */
 export interface Finding extends Range {
@@ -72,6 +72,8 @@ export class Checker {
       case 'claim':
         for (const stream of Object.keys(event.partitions)) this.#reads(event.consumer, stream)
         return this.#consumer(event.consumer).owners.onClaim(event, this.#reportOf(event.consumer))
+      case 'heard':
+        return this.#consumer(event.consumer).owners.onHeard(event)
       case 'left':
         return this.#consumer(event.consumer).owners.onLeft(event)
       case 'crash':
@@ -81,7 +83,7 @@ export class Checker {
         const channel = this.#channel(event)
         const isEffect = event.event === 'processed' || event.event === 'output' || event.event === 'fired'
         if (isEffect) consumer.owners.onEffect(event, this.#reportOf(event.consumer))
-        const ticks = isEffect && event.ticks ? consumer.owners.ticks(event.event, event.owner) : undefined
+        const ticks = isEffect && event.ticks ? consumer.owners.ticks(event) : undefined
         this.#account(consumer, event.consumer, channel).see(
           event,
           ticks,

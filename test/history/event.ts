@@ -33,9 +33,17 @@ export interface Actor {
 export interface Effect extends Range, Actor {
   readonly event: 'accepted' | 'processed' | 'output' | 'fired'
   readonly ticks?: readonly [first: number, last: number]
+  /** Whose counter that is, if an owner has several. */
+  readonly isolate?: string
   readonly after?: number
   /** Of an output: each of the records has set a timer. */
   readonly timer?: true
+}
+
+/** `claim`: an owner begins. `heard`: that was heard where outputs are seen. */
+export interface Claim extends Actor {
+  readonly event: 'claim' | 'heard'
+  readonly partitions: Readonly<Record<string, readonly number[]>>
 }
 
 export type HistoryEvent =
@@ -47,7 +55,7 @@ export type HistoryEvent =
       Range,
       'from' | 'count'
     >)
-  | ({ readonly event: 'claim'; readonly partitions: Readonly<Record<string, readonly number[]>> } & Actor)
+  | Claim
   | ({
       readonly event: 'left'
       readonly stream: string
@@ -64,6 +72,7 @@ type FieldKind = 'text' | 'count' | 'object'
 
 const channel = { stream: 'text', partition: 'count', producer: 'text' } as const
 const range = { ...channel, from: 'count', count: 'count' } as const
+const claim = { consumer: 'text', owner: 'text', epoch: 'count', partitions: 'object' } as const
 const effect = { ...range, consumer: 'text', owner: 'text', epoch: 'count' } as const
 
 const fields: Readonly<Record<HistoryEvent['event'], Readonly<Record<string, FieldKind>>>> = {
@@ -75,7 +84,8 @@ const fields: Readonly<Record<HistoryEvent['event'], Readonly<Record<string, Fie
   dropped: { ...range, consumer: 'text', reason: 'text' },
   unaccounted: { ...range, consumer: 'text' },
   acknowledged: { ...channel, consumer: 'text', through: 'count' },
-  claim: { consumer: 'text', owner: 'text', epoch: 'count', partitions: 'object' },
+  claim,
+  heard: claim,
   left: {
     stream: 'text',
     partition: 'count',

@@ -33,7 +33,7 @@ export function eventsOf(
 
 function placesOf(event: HistoryEvent): string[] {
   if ('stream' in event) return [`${event.stream} ${event.partition}`]
-  if (event.event !== 'claim') return []
+  if (event.event !== 'claim' && event.event !== 'heard') return []
   return Object.entries(event.partitions).flatMap(([stream, list]) =>
     list.map((partition) => `${stream} ${partition}`),
   )
@@ -41,7 +41,7 @@ function placesOf(event: HistoryEvent): string[] {
 
 function concerns(event: HistoryEvent, finding: Finding): boolean {
   if ('consumer' in event && finding.consumer !== '' && event.consumer !== finding.consumer) return false
-  if (event.event === 'claim' || event.event === 'left') return finding.count === 0
+  if (event.event === 'claim' || event.event === 'heard' || event.event === 'left') return finding.count === 0
   if (!('producer' in event) || event.producer !== finding.producer) return false
   const end = finding.from + finding.count
   if (event.event === 'acknowledged') return finding.kind === 'loss' && event.through >= end

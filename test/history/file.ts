@@ -91,7 +91,7 @@ export class HistoryJoiner {
 
 /** Any field that an event about records may have. */
 type Records = Range &
-  Partial<Pick<Effect, 'consumer' | 'owner' | 'epoch' | 'ticks' | 'after' | 'timer'>> & {
+  Partial<Pick<Effect, 'consumer' | 'owner' | 'epoch' | 'ticks' | 'isolate' | 'after' | 'timer'>> & {
     readonly event: string
     readonly reason?: string
   }
@@ -108,6 +108,7 @@ function isNext(a: Records, b: Records): boolean {
     b.epoch === a.epoch &&
     b.reason === a.reason &&
     b.timer === a.timer &&
+    b.isolate === a.isolate &&
     (a.ticks === undefined ? b.ticks === undefined : b.ticks?.[0] === a.ticks[1] + 1) &&
     (a.after === undefined ? b.after === undefined : b.after === b.from - 1)
   )

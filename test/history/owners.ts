@@ -7,14 +7,15 @@
  *   WO2. What an owner says behind its crash is not believed: it may be thought dead and live on. A claim then is of a tenure that its crash
  *        has ended.
  *   WO3. If nobody claims anything, any owner that has crashed may have had any partition.
+ *   WO4. A claim that was heard downstream stands in one order with what is put out: behind it nothing of an earlier epoch is right, even if its
+ *        owner, of whatever slot, has put out nothing yet.
  * @module
  */
 import type { Kind } from './channel.ts'
-import type { Actor, HistoryEvent, Range } from './event.ts'
+import type { Actor, Claim, Effect, HistoryEvent, Range } from './event.ts'
 import { Intervals } from './intervals.ts'
 
 type Place = Pick<Range, 'stream' | 'partition'>
-type Claim = Extract<HistoryEvent, { event: 'claim' }>
 type Leaving = Extract<HistoryEvent, { event: 'left' }>
 
 /** Says that records of a range are at fault; a range of none is the partition. */
@@ -45,6 +46,9 @@ interface Owned {
   readonly left: Map<number, Leaving[]>
 }
 
+/** Effects that are seen downstream. */
+const effects = ['output', 'fired'] as const
+
 export class Owners {
   /** By stream and partition. */
   readonly #owned = new Map<string, Owned>()
@@ -54,17 +58,27 @@ export class Owners {
   readonly #holders = new Map<string, Actor>()
   /** First effect of each owner in a partition that it has not claimed so far, by `OWNER EPOCH STREAM PARTITION`. */
   readonly #unclaimed = new Map<string, Range>()
-  /** By owner. */
+  /** By owner, or by isolate. */
   readonly #ticks = { processed: new Map<string, Intervals>(), output: new Map<string, Intervals>() }
 
   onClaim({ owner, epoch, partitions }: Claim, report: ReportAt): void {
     for (const [stream, list] of Object.entries(partitions))
       for (const partition of list) {
-        const actor = `${owner} ${epoch} ${stream} ${partition}`
-        this.#claimed.add(actor)
-        this.#unclaimed.delete(actor)
+        this.#claims(owner, epoch, { stream, partition })
         if (this.#crashed.has(owner)) this.#endAt({ stream, partition }, owner, epoch)
         else this.#take({ stream, partition }, owner, epoch, report)
+      }
+  }
+
+  /** From now on the partitions are its own, as if it had put out something (WO4). */
+  onHeard(event: Claim): void {
+    for (const [stream, list] of Object.entries(event.partitions))
+      for (const partition of list) {
+        this.#claims(event.owner, event.epoch, { stream, partition })
+        for (const effect of effects) {
+          const place = `${effect} ${stream} ${partition}`
+          if (event.epoch > (this.#holders.get(place)?.epoch ?? -1)) this.#holders.set(place, event)
+        }
       }
   }
 
@@ -107,13 +121,14 @@ export class Owners {
     report('wrong-owner', event, `${event.event} ${wrong}`)
   }
 
-  /** Values of the owner's counter of callbacks that were seen in this kind of effects; those of timers are among the outputs'. */
-  ticks(event: string, owner: string): Intervals {
+  /** Values of its counter of callbacks that were seen in this kind of effects; those of timers are among the outputs'. */
+  ticks({ event, owner, isolate }: Effect): Intervals {
     const byOwner = this.#ticks[event === 'processed' ? event : 'output']
-    let ticks = byOwner.get(owner)
+    const counter = isolate ?? owner
+    let ticks = byOwner.get(counter)
     if (ticks === undefined) {
       ticks = new Intervals()
-      byOwner.set(owner, ticks)
+      byOwner.set(counter, ticks)
     }
     return ticks
   }
@@ -128,7 +143,7 @@ export class Owners {
 
   /** The crashes that concern a partition. */
   crashesOf(place: Place): HasCrashed {
-    const isAny = this.#claimed.size === 0 && this.#crashed.size > 0
+    const isAny = this.#owned.size === 0 && this.#crashed.size > 0
     const crashes = this.#owned.get(keyOf(place))?.crashes
     return (from, before) => isAny || (crashes?.hasAny(from, before) ?? false)
   }
@@ -140,6 +155,12 @@ export class Owners {
       (left?.get(epoch) ?? [])
         .filter((leaving) => leaving.owner === owner)
         .map(({ through }) => through[channel.producer] ?? 0)
+  }
+
+  #claims(owner: string, epoch: number, { stream, partition }: Place): void {
+    const actor = `${owner} ${epoch} ${stream} ${partition}`
+    this.#claimed.add(actor)
+    this.#unclaimed.delete(actor)
   }
 
   /** WO2. */

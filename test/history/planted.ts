@@ -3,7 +3,8 @@
  * @module
  */
 import type { Kind } from './channel.ts'
-import type { Effect, HistoryEvent, Range } from './event.ts'
+import { examplesMax } from './checker.ts'
+import type { Claim, Effect, HistoryEvent, Range } from './event.ts'
 import { consumer, type Random } from './sound.ts'
 
 export interface Planted {
@@ -121,7 +122,7 @@ export const faults: Readonly<Record<string, Fault>> = {
       (_, { epoch, partition }) => [
         'wrong-owner',
         events.map((e) =>
-          e.event === 'claim' && e.epoch === epoch
+          (e.event === 'claim' || e.event === 'heard') && e.epoch === epoch
             ? { ...e, partitions: { s: e.partitions['s']!.filter((p) => p !== partition) } }
             : e,
         ),
@@ -195,6 +196,38 @@ export const faults: Readonly<Record<string, Fault>> = {
         return ['wrong-owner', replaced(events, i, { ...output, owner, epoch })]
       },
     ),
+  'an owner that was stopped puts out what it had in hand, before the next one puts out anything': (
+    events,
+    random,
+  ) =>
+    atOutput(
+      events,
+      random,
+      (i, o) => isLastBefore(events, i, heardAfter(events, i, o)),
+      (i, output) => ['wrong-owner', without(spliced(events, heardAfter(events, i, output) + 1, output), i)],
+    ),
+  'an owner that was stopped puts out what was given up of it': (events, random) => {
+    const places = events.flatMap((gone, i) => {
+      const heard = gone.event === 'unaccounted' ? heardAfter(events, i, gone) : -1
+      const last = events.slice(0, i).findLast((e) => e.event === 'output' && sameChannel(e, gone as Range))
+      return heard < 0 || last === undefined ? [] : [{ gone: gone as Range, heard, last: last as Output }]
+    })
+    const place = places[random(places.length)]
+    if (place === undefined) return undefined
+    const { owner, epoch } = place.last
+    const late = { ...place.gone, event: 'output', consumer, owner, epoch } as const
+    return { kind: 'wrong-owner', at: late, events: spliced(events, place.heard + 1, late) }
+  },
+  'a timer of an owner that was stopped fires before the next one puts out anything': (events, random) => {
+    const places = events.flatMap((e, i) =>
+      e.event === 'fired' && heardAfter(events, i, e) >= 0 ? [{ fired: e, i }] : [],
+    )
+    const place = places[random(places.length)]
+    if (place === undefined) return undefined
+    const { fired, i } = place
+    const late = spliced(events, heardAfter(events, i, fired) + 1, fired)
+    return { kind: 'wrong-owner', at: fired, events: without(late, i) }
+  },
   'a claim while another has the partition': (events, random) => {
     const places = events.flatMap((e, i) =>
       e.event === 'left' && events[i + 1]?.event === 'claim' ? [i] : [],
@@ -235,7 +268,10 @@ export const faults: Readonly<Record<string, Fault>> = {
     atOutput(
       events,
       random,
-      (i, o) => o.timer === true && !events.slice(i).some((e) => e.event === 'crash'),
+      (i, o) =>
+        o.timer === true &&
+        !events.slice(i).some((e) => e.event === 'crash') &&
+        events.filter((e) => e.event === 'output' && e.timer).length <= examplesMax,
       () => ['timer', events.filter((e) => e.event !== 'fired')],
     ),
   'a timer fires that nobody has set': (events, random) =>
@@ -316,13 +352,25 @@ function leftBefore(events: readonly HistoryEvent[], index: number, { partition 
   return last?.event === 'left' ? last : undefined
 }
 
+/** Where the next claim of a partition is heard; -1 for nowhere. */
+function heardAfter(events: readonly HistoryEvent[], index: number, { partition }: Range): number {
+  return events.findIndex(
+    (e, i) => i > index && e.event === 'heard' && e.partitions['s']!.includes(partition),
+  )
+}
+
+/** Whether no output of its channel comes between it and a place. */
+function isLastBefore(events: readonly HistoryEvent[], index: number, place: number): boolean {
+  return place >= 0 && !later(events, index).some((i) => i < place)
+}
+
 /** Whether an owner crashes that has the partition. */
 function crashesUntil(events: readonly HistoryEvent[], from: number, to: number, partition: number): boolean {
   return events.slice(from, to).some((e, i, rest) => {
     if (e.event !== 'crash') return false
     const claim = [...events.slice(0, from), ...rest.slice(0, i)].findLast(
       (one) => one.event === 'claim' && one.partitions['s']!.includes(partition),
-    ) as Extract<HistoryEvent, { event: 'claim' }>
+    ) as Claim
     const hasLeft = events.some(
       (one) => one.event === 'left' && one.partition === partition && one.epoch === claim.epoch,
     )

@@ -3,6 +3,7 @@
  *
  * Each is the history of one consumer. An owner has one or both partitions; it processes the producers' records one by one, drops some, and
  * sets timers, which fire later. Partitions are handed over in order, and owners crash: then records are unaccounted, and state is lost.
+ * In three of four it is heard downstream that an owner claims.
  * @module
  */
 import type { HistoryEvent, Range } from './event.ts'
@@ -31,9 +32,27 @@ export function soundHistory(random: Random, steps: number): HistoryEvent[] {
   return new Sound(random, steps).events
 }
 
+/** As joined from files of several processes, of which each has seen some kinds of events: any order among these that keeps their own. */
+export function joinedAnyhow(events: readonly HistoryEvent[], random: Random): HistoryEvent[] {
+  const files = [...Map.groupBy(events, ({ event }) => seenBy(event)).values()]
+  const joined: HistoryEvent[] = []
+  while (files.length > 0) {
+    const which = random(files.length)
+    joined.push(files[which]!.shift()!)
+    if (files[which]!.length === 0) files.splice(which, 1)
+  }
+  return joined
+}
+
+function seenBy(event: HistoryEvent['event']): string {
+  if (event === 'claim' || event === 'left' || event === 'crash') return 'owners'
+  return event === 'output' || event === 'fired' || event === 'heard' ? 'downstream' : event
+}
+
 class Sound {
   readonly events: HistoryEvent[] = []
   readonly #random: Random
+  readonly #isHeard: boolean
   readonly #channels: readonly Channel[]
   readonly #holders = new Map<number, { readonly owner: Owner; readonly epoch: number }>()
   #timers: Range[] = []
@@ -42,6 +61,7 @@ class Sound {
 
   constructor(random: Random, steps: number) {
     this.#random = random
+    this.#isHeard = random(4) > 0
     this.#channels = partitions.flatMap((partition) =>
       ['p', 'q'].map(
         (producer): Channel => ({ stream: 's', partition, producer, sent: 0, position: 0, after: -1 }),
@@ -76,13 +96,9 @@ class Sound {
   #claim(list: readonly number[], owner: Owner): void {
     this.#epoch += 1
     for (const partition of list) this.#holders.set(partition, { owner, epoch: this.#epoch })
-    this.events.push({
-      event: 'claim',
-      consumer,
-      owner: owner.name,
-      epoch: this.#epoch,
-      partitions: { s: list },
-    })
+    const claim = { consumer, owner: owner.name, epoch: this.#epoch, partitions: { s: list } }
+    this.events.push({ event: 'claim', ...claim })
+    if (this.#isHeard) this.events.push({ event: 'heard', ...claim })
   }
 
   #send(channel: Channel, count: number): void {

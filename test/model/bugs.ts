@@ -42,6 +42,10 @@ export const bugs = {
   'gives-twice': { what: 'the giver answers a later ask as it answered the first', found: 'wrong-owner' },
   'takes-unasked': { what: 'the taker claims without asking', found: 'wrong-owner' },
   'no-fence': { what: 'an owner raises no fence before it claims', found: 'repeat' },
+  'fences-own-slot-only': {
+    what: 'an owner raises no fence of another slot, whose shares it takes',
+    found: 'wrong-owner',
+  },
   'forgets-changes': {
     what: 'what has changed since the preparation does not go with the share',
     found: 'state',

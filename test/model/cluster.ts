@@ -7,7 +7,15 @@
  * @module
  */
 import assert from 'node:assert/strict'
-import { Consumer, type HandoverPositions, originOf, Producer } from '../../infra/bus/index.ts'
+import {
+  Consumer,
+  type HandoverPositions,
+  originOf,
+  Producer,
+  type TakenFrame,
+} from '../../infra/bus/index.ts'
+import { readClaim } from '../../infra/bus/messages/claim.ts'
+import { claimSubject } from '../../infra/bus/messages/subjects.ts'
 import { type SimClient, SimNet } from '../../infra/bus/wire/sim-net.ts'
 import { ManualClock } from '../../infra/clock.ts'
 import type { StreamDescriptor } from '../../infra/control/messages/streams.ts'
@@ -69,11 +77,15 @@ export class ModelCluster {
   readonly #clock = new ManualClock(1000)
   readonly #sources: readonly Source[]
   readonly #sink: Consumer
+  /** What the sink was sent and has not read, in order: frames, and that an owner claims. */
+  readonly #came: (TakenFrame | HistoryEvent)[] = []
   readonly #checkpoints = new ModelCheckpoints()
   readonly #seen = new Map<string, Intervals>()
   /** Of the owners that producers hear of. */
   readonly #names = new Map<string, string>()
   #tasks: Task[] = []
+  /** Slots that are empty for a while. */
+  #vacant: number[] = []
   #serial = 0
   #inboxes = 0
 
@@ -83,8 +95,10 @@ export class ModelCluster {
     this.#sources = Array.from({ length: sources }, (_, i) => this.#source(i))
     const clock = this.#clock
     const sinkOptions = { namespace: 'n', name: 'sink', epoch: 1, clock, windowBytes: 4096 }
-    this.#sink = new Consumer({ ...sinkOptions, wire: this.#net.connect(), onFrames: () => undefined })
+    const wire = this.#net.connect()
+    this.#sink = new Consumer({ ...sinkOptions, wire, onFrames: () => undefined })
     this.#sink.own('o', shares)
+    wire.subscribe(claimSubject('n', 'f'), (bytes) => this.#onClaim(bytes))
     for (const index of slots) this.#launch(index)
     this.look()
   }
@@ -132,13 +146,15 @@ export class ModelCluster {
     this.#tasks = this.#tasks.filter((other) => other !== task)
   }
 
-  /** Cut off, taken for gone, replaced; and it lives. */
+  /** Cut off, taken for gone, replaced a while later; and it lives. Until then other slots have its shares. */
   lose(which: number): void {
     const task = this.#at(which)
     if (task === undefined || task.lost) return
     task.client.break()
     task.lost = true
-    this.#gone(task)
+    this.#ended(task)
+    this.#vacant.push(task.index)
+    this.look(0)
   }
 
   /** What befalls the next word by which a giver says who is next. */
@@ -156,8 +172,10 @@ export class ModelCluster {
     this.#words.arrive()
   }
 
+  /** Who is missing begins. */
   time(ms: number): void {
     this.#clock.advance(ms)
+    for (const index of this.#vacant.splice(0)) this.#launch(index)
   }
 
   /** The overseer hears of those in reach whose bit is set what they have, and tells all of them what they should have. */
@@ -194,7 +212,7 @@ export class ModelCluster {
       this.look()
       const writers = [...this.#sources, ...this.#living.map(({ instance }) => instance)]
       settled = this.overseer.settled && writers.every(({ producer }) => producer.isSettled)
-      this.#clock.advance(300)
+      this.time(300)
     }
     this.#account()
     this.events.push({ event: 'end' })
@@ -220,11 +238,15 @@ export class ModelCluster {
   }
 
   #gone(task: Task): void {
+    this.#ended(task)
+    this.#launch(task.index)
+    this.look(0)
+  }
+
+  #ended(task: Task): void {
     this.events.push({ event: 'crash', consumer: 'f', owner: `i${task.serial}` })
     this.#words.ended()
     this.overseer.ended(task.instance.task, task.index, task.epoch)
-    this.#launch(task.index)
-    this.look(0)
   }
 
   #launch(index: number): void {
@@ -321,13 +343,27 @@ export class ModelCluster {
 
   /** The sink reads what it was sent. */
   read(): void {
-    for (const frame of this.#sink.take(Number.POSITIVE_INFINITY)) {
+    this.#came.push(...this.#sink.take(Number.POSITIVE_INFINITY))
+    for (const frame of this.#came.splice(0)) {
+      if ('event' in frame) {
+        this.events.push(frame)
+        continue
+      }
       for (const { value } of [...recordsOf(frame.bytes, frame.header)].slice(frame.skip))
         this.#onOutput(frame.partition, new DataView(value.buffer, value.byteOffset))
       this.#sink.done(frame, frame.header.count - frame.skip)
     }
     this.#sink.announce()
     this.#sink.acknowledge()
+  }
+
+  #onClaim(bytes: Uint8Array): void {
+    const claim = readClaim(bytes)
+    if (claim === undefined) return // somebody only listens
+    const { epoch, partitions } = claim
+    const owner = this.#names.get(claim.owner)!
+    this.#came.push(...this.#sink.take(Number.POSITIVE_INFINITY))
+    this.#came.push({ event: 'heard', consumer: 'f', owner, epoch, partitions })
   }
 
   #onOutput(partition: number, view: DataView): void {

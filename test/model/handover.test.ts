@@ -16,7 +16,7 @@ const histories = Number(process.env['CONCORD_HISTORIES'] ?? 100_000)
 const seed = 7
 const seeds: Partial<Record<Bug, number>> = {
   'acknowledges-sent': 2,
-  'takes-what-was-taken-back': 183,
+  'takes-what-was-taken-back': 1034,
   'tells-nobody': 12,
 }
 

@@ -150,7 +150,7 @@ export class ModelInstance {
   assign({ epoch, shares, awaited, giving, fences }: ModelAssignment): void {
     const { bugs, index } = this.#options
     this.#epoch = epoch
-    if (!bugs.has('no-fence'))
+    if (!bugs.has('no-fence') && !bugs.has('fences-own-slot-only'))
       for (const [slot, below] of fences) if (slot !== index) this.#fence(slot, below)
     this.#giver.want(giving, new Set(shares.keys()))
     const missing = awaited.filter(({ share }) => !this.#epochs.has(share))

@@ -15,6 +15,8 @@ export interface ConsumerOptions {
   readonly name: string
   /** The name under which an input is read, if it differs (docs/design/0024-broadcast.md). */
   readonly nameOf?: (stream: string) => string
+  /** This incarnation, 16 hex digits; default: drawn. Of whoever sends, too, it is the id of its producer. */
+  readonly owner?: string
   /** Grows with each owner of these partitions. */
   readonly epoch: number
   readonly clock: Clock

@@ -45,7 +45,7 @@ import { Rivals } from './rivals.ts'
 
 export class Consumer {
   /** This incarnation, 16 hex digits. */
-  readonly owner = randomBytes(8).toString('hex')
+  readonly owner: string
   readonly #options: ConsumerOptions
   readonly #partitions = new Map<string, InPartition>()
   /** Where it has left channels of partitions that it no longer owns, by partition and producer. */
@@ -63,6 +63,7 @@ export class Consumer {
 
   constructor(options: ConsumerOptions) {
     this.#options = options
+    this.owner = options.owner ?? randomBytes(8).toString('hex')
     this.#voice = new ConsumerVoice(options, this.owner, this.#partitions)
     this.#intake = new Intake({
       ...{ clock: options.clock, windowBytes: options.windowBytes, onFrames: options.onFrames },
