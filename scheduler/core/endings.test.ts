@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { disorderlyEnds, isUnsaid, leftBehind } from './endings.ts'
-import { World } from './testing/world.ts'
+import { type Runner, World } from './testing/world.ts'
 import { heartbeatOf, reportOf } from './testing/world-heartbeats.ts'
 
 const keyed = { istreams: { in: { grouping: 'groupBy' as const } }, resources: { cpus: 0.5 } }
@@ -98,7 +98,44 @@ test('disorderlyEnds does not name an instance that was asked to end before it r
   }
 })
 
-test('a kill that was decided without a connection is repeated as soon as there is one', () => {
+/** A runner whose agent has not registered with the master to which the scheduler is connected, and which is killed. */
+function killedUnknown(): { world: World; runner: Runner; kills: () => number } {
+  const world = new World()
+  world.deploy('f', keyed)
+  world.settle(8)
+  const [runner] = world.runners.values()
+  world.away.add(runner!.document.agentId)
+  world.disconnect()
+  world.connect()
+  world.updates = [] // the master gives no answer
+  world.commands.set('c', { schema: 1, kind: 'killInstance', function: 'f', instance: 'f-0', restart: true })
+  world.publish()
+  const kills = (): number => world.actions.filter(({ kind }) => kind === 'kill').length
+  assert.deepEqual([kills(), runner!.killed], [1, false])
+  world.away.clear()
+  return { world, runner: runner!, kills }
+}
+
+test('a kill that a new master has ignored is repeated when an offer shows that it knows the agent', () => {
+  const { world, runner, kills } = killedUnknown()
+  world.offersWanted = true
+  world.offer()
+  assert.deepEqual([kills(), runner.killed], [2, true])
+  world.offer()
+  assert.equal(kills(), 2, 'once')
+})
+
+test('a kill that a new master has ignored is repeated when an update shows that it knows the agent', () => {
+  const { world, runner, kills } = killedUnknown()
+  const { taskId, agentId } = runner.document
+  const told = { taskId, agentId, message: 'Reconciliation' }
+  world.feed({ kind: 'task', update: { ...told, condition: 'unsure' } })
+  assert.deepEqual([kills(), runner.killed], [1, false], 'it does not know the task')
+  world.feed({ kind: 'task', update: { ...told, condition: 'running' } })
+  assert.deepEqual([kills(), runner.killed], [2, true])
+})
+
+test('a kill that was decided without a connection is repeated in the next one, as soon as the master has told of its agent', () => {
   const world = new World()
   world.deploy('f', keyed)
   world.settle(8)
@@ -108,5 +145,6 @@ test('a kill that was decided without a connection is repeated as soon as there 
   world.publish()
   assert.deepEqual([world.actions.filter(({ kind }) => kind === 'kill').length, runner!.killed], [1, false])
   world.connect()
+  world.deliverUpdate() // the answer to what is asked at each connection
   assert.equal(runner!.killed, true)
 })

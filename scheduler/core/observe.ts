@@ -15,6 +15,7 @@ import { endFailed, endTask, logReturn } from './endings.ts'
 import { forgiveGateways, observeGateway, seeFollowers } from './followers.ts'
 import { withoutBequeathed } from './former.ts'
 import { observeGone } from './gone.ts'
+import { forgetAgents, heardOfAgents, heardOfTask } from './known-agents.ts'
 import { awaitedOf } from './partitions/ownership.ts'
 import { observeVersion } from './rollout/rollout.ts'
 import { type Draft, newSlot, newTask, type Seated } from './state/draft.ts'
@@ -24,7 +25,6 @@ import type { Event } from './state/protocol.ts'
 import { isOf, isUnheard, reportIn, reportOf, worksAsTold } from './state/reports.ts'
 import { noteServing } from './state/starts.ts'
 import { type Closing, instanceId, type Slot, type Task, type Wanted } from './state/state.ts'
-import { kill } from './state/stopping.ts'
 import { timings } from './state/timings.ts'
 import { saveStatus } from './status.ts'
 
@@ -57,7 +57,7 @@ export function observe(draft: Draft, event: Event): Concern {
       draft.state.engineUp = true
       draft.state.engineSinceMs = draft.nowMs
       draft.state.offersWanted = undefined
-      killAgain(draft)
+      forgetAgents(draft)
       return 'all'
     case 'disconnected':
       draft.state.engineUp = false
@@ -68,6 +68,10 @@ export function observe(draft: Draft, event: Event): Concern {
         ...draft.state.offers,
         ...event.offers.map((offer) => [offer.id, offer] as const),
       ])
+      heardOfAgents(
+        draft,
+        event.offers.map(({ agentId }) => agentId),
+      )
       return 'some'
     case 'rescinded':
       draft.state.offers = new Map([...draft.state.offers].filter(([id]) => id !== event.offerId))
@@ -284,12 +288,6 @@ function forgiveSilence(draft: Draft): void {
   }
 }
 
-/** Repeats every kill: one that was decided without a connection has reached nobody (SP2 of stopping.ts). */
-function killAgain(draft: Draft): void {
-  for (const { document, killedAtMs } of [...draft.tasks.values()])
-    if (killedAtMs !== undefined) kill(draft, draft.task(document.taskId) as Task)
-}
-
 function update(draft: Draft, update: TaskUpdate): void {
   const task = draft.task(update.taskId)
   if (task !== undefined) updateTask(draft, task, update)
@@ -306,6 +304,7 @@ function update(draft: Draft, update: TaskUpdate): void {
       ...(update.agentId === undefined ? {} : { agentId: update.agentId }),
     })
   }
+  heardOfTask(draft, update.agentId ?? task?.document.agentId, update.condition)
   if (update.receipt !== undefined) draft.act({ kind: 'acknowledge', update })
 }
 

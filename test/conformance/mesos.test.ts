@@ -405,6 +405,26 @@ if (restartMaster !== undefined) {
   })
 }
 
+if (agent !== undefined && restartMaster !== undefined) {
+  test('a new master ignores a kill until the agent of the task is back; then it says that the task runs, and kills it', async (t) => {
+    const o = Observer.start(t, rig, lasting)
+    await o.connected()
+    const task = await o.running(staysUp)
+    o.known = [task]
+    await agent.stop(task.hostname)
+    t.after(() => agent.start(task.hostname))
+    await restartMaster()
+    await o.next('the loss', (event) => (event.kind === 'disconnected' ? true : undefined))
+    await o.connected()
+    o.engine.kill(task, 5_000)
+    await agent.start(task.hostname)
+    // It was asked for at the connection, and is until there is an answer.
+    assert.equal((await o.update(task.taskId, 'running', 'exited')).condition, 'running')
+    o.engine.kill(task, 5_000)
+    await o.update(task.taskId, 'exited')
+  })
+}
+
 if (agent === undefined || restartMaster === undefined || rig.reserve === undefined || drain === undefined)
   console.error(
     'conformance: no hand on the cluster: agent loss, master fail-over, reservations or draining are not part of this run',

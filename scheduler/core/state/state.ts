@@ -248,6 +248,8 @@ export interface State {
   readonly busUp: boolean
   /** When the bus last came back. */
   readonly busSinceMs: number
+  /** The agents that the master knows, as far as it has shown in this connection. */
+  readonly knownAgents: ReadonlySet<string>
   /** What the cluster was told last; unknown after each connection. */
   readonly offersWanted: boolean | undefined
   readonly revivedAtMs: number
@@ -302,6 +304,7 @@ export function initialState(options: StartOptions): State {
     topology: new Map(),
     offers: new Map(),
     agents: new Map(),
+    knownAgents: new Set(),
     failedAgents: new Map(),
     engineUp: false,
     engineSinceMs: Number.NEGATIVE_INFINITY,

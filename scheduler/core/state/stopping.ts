@@ -3,7 +3,8 @@
  *
  *   SP1. An instance is asked to drain first: in a runner of its own by the cluster's kill, in a shared runner by being
  *        left out of the next assignment.
- *   SP2. A kill is repeated each `killAgainMs` until the end is known (watching.ts), and at each connection.
+ *   SP2. A kill is repeated each `killAgainMs` until the end is known (watching.ts), and in each connection as soon as the master knows the
+ *        task's agent (known-agents.ts).
  * @module
  */
 import { type Draft, ownerOf } from './draft.ts'

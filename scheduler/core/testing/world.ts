@@ -48,6 +48,8 @@ export class World {
   nowMs = 1_000_000
   state: State
   readonly agents = new Map<string, Resources>()
+  /** Agents that have not registered with the master yet: it ignores what concerns their tasks. */
+  readonly away = new Set<string>()
   readonly attributes = new Map<string, Readonly<Record<string, string>>>()
   readonly runners = new Map<string, Runner>()
   readonly offers = new Map<string, Offer>()
@@ -196,6 +198,7 @@ export class World {
     if (!this.connected || !this.offersWanted) return
     const offers: Offer[] = []
     for (const agentId of this.agents.keys()) {
+      if (this.away.has(agentId)) continue
       const resources = this.free(agentId)
       const attributes = this.attributes.get(agentId) ?? {}
       if (resources.cpus > 0)
@@ -420,8 +423,7 @@ export class World {
         this.offersWanted = action.wanted
         return
       case 'kill':
-        if (this.connected && this.runners.has(action.taskId)) this.runners.get(action.taskId)!.killed = true
-        return
+        return this.#kill(action.taskId)
       case 'acknowledge':
         this.#unacknowledged.delete(action.update)
         return
@@ -432,6 +434,12 @@ export class World {
         this.runners.get(action.assignment.taskId)?.mail.push(action.assignment)
         return
     }
+  }
+
+  #kill(taskId: string): void {
+    const runner = this.runners.get(taskId)
+    if (this.connected && runner !== undefined && !this.away.has(runner.document.agentId))
+      runner.killed = true
   }
 
   #change(name: string, version: number, to: Partial<FunctionDocument>): void {
