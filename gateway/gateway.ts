@@ -26,9 +26,10 @@ import { ensureSpillStream, SpillStore } from '../infra/spill/index.ts'
 import type { Store } from '../infra/store/index.ts'
 import type { Replicas } from '../infra/streams.ts'
 import { makeApp } from './app.ts'
+import { leftOnDisk } from './by-hand/functions.ts'
 import { accountsBy } from './catalog/accounts.ts'
 import { Catalog } from './catalog/catalog.ts'
-import { Heartbeats } from './catalog/heartbeats.ts'
+import { Heartbeats, producersSpokeMs } from './catalog/heartbeats.ts'
 import { LedgerGauges } from './catalog/ledger-gauges.ts'
 import { SchedulerWatch } from './catalog/scheduler-watch.ts'
 import { sentBefore } from './catalog/sent-before.ts'
@@ -265,10 +266,15 @@ async function start(
     ...{ view, heartbeats, accountsOf, metrics, clock },
     deadLetters,
   })
+  const spillOf = {
+    ...{ nc: checkpointConnection, namespace },
+    outputs: () => [...heartbeats.spoken(producersSpokeMs), ...ingest.ledger()],
+  }
   const parts: GatewayParts = {
     ...{ namespace, gatewayId, nc, wire, store, bundles, assets, catalog, heartbeats, ingest, deployer },
     ...{ accountsOf, ledgerGauges, deadLetters, differences, schedulerWatch, metrics, clock, log, closing },
     plain: new PlainFollowers({ wire, namespace }),
+    leftOnDisk: (live) => leftOnDisk(live, spillOf),
     places: new Places(metrics.followers, options.placesMax),
   }
   const server = createAdaptorServer({ fetch: makeApp(parts, options.token, options.runner).fetch }) as Server

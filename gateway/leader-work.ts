@@ -13,7 +13,7 @@ import type { Log } from '../infra/log.ts'
 import { Orphans } from '../infra/spill/index.ts'
 import type { Store } from '../infra/store/index.ts'
 import type { Catalog, CatalogView } from './catalog/catalog.ts'
-import type { Heartbeats } from './catalog/heartbeats.ts'
+import { type Heartbeats, producersSpokeMs } from './catalog/heartbeats.ts'
 import { Adopter } from './ingest/adopter.ts'
 import { GoneGateways } from './ingest/gone-gateways.ts'
 import type { Ingest } from './ingest/ingest.ts'
@@ -26,8 +26,6 @@ import type { Ownership } from './kept/ownership.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import { type BundleRemover, startCollector } from './versions/collector.ts'
 
-/** Heartbeats of this last while tell which producers live. */
-const producersSpokeMs = 5000
 /** How long an end waits for a chunk that is being taken off the disk: JetStream may be silent. */
 const idleMs = 3000
 

@@ -6,7 +6,7 @@ import type { DifferenceStore } from '../infra/differences/index.ts'
 import type { Log } from '../infra/log.ts'
 import type { Store } from '../infra/store/index.ts'
 import type { AccountsOf } from './catalog/accounts.ts'
-import type { Catalog } from './catalog/catalog.ts'
+import type { Catalog, LiveFunction } from './catalog/catalog.ts'
 import type { Heartbeats } from './catalog/heartbeats.ts'
 import type { LedgerGauges } from './catalog/ledger-gauges.ts'
 import type { SchedulerWatch } from './catalog/scheduler-watch.ts'
@@ -30,6 +30,8 @@ export interface GatewayParts {
   readonly heartbeats: Heartbeats
   readonly schedulerWatch: SchedulerWatch
   readonly accountsOf: AccountsOf
+  /** How many chunks wait on disk for a function in nobody's account. */
+  readonly leftOnDisk: (live: LiveFunction) => Promise<number>
   readonly ledgerGauges: LedgerGauges
   readonly ingest: Ingest
   readonly deployer: Deployer

@@ -2,10 +2,14 @@
  * Functions: deletes a function, and ends an instance.
  *
  *   FN1. What was accepted is not given up unless that is meant: a function with records in flight is deleted only if its caller says so.
+ *        What an ended producer has left on disk is in flight too, and until it is taken over (orphans.ts) it is in nobody's account.
  * @module
  */
 import { randomUUID } from 'node:crypto'
+import type { NatsConnection } from '../../infra/bus/index.ts'
 import { type Clock, sleep } from '../../infra/clock.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
+import { spilledFor } from '../../infra/spill/index.ts'
 import {
   type CommandDocument,
   type FunctionDocument,
@@ -14,32 +18,66 @@ import {
   upsert,
 } from '../../infra/store/index.ts'
 import type { Ledger } from '../../sdk/api/index.ts'
-import type { CatalogView } from '../catalog/catalog.ts'
+import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
+import type { CatalogView, LiveFunction } from '../catalog/catalog.ts'
 import { refuse, unknownFunction } from '../errors.ts'
 
 /** Counters are reported every second, so a record that has been processed may be shown as in flight for this long. */
 const reportedWithinMs = 3_000
 const pollMs = 50
+/** How long JetStream is asked what is on disk. */
+const askDiskMs = 5_000
+
+export interface InFlight {
+  readonly ledger: readonly Ledger[]
+  /** Chunks on disk in nobody's account. */
+  readonly left: number
+}
 
 /** FN1. @throws {CodedError} ERR_RECORDS_IN_FLIGHT */
 export async function refuseInFlight(
   name: string,
-  ledgerNow: () => Promise<readonly Ledger[]>,
+  inFlightNow: () => Promise<InFlight>,
   clock: Clock,
 ): Promise<void> {
   const untilMs = clock.monotonicMs() + reportedWithinMs
   for (;;) {
-    const rows = (await ledgerNow()).filter(({ inFlight }) => inFlight > 0)
-    if (rows.length === 0) return
+    const { ledger, left } = await inFlightNow()
+    const rows = ledger.filter(({ inFlight }) => inFlight > 0)
+    if (rows.length === 0 && left === 0) return
     if (clock.monotonicMs() > untilMs) {
-      const of = rows.map(({ stream, inFlight }) => `${inFlight} of '${stream}'`).join(', ')
+      const of = rows.map(({ stream, inFlight }) => `${inFlight} of '${stream}'`)
+      if (left > 0)
+        of.push(`${left} chunks on disk that a gateway or an instance left there, taken over in some 20 s`)
       throw refuse(
         'ERR_RECORDS_IN_FLIGHT',
-        `Cannot remove '${name}': records are in flight (${of}) and would be given up. Let it process them first, with nobody who sends more, or say --drop (over HTTP: ?drop=true).`,
+        `Cannot remove '${name}': records are in flight (${of.join(', ')}) and would be given up. Let it process them first, with nobody who sends more, or say --drop (over HTTP: ?drop=true).`,
       )
     }
     await sleep(clock, pollMs)
   }
+}
+
+export interface SpillOf {
+  readonly nc: NatsConnection
+  readonly namespace: string
+  /** The accounts of all living producers. */
+  readonly outputs: () => readonly OutputLedger[]
+}
+
+/**
+ * What waits on disk for a function in nobody's account.
+ * @throws {CodedError} ERR_SPILL_STORE
+ */
+export async function leftOnDisk(
+  { name, version }: Pick<LiveFunction, 'name' | 'version'>,
+  { nc, namespace, outputs }: SpillOf,
+): Promise<number> {
+  const inputs = Object.values(version.manifest.istreams)
+  if (!inputs.some(({ backPressure }) => isQueueMode(backPressure))) return 0
+  const spilled = await spilledFor(nc, namespace, name, askDiskMs)
+  const living = new Set(outputs().map(({ spiller }) => spiller))
+  return spilled.reduce((sum, { producer, chunks }) => sum + (living.has(producer) ? 0 : chunks), 0)
 }
 
 /** Marks a function as deleted: the scheduler drains its instances and then removes it. */

@@ -179,7 +179,9 @@ export function descriptorOf(view: CatalogView, stream: Stream): StreamDescripto
     partitions: stream.document.partitions,
     keyed: isKeyed(inputs.map(({ input }) => input.grouping)),
     consumers: [
-      ...inputs.flatMap(({ live, input }) => consumersOf(live.name, input, readersOf(live))),
+      ...inputs.flatMap(({ live, input }) =>
+        consumersOf(live.name, input, readersOf(live), live.document.createdAtMs),
+      ),
       ...holdersOf(stream.followers),
     ],
   }

@@ -13,6 +13,8 @@ const freshMs = 30_000
 /** After this long a gateway has heard every process that beats each second. */
 const firstBeatsMs = 2_500
 const kept = 10_000
+/** Heartbeats of this last while tell which producers live. */
+export const producersSpokeMs = 5_000
 /** Processes beat each second. */
 const silentAfterMs = 2_500
 

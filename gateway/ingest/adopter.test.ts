@@ -126,7 +126,7 @@ test('Adopter sends on, in order, what a killed gateway had on disk, and counts 
   })
 })
 
-test('Adopter is idle after a stop only when the chunk that it has taken off the disk is in its lane (AD3)', async () => {
+test('Adopter is idle after a stop only when the chunk that it has taken off the disk is in its lane (AD4)', async () => {
   const [asked, deleted] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   let taken = 0
   const orphans = {
@@ -197,4 +197,33 @@ test('Adopter leaves on disk what belongs to a stream that cannot be taken yet, 
   await adopter.idle
   assert.deepEqual([chunks, adopted], [0, [0]])
   stop()
+})
+
+test('Adopter deletes what waits for an earlier function of the same name (AD3)', async () => {
+  const orphans = {
+    heard: () => undefined,
+    async *take() {
+      for (const createdAtMs of [1, 2, undefined])
+        yield {
+          function: 'f',
+          stream: 's',
+          partition: 0,
+          createdAtMs,
+          storedAtMs: 0,
+          bytes: new Uint8Array(1),
+        }
+    },
+  } as unknown as Orphans
+  let adopted = 0
+  const adopt = () => void adopted++
+  const ingest = { lane: () => ({ partitions: [0], createdAtMs: 2, adopt }), hasTaken: () => true }
+  const adopter = new Adopter({
+    ...{ orphans, ingest: ingest as unknown as Ingest, log: makeLog({ name: 'test', level: 'error' }) },
+    ...{ clock: new ManualClock(), isOurs: () => true, outputs: () => [] },
+  })
+  const stop = adopter.start()
+  await nextTurn()
+  await adopter.idle
+  stop()
+  assert.equal(adopted, 2, 'its own, and that of a producer that did not know')
 })

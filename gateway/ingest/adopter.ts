@@ -4,11 +4,13 @@
  *   AD1. Only the leading gateway adopts, so each chunk has one adopter.
  *   AD2. A chunk is taken only when its lane has little in memory, and not while its stream cannot be taken (G1 of ingest.ts), when
  *        its lane may yet come: waiting records stay on disk.
- *   AD3. A chunk that is off the disk gets into its lane, also after the stop: `idle` waits for that.
+ *   AD3. A chunk that is for an earlier function of the same name is deleted: whoever removed that one has given it up.
+ *   AD4. A chunk that is off the disk gets into its lane, also after the stop: `idle` waits for that.
  * Design: docs/design/0016-back-pressure.md
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
+import { isOfAnother } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { Log } from '../../infra/log.ts'
 import type { Orphans } from '../../infra/spill/index.ts'
@@ -71,7 +73,8 @@ export class Adopter {
         (ingest.lane(consumer, stream)?.unstoredBytes ?? 0) < atHandMax
       for await (const chunk of orphans.take((place) => wants(place.function, place.stream))) {
         const lane = ingest.lane(chunk.function, chunk.stream)
-        if (lane === undefined || chunk.partition >= lane.partitions.length) deleted += 1
+        const isWanted = lane !== undefined && chunk.partition < lane.partitions.length
+        if (!isWanted || isOfAnother(chunk.createdAtMs, lane.createdAtMs)) deleted += 1
         else {
           lane.adopt(chunk.partition, chunk.bytes, clock.nowMs() - chunk.storedAtMs)
           adopted += 1

@@ -222,8 +222,11 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     if (!live.document.deleted && !c.req.valid('query').drop) {
       await heard()
       const inputs = Object.keys(live.version.manifest.istreams)
-      const ledgerNow = async () => ledgerOf(name, inputs, (await accountsOf(live)).outputs)
-      await refuseInFlight(name, ledgerNow, clock)
+      const inFlightNow = async () => {
+        const left = await parts.leftOnDisk(live)
+        return { ledger: ledgerOf(name, inputs, (await accountsOf(live)).outputs), left }
+      }
+      await refuseInFlight(name, inFlightNow, clock)
     }
     await deleteFunction(store, namespace, name)
     await catalog.refresh()

@@ -20,6 +20,11 @@ export function functionOfConsumer(consumer: string): string {
   return consumer.split('@', 1)[0]!
 }
 
+/** Whether two functions of one name are not the same, by when they were created. Where that is not known they count as the same. */
+export function isOfAnother(createdAtMs: number | undefined, otherMs: number | undefined): boolean {
+  return createdAtMs !== undefined && otherMs !== undefined && createdAtMs !== otherMs
+}
+
 /** An instance that counts as a consumer of a broadcast input. */
 export interface Reader {
   readonly index: number
@@ -27,19 +32,20 @@ export interface Reader {
   readonly retiring: boolean
 }
 
-/** A function's consumers of a stream, given these instances. */
+/** A function's consumers of a stream, given these instances, and when it was created. */
 export function consumersOf(
   name: string,
   input: Manifest['istreams'][string],
   readers: readonly Reader[],
+  createdAtMs?: number,
 ): ConsumerDescriptor[] {
-  if (input.grouping !== 'broadcast') return [consumerOf(name, input)]
+  if (input.grouping !== 'broadcast') return [consumerOf(name, input, createdAtMs)]
   // If there are no instances, name the first future one: records wait for it and wake the function.
   const first = { index: 0, retiring: false }
   const isEmpty = readers.every(({ retiring }) => retiring)
   const all = isEmpty ? [first, ...readers.filter(({ index }) => index !== 0)] : readers
   return all.map(({ index, retiring }) => {
-    const consumer = consumerOf(consumerName(name, 'broadcast', index), input)
+    const consumer = consumerOf(consumerName(name, 'broadcast', index), input, createdAtMs)
     return retiring && !isQueueMode(consumer.backPressure) ? { ...consumer, backPressure: 'none' } : consumer
   })
 }
@@ -65,10 +71,12 @@ export function holdersOf(
 function consumerOf(
   name: string,
   { backPressure, queueMib, queueAgeMs }: Manifest['istreams'][string],
+  createdAtMs: number | undefined,
 ): ConsumerDescriptor {
   return {
     ...{ name, backPressure },
     ...(queueMib === undefined ? {} : { queueMib }),
     ...(queueAgeMs === undefined ? {} : { queueAgeMs }),
+    ...(createdAtMs === undefined || !isQueueMode(backPressure) ? {} : { createdAtMs }),
   }
 }

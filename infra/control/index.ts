@@ -7,6 +7,7 @@ export {
   followerName,
   functionOfConsumer,
   holdersOf,
+  isOfAnother,
   type Reader,
 } from './consumer.ts'
 export { addCounts, addTotals, sumOfCounts } from './counts.ts'

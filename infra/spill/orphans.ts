@@ -12,10 +12,11 @@ import { type JetStreamManager, jetstream } from '@nats-io/jetstream'
 import { spillSubject } from '../bus/messages/subjects.ts'
 import type { NatsConnection } from '../bus/wire/connect.ts'
 import type { Clock } from '../clock.ts'
+import { functionOfConsumer } from '../control/index.ts'
 import { infraError } from '../errors.ts'
 import { patienceMs, patiently, readLatest, requestTimeoutMs, storeReason } from '../jetstream.ts'
 import { ensureStream, type Replicas } from '../streams.ts'
-import { removeChunk, spillStream } from './spill-store.ts'
+import { createdAtHeader, removeChunk, spillStream } from './spill-store.ts'
 
 export const goneAfterMs = 15_000
 
@@ -23,9 +24,13 @@ export interface SpilledChunk {
   readonly function: string
   readonly stream: string
   readonly partition: number
+  /** When the function that it is for was created; undefined if its producer did not know. */
+  readonly createdAtMs: number | undefined
   readonly storedAtMs: number
   readonly bytes: Uint8Array
 }
+
+export type SpilledPlace = Pick<SpilledChunk, 'function' | 'stream' | 'partition'>
 
 export interface OrphansOptions {
   readonly nc: NatsConnection
@@ -51,17 +56,9 @@ export class Orphans {
    * @param wants Called before a chunk is taken (O4); false: leave it for later.
    * @throws {CodedError} ERR_SPILL_STORE
    */
-  async *take(
-    wants: (place: Omit<SpilledChunk, 'storedAtMs' | 'bytes'>) => boolean,
-  ): AsyncGenerator<SpilledChunk> {
+  async *take(wants: (place: SpilledPlace) => boolean): AsyncGenerator<SpilledChunk> {
     for (const subject of await this.#subjects()) {
-      const [functionName, stream, partition, producer] = subject.split('.').slice(3) as [
-        string,
-        string,
-        string,
-        string,
-      ]
-      const place = { function: functionName, stream, partition: Number(partition) }
+      const { producer, ...place } = placeOf(subject)
       if (!this.#isGone(producer)) continue
       const isWanted = (): boolean => wants(place)
       while (isWanted()) {
@@ -78,10 +75,8 @@ export class Orphans {
   }
 
   async #subjects(): Promise<string[]> {
-    const filter = spillSubject(this.#options.namespace, '*', '*', '*', '*')
     return await this.#ask('list', async (manager) => {
-      const info = await manager.streams.info(spillStream, { subjects_filter: filter }).catch(noStream)
-      const subjects = Object.keys(info?.state.subjects ?? {})
+      const subjects = Object.keys(await subjectsOf(manager, this.#options.namespace))
       const seen = new Set(subjects.map((subject) => subject.split('.').at(-1)!))
       const nowMs = this.#options.clock.monotonicMs()
       for (const producer of seen) if (!this.#heardMs.has(producer)) this.#heardMs.set(producer, nowMs)
@@ -94,13 +89,15 @@ export class Orphans {
   async #first(
     subject: string,
     isWanted: () => boolean,
-  ): Promise<Pick<SpilledChunk, 'storedAtMs' | 'bytes'> | undefined> {
+  ): Promise<Omit<SpilledChunk, keyof SpilledPlace> | undefined> {
     const message = await this.#ask('read', (manager) =>
       readLatest(manager, spillStream, { seq: 1, next_by_subj: subject }),
     )
     if (message === null || !isWanted()) return undefined
     await this.#ask('delete', (manager) => removeChunk(manager, message.seq))
-    return { storedAtMs: message.time.getTime(), bytes: message.data }
+    const createdAt = message.header.get(createdAtHeader)
+    const createdAtMs = createdAt === '' ? undefined : Number(createdAt)
+    return { createdAtMs, storedAtMs: message.time.getTime(), bytes: message.data }
   }
 
   async #ask<T>(what: string, call: (manager: JetStreamManager) => Promise<T>): Promise<T> {
@@ -110,6 +107,40 @@ export class Orphans {
       failed: (cause) => spillError(`${what} records that wait on disk`, cause),
     })
   }
+}
+
+/**
+ * Where chunks are on disk for a function, and how many of each producer.
+ * @param timeoutMs How long the question is repeated while JetStream is silent.
+ * @throws {CodedError} ERR_SPILL_STORE
+ */
+export async function spilledFor(
+  nc: NatsConnection,
+  namespace: string,
+  functionName: string,
+  timeoutMs = patienceMs,
+): Promise<{ readonly producer: string; readonly chunks: number }[]> {
+  const subjects = await patiently({
+    call: async () => await subjectsOf(await managerOf(nc), namespace),
+    timeoutMs,
+    failed: (cause) => spillError(`look what waits on disk for '${functionName}'`, cause),
+  })
+  return Object.entries(subjects).flatMap(([subject, chunks]) => {
+    const { function: consumer, producer } = placeOf(subject)
+    return functionOfConsumer(consumer) === functionName ? [{ producer, chunks }] : []
+  })
+}
+
+/** The subjects of all chunks, each with the number of them. */
+async function subjectsOf(manager: JetStreamManager, namespace: string): Promise<Record<string, number>> {
+  const filter = spillSubject(namespace, '*', '*', '*', '*')
+  const info = await manager.streams.info(spillStream, { subjects_filter: filter }).catch(noStream)
+  return info?.state.subjects ?? {}
+}
+
+function placeOf(subject: string): SpilledPlace & { readonly producer: string } {
+  const [name = '', stream = '', partition, producer = ''] = subject.split('.').slice(3)
+  return { function: name, stream, partition: Number(partition), producer }
 }
 
 /**

@@ -14,12 +14,15 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type JetStreamClient, type JetStreamManager, jetstream } from '@nats-io/jetstream'
+import { headers } from '@nats-io/transport-node'
 import { spillSubject } from '../bus/messages/subjects.ts'
 import type { Spill, SpillPlace } from '../bus/sending/lane.ts'
 import type { NatsConnection } from '../bus/wire/connect.ts'
 import { apiCode, apiCodes, findSent, isSilence, readLatest, readMessage } from '../jetstream.ts'
 
 export const spillStream = 'concord-spill'
+/** The header of a chunk that says when the function that it is for was created. */
+export const createdAtHeader = 'Concord-Created-At-Ms'
 
 const answerMs = 5_000
 const retryFirstMs = 50
@@ -62,7 +65,7 @@ export class SpillStore implements Spill {
   }
 
   async put(place: SpillPlace, chunk: Uint8Array): Promise<number | undefined> {
-    const { stream, partition, producer } = place
+    const { stream, partition, producer, createdAtMs } = place
     const subject = spillSubject(this.#options.namespace, place.function, stream, partition, producer)
     const number = ++this.#puts
     const msgID = `${this.#id}-${number}`
@@ -74,7 +77,9 @@ export class SpillStore implements Spill {
       if (stored !== undefined) return stored
       wasSent = true
       try {
-        return (await js.publish(subject, chunk, { msgID, timeout: answerMs })).seq
+        const about = headers()
+        if (createdAtMs !== undefined) about.set(createdAtHeader, String(createdAtMs))
+        return (await js.publish(subject, chunk, { msgID, headers: about, timeout: answerMs })).seq
       } catch (error) {
         if (fullCodes.has(apiCode(error))) return undefined
         throw error

@@ -57,5 +57,7 @@ function describe(draft: Draft) {
     ]),
   )
   const readers = new Map(all.map((fn) => [fn.name, readersOf(fn)]))
-  return describeStreams({ manifests, readers, streams: draft.state.wanted.streams, followers })
+  const { functions, streams } = draft.state.wanted
+  const createdAtMs = new Map([...functions].map(([name, { document }]) => [name, document.createdAtMs]))
+  return describeStreams({ manifests, readers, createdAtMs, streams, followers })
 }

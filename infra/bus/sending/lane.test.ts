@@ -174,3 +174,17 @@ test('a consumer that drops and one that blocks do not hold each other back', as
   assert.equal(of('slow').sent, 4000)
   assert.ok(of('slow').dropped['dropHead']! > 3000, 'nobody reads it, and the queue is small')
 })
+
+test('a later function of the same name gets nothing of what waited for the earlier one, though the producer saw no moment without', async () => {
+  const of = (createdAtMs: number): typeof stream => ({
+    ...stream,
+    consumers: [{ name: 'f', backPressure: 'enqueue', createdAtMs }],
+  })
+  const bench = new Bench(2, 16_384, of(1), new SimSpill())
+  const { producer } = bench.producers[0]!
+  const lane = producer.lane('f', stream.name)
+  producer.setStream({ ...of(1), consumers: [{ ...of(1).consumers[0]!, queueMib: 1 }] })
+  assert.equal(producer.lane('f', stream.name), lane)
+  producer.setStream(of(2))
+  assert.notEqual(producer.lane('f', stream.name), lane)
+})

@@ -27,12 +27,16 @@ export interface SpillPlace {
   readonly partition: number
   /** Its id: chunks of one that is gone are adopted. */
   readonly producer: string
+  /** When the function was created: they are not for a later one of that name. */
+  readonly createdAtMs?: number | undefined
 }
 
 export interface LaneOptions {
   readonly stream: string
   readonly partitions: number
   readonly consumer: string
+  /** When the consumer's function was created, if that is known. */
+  readonly createdAtMs?: number | undefined
   readonly policy: QueuePolicy
   readonly spill: Spill | undefined
   readonly clock: Clock
@@ -53,6 +57,7 @@ const lookEveryMs = storeAfterMs
 
 export class Lane {
   readonly consumer: string
+  readonly createdAtMs: number | undefined
   readonly queue: LaneQueue
   readonly partitions: (LanePartition | undefined)[]
   readonly #options: LaneOptions
@@ -63,6 +68,7 @@ export class Lane {
   constructor(options: LaneOptions) {
     this.#options = options
     this.consumer = options.consumer
+    this.createdAtMs = options.createdAtMs
     this.queue = new LaneQueue(options.partitions, options.policy, giveBackMemory)
     this.partitions = new Array<LanePartition | undefined>(options.partitions).fill(undefined)
   }
@@ -131,8 +137,9 @@ export class Lane {
   }
 
   async #put(spill: Spill, chunk: Chunk): Promise<void> {
-    const { stream, consumer, stamp } = this.#options
-    const place = { function: consumer, stream, partition: chunk.partition, producer: stamp.id }
+    const { stream, consumer, createdAtMs, stamp } = this.#options
+    const { partition } = chunk
+    const place = { function: consumer, stream, partition, producer: stamp.id, createdAtMs }
     this.#storing += 1
     const number = await spill.put(place, this.#bytesOf(chunk))
     this.#storing -= 1

@@ -2,6 +2,8 @@
  * Lanes: the lanes of a stream at one producer, one per consumer that queues.
  * @module
  */
+
+import { isOfAnother } from '../../control/consumer.ts'
 import type { StreamDescriptor } from '../../control/messages/streams.ts'
 import { Lane, type LaneOptions } from './lane.ts'
 import { policyOf } from './modes.ts'
@@ -18,19 +20,25 @@ export class Lanes {
     this.#basis = basis
   }
 
-  /** Applies changes of consumers and of their queue policies. */
+  /** Applies changes of consumers and of their queue policies. A later function of the same name is another consumer. */
   set({ name: stream, partitions, consumers }: StreamDescriptor): void {
-    const policies = new Map(consumers.map((consumer) => [consumer.name, policyOf(consumer)]))
+    const wanted = new Map(
+      consumers.flatMap((consumer) => {
+        const policy = policyOf(consumer)
+        return policy === undefined ? [] : [[consumer.name, { policy, createdAtMs: consumer.createdAtMs }]]
+      }),
+    )
     for (const [consumer, lane] of this.#lanes) {
-      if (policies.get(consumer) !== undefined && lane.partitions.length === partitions) continue
+      const now = wanted.get(consumer)
+      const isSame = now !== undefined && !isOfAnother(now.createdAtMs, lane.createdAtMs)
+      if (isSame && lane.partitions.length === partitions) continue
       lane.close('undelivered')
       this.#lanes.delete(consumer)
     }
-    for (const [consumer, policy] of policies) {
+    for (const [consumer, now] of wanted) {
       const lane = this.#lanes.get(consumer)
-      if (policy === undefined) continue
-      if (lane !== undefined) lane.queue.policy = policy
-      else this.#lanes.set(consumer, new Lane({ ...this.#basis, stream, partitions, consumer, policy }))
+      if (lane !== undefined) lane.queue.policy = now.policy
+      else this.#lanes.set(consumer, new Lane({ ...this.#basis, stream, partitions, consumer, ...now }))
     }
   }
 

@@ -19,6 +19,8 @@ export interface ConsumerDescriptor {
    */
   readonly queueMib?: number
   readonly queueAgeMs?: number
+  /** For a consumer that queues: when its function was created. What waits for it is not for a later one of that name. */
+  readonly createdAtMs?: number
 }
 
 /** A stream, as described to its producers. */

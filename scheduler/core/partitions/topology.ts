@@ -20,6 +20,8 @@ export interface TopologyInput {
   readonly manifests: readonly Manifest[]
   /** By function: the instances that count as consumers of a broadcast input. */
   readonly readers: ReadonlyMap<string, readonly Reader[]>
+  /** By function: when it was created. */
+  readonly createdAtMs?: ReadonlyMap<string, number>
   readonly streams: ReadonlyMap<string, Pick<StreamDocument, 'partitions'>>
   /** By stream, then by follower id: the followers that hold the stream back. */
   readonly followers: ReadonlyMap<string, ReadonlyMap<string, Pick<FollowerDocument, 'instead'>>>
@@ -43,7 +45,9 @@ function describeStream(name: string, input: TopologyInput): StreamDescriptor {
     const consumed = manifest.istreams[name]
     if (consumed === undefined) continue
     groupings.push(consumed.grouping)
-    const found = consumersOf(manifest.name, consumed, input.readers.get(manifest.name) ?? [])
+    const { name: functionName } = manifest
+    const readers = input.readers.get(functionName) ?? []
+    const found = consumersOf(functionName, consumed, readers, input.createdAtMs?.get(functionName))
     for (const consumer of found) if (!consumers.has(consumer.name)) consumers.set(consumer.name, consumer)
   }
   for (const follower of holdersOf(input.followers.get(name) ?? new Map()))
