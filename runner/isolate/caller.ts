@@ -70,6 +70,7 @@ export class Caller {
       ...{ clock, sliceMs: of.sliceMs, heapMib, memory: of.memory },
       doing: () => this.#atHand(),
       askToYield: () => regions.askToYield(),
+      askForRecords: () => regions.askForRecords(),
       onOutgrown: (how) => guest.end(isolateError('ERR_MEMORY', `Cannot go on with ${name}: ${how}`)),
     }
   }

@@ -122,7 +122,7 @@ export class SingleIsolate {
 
   /** Processes due timers, then as many of the frames as fit. */
   async run(frames: readonly InputFrame[], nowMs: number, how: RunOptions = {}): Promise<BatchResult> {
-    const { lines, share, batch = this.#batch + 1, isOne = false } = how
+    const { lines, share, batch = this.#batch + 1, isOne = false, timers } = how
     this.#checkIdle('run a batch', false)
     this.#batch = batch
     if ((this.#partitionsKept ?? this.#outputsWanted) !== undefined) await this.#applyOutputs()
@@ -132,6 +132,7 @@ export class SingleIsolate {
     this.#caller.begin(frames)
     const regions = this.#regions
     if (isOne) regions.askToYield()
+    if (timers !== undefined) regions.setTimersMost(timers)
     const size = regions.writeBatch(frames, ({ stream }) => this.#inputs.indexOf(stream))
     const text = regions.textWanted && size.frames > 0 ? regions.inputText(size.bytes) : undefined
     const waiting = lines && JSON.stringify(lines)

@@ -39,6 +39,8 @@ export interface RunOptions {
   readonly batch?: number
   /** End after the first callback. */
   readonly isOne?: boolean
+  /** How many timers it may call before its records. Default: those that are due, as long as they do not hold the records up. */
+  readonly timers?: number | undefined
 }
 
 /** Assets in memory, by name. Several names may share one, and so may several instances. */

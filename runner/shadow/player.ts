@@ -2,7 +2,7 @@
  * Player: an isolate that repeats calls: it gets their records again, and its outputs are discarded.
  *
  *   PY1. It processes the given records in order and each once, without those that are put off. A record at which it throws is skipped.
- *   PY2. Time and random numbers are those of the call (I6). State is its own copy.
+ *   PY2. Time and random numbers are those of the call (I6), and so many timers come before its records. State is its own copy.
  * Design: docs/design/0030-shadow.md
  * @module
  */
@@ -29,6 +29,8 @@ export interface Given {
   readonly putOff: readonly number[]
   readonly nowMs: number
   readonly batch: number
+  /** How many timers it called; default: those that are due. */
+  readonly timers?: number
   /** The keys to be processed; default: all. */
   readonly share?: KeyShare
 }
@@ -61,6 +63,7 @@ export class Player {
   readonly #instance: SingleIsolate
   readonly #clock: ShiftedClock
   readonly #onFailures: PlayerOptions['onFailures']
+  #timersLeft = 0
 
   private constructor(instance: SingleIsolate, clock: ShiftedClock, onFailures: PlayerOptions['onFailures']) {
     this.#instance = instance
@@ -88,6 +91,7 @@ export class Player {
     instance.watch((piece) => pieces.push(piece.slice()))
     const startMs = this.#clock.monotonicMs()
     let fatal: Error | undefined
+    this.#timersLeft = given.timers ?? Number.POSITIVE_INFINITY
     for (const [from, to] of partsOf(given)) {
       fatal = await this.#run(given, from, to)
       if (fatal !== undefined) break
@@ -115,17 +119,23 @@ export class Player {
     const instance = this.#instance
     let idle = 0
     for (let at = from; ; ) {
-      let result = await instance.run(between(frames, at, to), nowMs, { share, batch })
+      const timers = this.#timersLeft
+      let fired = 0
+      let result = await instance.run(between(frames, at, to), nowMs, { share, batch, timers })
       for (;;) {
         for (const { frame } of result.outputs()) giveBackMemory(frame)
         this.#onFailures?.(result.failures)
         at += result.records
+        fired += result.timersFired
         if (result.records + result.timersFired > 0) idle = 0
         if (result.fatal !== undefined) return result.fatal
         if (!result.pending) break
         result = await instance.resume()
       }
-      if (at >= to) return undefined
+      this.#timersLeft -= fired
+      const isTimersOver =
+        fired === 0 || this.#timersLeft === 0 || this.#timersLeft === Number.POSITIVE_INFINITY
+      if (at >= to && isTimersOver) return undefined
       if (++idle > idleTurnsMax) return new Error('it does nothing any more')
     }
   }

@@ -34,6 +34,7 @@ interface Open {
   readonly log: LogCopy
   ms: number
   records: number
+  timers: number
   elsewhere: number
 }
 
@@ -52,7 +53,16 @@ export class Witness {
     const isWanted = this.#audience.onCall(live, this.#kept)
     this.#kept = undefined
     this.#open = isWanted
-      ? { frames: frames.map(copyFrame), nowMs, share, log: new LogCopy(), ms: 0, records: 0, elsewhere: 0 }
+      ? {
+          frames: frames.map(copyFrame),
+          nowMs,
+          share,
+          log: new LogCopy(),
+          ms: 0,
+          records: 0,
+          timers: 0,
+          elsewhere: 0,
+        }
       : undefined
   }
 
@@ -70,10 +80,11 @@ export class Witness {
     if (open === undefined) return this.#audience.pass(doneIn(result) - others)
     open.ms += ms
     open.records += result.records
+    open.timers += result.timersFired
     open.elsewhere += result.elsewhere + others
     if (result.pending) return
     this.#open = undefined
-    const { records, elsewhere, nowMs, share, ms: tookMs } = open
+    const { records, timers, elsewhere, nowMs, share, ms: tookMs } = open
     const log = open.log.end()
     const done = countTouched(open.frames, records)
     giveBack(open.frames.slice(done), log.length === 0 ? log : nothing)
@@ -81,7 +92,17 @@ export class Witness {
     const frames = open.frames.slice(0, done)
     const { batch } = live.chance
     const own = share === undefined ? {} : { share, elsewhere }
-    this.#audience.take({ frames, records, putOff: putOffIn(log), nowMs, batch, log, ms: tookMs, ...own })
+    this.#audience.take({
+      frames,
+      records,
+      timers,
+      putOff: putOffIn(log),
+      nowMs,
+      batch,
+      log,
+      ms: tookMs,
+      ...own,
+    })
   }
 
   /** From the next call on the isolate has only the state of these. */

@@ -3,7 +3,7 @@
  * results are compared.
  *
  *   RP1. A call that the runner ended early (its time slice) is repeated by giving it only the records that were
- *        done, and by tidying only as much as was tidied then.
+ *        done, by calling only as many timers, and by tidying only as much as was tidied then.
  *   RP2. The code runs in a context of Node's `vm`. It can reach nothing of this process except its time; this is no
  *        security boundary.
  *   RP3. A call that never returned in the runner gets some seconds. What it has done by then is its result.
@@ -29,7 +29,7 @@ import { metricNamesBytes } from '../runtime/shared/metric-names.ts'
 import { timerAtHandBytes } from '../runtime/shared/timer-at-hand.ts'
 import type { RawRecord } from '../wire/frame.ts'
 import { effectsCrc } from './effects.ts'
-import { recordsDone, type TapChapter, type TapEntry, tapRecords } from './tap.ts'
+import { recordsDone, type TapChapter, type TapEntry, tapRecords, timersDone } from './tap.ts'
 
 type Runtime = typeof import('../runtime/isolate-main.ts')
 
@@ -82,7 +82,7 @@ export async function replay(chapter: TapChapter, options: ReplayOptions): Promi
   await player.start()
   const calls: ReplayedCall[] = []
   for (const [at, entry] of chapter.entries.entries())
-    calls.push(await player.play(entry, recordsDone(chapter.entries, at)))
+    calls.push(await player.play(entry, recordsDone(chapter.entries, at), timersDone(chapter.entries, at)))
   return { calls, records: differentRecords(chapter, calls), same: calls.every(({ same }) => same !== false) }
 }
 
@@ -151,11 +151,12 @@ class Player {
     }
   }
 
-  async play(entry: TapEntry, records: number): Promise<ReplayedCall> {
+  async play(entry: TapEntry, records: number, timers: number): Promise<ReplayedCall> {
     this.#words[control.consoleEnd] = 0
     const tidied = entry.done?.tidied
     this.#words[control.tidiedMost] = tidied === undefined ? 0 : tidied + 1
-    const call = () => (entry.kind === 'wake' ? this.#runtime!.wake(entry.nowMs) : this.#run(entry, records))
+    const call = () =>
+      entry.kind === 'wake' ? this.#runtime!.wake(entry.nowMs) : this.#run(entry, records, timers)
     let stopped = false
     if (entry.done === undefined) stopped = !endsInTime(this.#context, call)
     else call()
@@ -166,6 +167,7 @@ class Player {
   #run(
     { input, frames, nowMs, asText, lines, batch, share }: TapEntry & { kind: 'run' },
     records: number,
+    timers: number,
   ): void {
     const target = new Uint8Array(this.#input)
     target.set(input)
@@ -179,7 +181,8 @@ class Player {
       left -= take
       this.#provide(words[head + 1]! >>> 16)
     }
-    this.#words[control.yield] = 0
+    this.#words[control.yield] = this.#words[control.timersOver] = 0
+    this.#words[control.timersMost] = Math.min(timers, 2 ** 30) + 1
     this.#words[control.published] = 0
     this.#readTo = 0
     const text = asText ? Buffer.from(target.buffer, 0, input.length).toString('latin1') : undefined

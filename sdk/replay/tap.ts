@@ -94,17 +94,26 @@ export function parseTap(text: string): TapFile {
   return file
 }
 
+type Done = Pick<TapDone, 'records' | 'ended'> & Partial<TapDone>
+type Called = readonly { readonly kind: TapEntry['kind']; readonly done?: Done }[]
+
 /** The records that a `run` finished, including its wakes; infinite if it never returned. */
-export function recordsDone(
-  entries: readonly { readonly kind: TapEntry['kind']; readonly done?: Pick<TapDone, 'records' | 'ended'> }[],
-  at: number,
-): number {
-  let records = 0
+export function recordsDone(entries: Called, at: number): number {
+  return sumOf(entries, at, ({ records }) => records)
+}
+
+/** The same of the timers that it called. */
+export function timersDone(entries: Called, at: number): number {
+  return sumOf(entries, at, ({ timers = 0 }) => timers)
+}
+
+function sumOf(entries: Called, at: number, of: (done: Done) => number): number {
+  let sum = 0
   for (const [i, { kind, done }] of entries.slice(at).entries()) {
     if (kind === 'run' && i > 0) break
-    records += done === undefined || done.ended ? Number.POSITIVE_INFINITY : done.records
+    sum += done === undefined || done.ended ? Number.POSITIVE_INFINITY : of(done)
   }
-  return records
+  return sum
 }
 
 /** A record of an entry, and its place. */

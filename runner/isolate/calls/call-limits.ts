@@ -13,6 +13,8 @@ import { type Exceeded, guardMemory, quietMs, type ResidentMemory } from './memo
  * After this long a batch is asked to end, so that a slow function's outputs leave and its time limit starts again.
  */
 const sliceDefaultMs = 50
+/** After this part of that time the timers of a batch are asked to end, so that its records need not wait for all that are due. */
+const timersShare = 0.2
 
 export interface LimitedCall extends GuestCall {
   /** Called when the call has returned. */
@@ -32,12 +34,13 @@ export interface CallLimitsOptions {
   /** What the isolate is doing, in words. */
   readonly doing: () => string
   readonly askToYield: () => void
+  readonly askForRecords: () => void
   /** The call has reached a memory bound. */
   readonly onOutgrown: (how: string) => void
 }
 
 export function callLimits(options: CallLimitsOptions, limitMs: number): LimitedCall {
-  const { clock, memory, heapMib, doing, askToYield, onOutgrown } = options
+  const { clock, memory, heapMib, doing, askToYield, askForRecords, onOutgrown } = options
   const slowMs = Math.min(quietMs, limitMs / 4)
   const sliceMs = options.sliceMs ?? Math.min(sliceDefaultMs, limitMs / 4)
   let stops: (() => void)[] = []
@@ -48,6 +51,9 @@ export function callLimits(options: CallLimitsOptions, limitMs: number): Limited
     slow: () => {
       since = { atMs: clock.monotonicMs(), cpuMs: cpuMs() }
       stops = [clock.after(sliceMs - slowMs, askToYield)]
+      const timersMs = sliceMs * timersShare
+      if (timersMs <= slowMs) askForRecords()
+      else stops.push(clock.after(timersMs - slowMs, askForRecords))
       if (memory === undefined) return
       stops.push(
         guardMemory(memory, heapMib, clock, (exceeded) =>

@@ -17,6 +17,7 @@ function saidOf(sizes: {
   const call = callLimits(
     {
       ...{ clock, sliceMs: undefined, heapMib: 64, doing: () => 'a record', askToYield: () => undefined },
+      askForRecords: () => undefined,
       memory: { bytesMax: sizes.most * mib, bytes: () => bytes },
       onOutgrown: (how) => {
         said = how

@@ -92,6 +92,8 @@ export class Regions {
   /** Before a call. */
   clear(): void {
     Atomics.store(this.#words, control.yield, 0)
+    Atomics.store(this.#words, control.timersOver, 0)
+    Atomics.store(this.#words, control.timersMost, 0)
     Atomics.store(this.#words, control.published, 0)
     Atomics.store(this.#words, control.consoleEnd, 0)
     this.timerAtHand.clear()
@@ -99,6 +101,16 @@ export class Regions {
 
   askToYield(): void {
     Atomics.store(this.#words, control.yield, 1)
+  }
+
+  /** Asks for the batch's records, though more timers are due. */
+  askForRecords(): void {
+    Atomics.store(this.#words, control.timersOver, 1)
+  }
+
+  /** Lets the next batch call so many timers before its records, however long they take. */
+  setTimersMost(count: number): void {
+    Atomics.store(this.#words, control.timersMost, Math.min(count, 2 ** 30) + 1)
   }
 
   /** The `phase`, without its flag for a pending callback. */

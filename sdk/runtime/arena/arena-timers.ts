@@ -8,7 +8,7 @@ import { append } from '../realm/primordials.ts'
 import { utf8Read } from '../realm/utf8.ts'
 import type { Share } from '../records/share.ts'
 import { type Part, partKind } from './entry.ts'
-import type { DueTimer, TimerSet } from './keyed-state.ts'
+import type { DueTimer, Seen, TimerSet } from './keyed-state.ts'
 import type { Memory } from './memory.ts'
 import type { Roots } from './roots.ts'
 import { timerIn, timerKey } from './timer-entry.ts'
@@ -104,16 +104,20 @@ export class ArenaTimers implements TimerSet {
     return { key: utf8Read(key), timeMs }
   }
 
-  firstOf(nowMs: number, orderEnd: number, share: Share): DueTimer | undefined {
+  firstOf(nowMs: number, orderEnd: number, share: Share, seen: Seen): DueTimer | undefined {
     let found: DueTimer | undefined
-    this.#tree.until((entry) => {
+    if (seen.left <= 0) return undefined
+    this.#tree.until(seen.dueMs, seen.order, (entry) => {
       const words = this.#wordsOf(entry)
       const at = entry & this.#memory.mask
       const { dueMs, order } = timerIn(words, at)
       if (dueMs > nowMs) return true
-      if (order >= orderEnd) return false
       const { key, timeMs } = timerKey(words, at)
-      if (!share.hasKey(key, key.length)) return false
+      if (order >= orderEnd || !share.hasKey(key, key.length)) {
+        seen.dueMs = dueMs
+        seen.order = order
+        return --seen.left <= 0
+      }
       found = { key: utf8Read(key), timeMs, dueMs, order }
       return true
     })

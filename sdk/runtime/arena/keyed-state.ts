@@ -17,6 +17,13 @@ export interface DueTimer {
   readonly order: number
 }
 
+/** Up to which timer, in the order in which they fall due, there is none of a share, and how many more may be passed over. */
+export interface Seen {
+  dueMs: number
+  order: number
+  left: number
+}
+
 export interface TimerSet {
   /** The number of timers that are set. */
   readonly count: number
@@ -35,8 +42,11 @@ export interface TimerSet {
   set(key: string, timeMs: number, dueMs: number, order: number): boolean
   /** @returns Whether there was such a timer. */
   delete(key: string, timeMs: number): boolean
-  /** The first timer of a share of the keys that is due at `nowMs` and was set before `orderEnd`. */
-  firstOf(nowMs: number, orderEnd: number, share: Share): DueTimer | undefined
+  /**
+   * The first timer of a share of the keys that is due at `nowMs` and was set before `orderEnd`.
+   * @param seen Is moved on. Without it each timer would be looked for from the first one again.
+   */
+  firstOf(nowMs: number, orderEnd: number, share: Share, seen: Seen): DueTimer | undefined
   /** Deletes the first timer. */
   take(): { readonly key: string; readonly timeMs: number } | undefined
 }

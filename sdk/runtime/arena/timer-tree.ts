@@ -17,7 +17,7 @@ import type { Journal } from './journal.ts'
 import type { Memory } from './memory.ts'
 import type { Roots } from './roots.ts'
 
-const { floor } = Math
+const { floor, max } = Math
 const two32 = 2 ** 32
 
 const itemWords = 5
@@ -70,17 +70,23 @@ export class TimerTree {
     return node === 0 ? 0 : this.#below(node, 0)
   }
 
-  /** Visits the entries in order, until the callback returns true. */
-  until(isEnough: (entry: number) => boolean): void {
-    if (this.#roots.timerRoot !== 0)
-      this.#untilBelow(this.#roots.timerRoot, this.#roots.timerLevels, isEnough)
+  /** Visits the entries in order, from the last one that is not above a rank, until the callback returns true. */
+  until(dueMs: number, order: number, isEnough: (entry: number) => boolean): void {
+    const { timerRoot, timerLevels } = this.#roots
+    if (timerRoot !== 0) this.#untilBelow(timerRoot, timerLevels, rankOf(dueMs, order), isEnough)
   }
 
-  #untilBelow(node: number, level: number, isEnough: (entry: number) => boolean): boolean {
+  #untilBelow(
+    node: number,
+    level: number,
+    from: Rank | undefined,
+    isEnough: (entry: number) => boolean,
+  ): boolean {
     const count = this.#countOf(node)
-    for (let place = 0; place < count; place++) {
+    for (let place = from === undefined ? 0 : max(0, this.#placeOf(node, from)); place < count; place++) {
       const below = this.#below(node, place)
-      if (level === 1 ? isEnough(below) : this.#untilBelow(below, level - 1, isEnough)) return true
+      if (level === 1 ? isEnough(below) : this.#untilBelow(below, level - 1, from, isEnough)) return true
+      from = undefined
     }
     return false
   }

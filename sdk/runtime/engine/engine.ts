@@ -9,6 +9,8 @@
  *
  *   E1. No callback starts before the previous one has returned and its promise has settled (I1).
  *   E2. Nothing that the author's code throws leaves this class.
+ *   E3. Records do not wait until all timers have been called that are due at once: from when the host says so (`timersOver`)
+ *       a batch goes on with its records, after one timer at least.
  * @module
  */
 import type { FunctionDefinition } from '../../function.ts'
@@ -56,6 +58,8 @@ export class Engine {
   #phase: number = phase.idle
   #text: string | undefined
   #timersEnd = 0
+  /** How many timers the batch has taken. */
+  #timersTaken = 0
 
   constructor(options: EngineOptions) {
     this.#definition = options.definition
@@ -157,6 +161,8 @@ export class Engine {
     this.#text = text
     if (frames > 0) this.#controlWords.setWord(control.textWanted, 0)
     this.#timersEnd = this.#services.timers.orderNext
+    this.#timersTaken = 0
+    this.#services.timers.begin()
     for (const stream of this.#outputs) stream.nextChunk()
     this.#enter(phase.timers)
     this.#drive()
@@ -227,16 +233,27 @@ export class Engine {
   #takeUp(): boolean {
     if (this.#phase === phase.timers) {
       const { share } = this.#intake
-      const timer = share.takesTimers
-        ? this.#services.timers.takeDue(this.#seam.nowMs, this.#timersEnd, share)
-        : undefined
+      const timer =
+        share.takesTimers && this.#isForTimers
+          ? this.#services.timers.takeDue(this.#seam.nowMs, this.#timersEnd, share)
+          : undefined
       this.#scope.take(timer)
-      if (timer !== undefined) return true
+      if (timer !== undefined) {
+        this.#timersTaken++
+        return true
+      }
       this.#enter(phase.records)
     }
     if (!this.#intake.next()) return false
     this.#scope.partition = this.#cursor.arena
     return true
+  }
+
+  /** Whether another timer may come before the records (E3). */
+  get #isForTimers(): boolean {
+    const most = this.#controlWords.word(control.timersMost)
+    if (most > 0) return this.#timersTaken < most - 1
+    return this.#timersTaken === 0 || this.#controlWords.word(control.timersOver) === 0
   }
 
   /** Calls the callback, and calls it again if the policy says so. @returns Whether it waits. */

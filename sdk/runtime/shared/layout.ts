@@ -44,6 +44,10 @@ export const control = {
   tidiedMost: 12,
   /** The number of partitions in whose state the running version can have no entries. */
   locked: 13,
+  /** Written by the host: not 0 asks the runtime to call no more timers in this batch, but its records. */
+  timersOver: 14,
+  /** Written by whoever repeats a call: one more than the number of its timers; 0: as `timersOver` says. */
+  timersMost: 15,
 } as const
 
 /** Indexes of 64-bit floats in the control region, after the words. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Arena, OwnSlabs, openArena } from '../arena/index.ts'
+import { Share } from '../records/share.ts'
 import type { Timer } from '../shared/timer-at-hand.ts'
 import { Timers } from './timers.ts'
 
@@ -80,4 +81,57 @@ test('Timers continues the order of existing timers when state is opened', () =>
   const timers = new Timers([again])
   timers.opened(again)
   assert.equal(timers.orderNext, 2 ** 40 + 7)
+})
+
+/** Counts the keys that it is asked about. */
+class CountingShare extends Share {
+  asked = 0
+
+  override hasKey(key: Uint8Array, length: number): boolean {
+    this.asked++
+    return super.hasKey(key, length)
+  }
+}
+
+test('Timers: two shares take each timer once and in order, and a batch passes over few of the other’s (T3)', () => {
+  const { arenas, timers } = open()
+  const count = 10_000
+  for (let i = 0; i < count; i++) timers.set(arenas[0]!, `key ${i}`, i % 100, 0)
+  const shares = [new CountingShare(), new CountingShare()] as const
+  shares[0].begin({ salt: 1, from: 0, to: 6553 })
+  shares[1].begin({ salt: 1, from: 6553, to: 65_536 })
+  const taken: Timer[][] = [[], []]
+  for (let batches = 0; arenas[0]!.timers.count > 0; batches++) {
+    assert.ok(batches < 100, 'both go on')
+    for (const [i, share] of shares.entries()) {
+      timers.begin()
+      const before = taken[i]!.length
+      share.asked = 0
+      for (let left = 2000; left > 0; left--) {
+        const timer = timers.takeDue(1000, timers.orderNext, share)
+        if (timer === undefined) break
+        taken[i]!.push(timer)
+        if (left % 500 === 0) timers.set(arenas[0]!, `again ${batches}`, 0, 1000)
+      }
+      arenas[0]!.commit()
+      const most = 300 + 2 * (taken[i]!.length - before)
+      assert.ok(share.asked < most, `${share.asked} looked at for ${taken[i]!.length - before} taken`)
+    }
+  }
+  for (const list of taken) {
+    const old = list.filter(({ key }) => key.startsWith('key'))
+    assert.deepEqual(
+      old,
+      old.toSorted((a, b) => a.timeMs - b.timeMs || Number(a.key.slice(4)) - Number(b.key.slice(4))),
+    )
+  }
+  assert.equal(
+    new Set(
+      taken
+        .flat()
+        .map(({ key }) => key)
+        .filter((key) => key.startsWith('key')),
+    ).size,
+    count,
+  )
 })

@@ -5,19 +5,27 @@
  *   T2. `takeDue` returns timers by time, and those of the same time in the order in which they were set. A timer
  *       that is set in the past counts as set for that moment, so that a function that keeps setting such timers
  *       cannot delay the others.
- *   T3. Taking a timer is part of the transaction of its partition's state: if that is undone, the timer is set
+ *   T3. Where two versions share the keys, one passes over at most `othersMost` timers of the other's in a partition and batch, and
+ *       then leaves the rest to the next batch. The first one is somebody's, so both go on.
+ *   T4. Taking a timer is part of the transaction of its partition's state: if that is undone, the timer is set
  *       again.
  * @module
  */
-import type { DueTimer, KeyedState } from '../arena/keyed-state.ts'
+import type { DueTimer, KeyedState, Seen } from '../arena/keyed-state.ts'
+import { append } from '../realm/primordials.ts'
 import type { Share } from '../records/share.ts'
 import type { Timer, TimerAtHand } from '../shared/timer-at-hand.ts'
+
+/** ≈ 0.1 ms. */
+const othersMost = 256
 
 export class Timers {
   /** By partition; shared with the engine. */
   readonly #states: readonly (KeyedState | undefined)[]
   readonly #atHand: TimerAtHand | undefined
   #orderNext = 0
+  /** By partition: where the share of this batch is (T3). */
+  readonly #seen: Seen[] = []
 
   /** @param atHand Notes the timer that was taken last. */
   constructor(states: readonly (KeyedState | undefined)[], atHand?: TimerAtHand) {
@@ -33,6 +41,11 @@ export class Timers {
   /** The state of another partition has arrived. */
   opened(state: KeyedState): void {
     this.#orderNext = Math.max(this.#orderNext, state.timers.orderNext)
+  }
+
+  /** Called before a batch. */
+  begin(): void {
+    this.#seen.length = 0
   }
 
   set(state: KeyedState, key: string, timeMs: number, nowMs: number): void {
@@ -68,9 +81,11 @@ export class Timers {
     let first: DueTimer | undefined
     let from = 0
     for (let partition = 0; partition < this.#states.length; partition++) {
+      if (partition === this.#seen.length)
+        append(this.#seen, { dueMs: Number.NEGATIVE_INFINITY, order: 0, left: othersMost })
       const timers = this.#states[partition]?.timers
       if (timers === undefined || timers.dueMs > nowMs) continue
-      const found = timers.firstOf(nowMs, orderEnd, share)
+      const found = timers.firstOf(nowMs, orderEnd, share, this.#seen[partition]!)
       if (found === undefined || (first !== undefined && !isEarlier(found, first))) continue
       first = found
       from = partition
