@@ -16,6 +16,7 @@ export { decodeGone, encodeGone } from './gone.ts'
 export { parseHeartbeat, parseNotice } from './heartbeat.ts'
 export { HeartbeatJoiner, splitHeartbeat } from './heartbeat-parts.ts'
 export { type Ground, type Received, type ReceivedRows, settle, withRow } from './received.ts'
+export { type InstanceRates, type OutputRates, Series } from './series.ts'
 export {
   decodeStateAnswer,
   decodeStateAsk,

@@ -6,10 +6,10 @@
  * Design: docs/design/0025-autoscaling.md
  * @module
  */
+import { type InstanceRates, type OutputRates, Series } from '../../infra/control/index.ts'
 import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import type { LoadSample } from '../../sdk/scaling/index.ts'
 import { bounds } from '../../sdk/wire/user-metrics.ts'
-import { type InstanceRates, type OutputRates, Series } from './series.ts'
 
 /** A process that was silent for this long is no longer counted. */
 const silentMs = 10_000

@@ -5,10 +5,10 @@
  *   SR2. A process that set its clock back counts from then on.
  * @module
  */
-import { functionOfConsumer } from '../../infra/control/index.ts'
-import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
-import type { Heartbeat, InstanceReport } from '../../infra/control/messages/heartbeat.ts'
 import type { Observed } from '../../sdk/wire/user-metrics.ts'
+import { functionOfConsumer } from './consumer.ts'
+import type { OutputLedger } from './messages/accounts.ts'
+import type { Heartbeat, InstanceReport } from './messages/heartbeat.ts'
 
 /** The period over which rates are computed. */
 const overMs = 3_000
