@@ -55,6 +55,28 @@ test('while ZooKeeper is away records flow and deploys get 503; afterwards all w
   assert.deepEqual(functions.functions.map(({ name }) => name).sort(), ['first', 'second'])
 })
 
+test('a gateway that hears nobody over NATS says that of itself, and calls nobody else silent', async (t) => {
+  const platform = await startPlatform()
+  const { call, nats } = platform
+  t.after(async () => {
+    process.kill(nats.pid, 'SIGCONT')
+    await platform.close()
+  })
+  assert.equal((await call('POST', '/v1/functions', { body: sourceOf('first', ['lines'], []) })).status, 200)
+  const look = async (path: string) => (await (await call('GET', path)).json()) as { unheard?: string }
+  const looks = () => Promise.all(['/v1/functions/first/why', '/v1/streams/lines'].map(look))
+  for (const { unheard } of await looks()) assert.equal(unheard, undefined)
+  process.kill(nats.pid, 'SIGSTOP')
+  await until('both say so', async () => (await looks()).every(({ unheard }) => unheard !== undefined))
+  for (const { unheard } of await looks())
+    assert.match(
+      unheard!,
+      /^this gateway has heard nothing over NATS for \d s, not even itself: what is shown is from before$/,
+    )
+  process.kill(nats.pid, 'SIGCONT')
+  await until('it hears again', async () => (await looks()).every(({ unheard }) => unheard === undefined))
+})
+
 test('a leader cut off from ZooKeeper learns of its successor over NATS: each raw record is accepted once', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'concord-ingest-'))
   const zookeeper = await startZooKeeper({ dir })

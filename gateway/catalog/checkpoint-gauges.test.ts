@@ -71,7 +71,7 @@ test('showCheckpoints shows how long an instance has run that has made none, and
   for (const reports of [[undefined], [{ ...made(1), state: 'stopped' }], [{}]])
     assert.deepEqual(await shown(reports), [[], []])
   assert.deepEqual(await shown([made(95_000)], 0, false), [[], []])
-  assert.deepEqual(await shown([made(95_000)], 31_000), [[], []], 'it is not heard any more')
+  assert.deepEqual(await shown([made(95_000)], 31_000), [[], []], 'nobody is heard any more (CE4)')
 })
 
 test('a gateway shows on /metrics how old the checkpoints are of which runners tell', async (t) => {

@@ -5,6 +5,7 @@
  *   CE1. Of several instances the one furthest behind counts: its state is at risk.
  *   CE2. A runner's times are compared with that runner's clock alone.
  *   CE3. The store is not asked: what is shown is true while it is away.
+ *   CE4. A gateway that hears nobody shows none: it would speak for functions whose runners others hear.
  * @module
  */
 import type { GatewayMetrics } from '../metrics.ts'
@@ -14,10 +15,11 @@ import { type Heartbeats, reportOf } from './heartbeats.ts'
 /** Sets the gauges, before they are shown. */
 export function showCheckpoints(
   functions: Iterable<LiveFunction>,
-  heartbeats: Pick<Heartbeats, 'of' | 'silentMs'>,
+  heartbeats: Pick<Heartbeats, 'of' | 'silentMs' | 'deafMs'>,
   { checkpointAge, checkpointInterval }: Pick<GatewayMetrics, 'checkpointAge' | 'checkpointInterval'>,
 ): void {
   for (const gauge of [checkpointAge, checkpointInterval]) gauge.reset()
+  if (heartbeats.deafMs > 0) return // CE4
   for (const live of functions) {
     const { checkpoint } = live.version.manifest
     const ageMs = checkpoint === false ? undefined : checkpointAgeMs(live, heartbeats)

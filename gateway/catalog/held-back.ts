@@ -1,83 +1,117 @@
 /**
- * HeldBack: which functions hold a stream back, or will, since they do not run or are too slow: records wait for them in
- * mode `block` (docs/design/0002-channels.md, "A consumer without an owner"). Pure.
+ * HeldBack: who holds up the streams of a function, or a stream, as the API shows it: each with the figures that show it. Pure.
+ * Design: docs/design/0038-who-can-know.md
  * @module
  */
+import { holdersOf } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { InstanceStatus } from '../../infra/store/index.ts'
-import type { HeldBack, Ledger } from '../../sdk/api/index.ts'
+import type { HeldBack } from '../../sdk/api/index.ts'
+import { isQueueMode } from '../../sdk/manifest/back-pressure.ts'
+import { type Bottleneck, bottlenecks, type PipelineReader, type Waiting } from './bottleneck.ts'
 import type { CatalogView, LiveFunction } from './catalog.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import { ledgerOf } from './ledger.ts'
 import { stateNow } from './views.ts'
 
-/** A reader that runs is too slow once a record has waited for it this long. */
-const slowMs = 10_000
+/** An instance that works for this share of its time has none to spare. */
+const busyShare = 0.8
 
-/**
- * Who holds back the inputs and outputs of a function; it may be itself, if it is too slow.
- * @param outputs The rows of all producers.
- */
-export function heldBackBy(
-  { name, version: { manifest } }: LiveFunction,
-  view: CatalogView,
-  heartbeats: Heartbeats,
+/** What all of it is told from. */
+export interface Evidence {
+  readonly view: CatalogView
+  readonly heartbeats: Pick<Heartbeats, 'confirms' | 'timeOf' | 'rates'>
+  /** The rows of all producers. */
+  readonly outputs: readonly OutputLedger[]
+}
+
+/** Who holds up the inputs and outputs of a function. It may be itself, if it is too slow: why it does not run is told elsewhere. */
+export function heldBackBy({ name, version: { manifest } }: LiveFunction, evidence: Evidence): HeldBack[] {
+  const found = bottlenecks(
+    [...Object.keys(manifest.istreams), ...manifest.ostreams],
+    readersIn(evidence),
+    name,
+  )
+  return viewOf(
+    found.filter(({ reader, cause }) => reader !== name || cause !== 'absent'),
+    evidence,
+  )
+}
+
+/** Who holds up a stream. */
+export function streamHeldBackBy(stream: string, evidence: Evidence): HeldBack[] {
+  return viewOf(bottlenecks([stream], readersIn(evidence)), evidence)
+}
+
+function readersIn(evidence: Evidence): PipelineReader[] {
+  const { view, outputs } = evidence
+  const functions = [...view.functions.values()].map((live) => readerOf(live, evidence))
+  const followers = [...view.streams.values()].flatMap(({ name, followers: some }) =>
+    holdersOf(some).map(
+      (holder): PipelineReader => ({
+        ...{ name: holder.name, isAbsent: false, time: undefined, outputs: [] },
+        inputs: waiting(holder.name, [name], outputs),
+      }),
+    ),
+  )
+  return [...functions, ...followers]
+}
+
+function readerOf(live: LiveFunction, { heartbeats, outputs }: Evidence): PipelineReader {
+  const { name, version } = live
+  const { istreams, ostreams } = version.manifest
+  const kept = Object.keys(istreams).filter((stream) => istreams[stream]!.backPressure !== 'none')
+  const queues = new Set(kept.filter((stream) => isQueueMode(istreams[stream]!.backPressure)))
+  const times = timesOf(live, heartbeats)
+  const blocked = times.reduce((sum, one) => sum + one.blocked, 0) / times.length
+  return {
+    ...{ name, isAbsent: isAbsent(live, heartbeats), outputs: ostreams },
+    time: times.length === 0 ? undefined : { busy: Math.max(...times.map(({ busy }) => busy)), blocked },
+    inputs: waiting(name, kept, outputs, queues),
+  }
+}
+
+function waiting(
+  name: string,
+  streams: readonly string[],
   outputs: readonly OutputLedger[],
-): HeldBack[] {
-  const streams = [...Object.keys(manifest.istreams), ...manifest.ostreams]
-  const readers = [...view.functions.values()]
-  const waitFor = (reader: LiveFunction, of: readonly string[]) => waiting(reader, of, heartbeats, outputs)
-  const isHeld = (reader: LiveFunction): boolean =>
-    readers.some((other) => other !== reader && waitFor(other, reader.version.manifest.ostreams).some(isLate))
-  return readers.flatMap((reader) => {
-    const rows = waitFor(reader, streams)
-    if (rows.length === 0) return []
-    const cause = isAbsent(reader, heartbeats) ? undefined : isHeld(reader) ? 'heldBack' : 'slow'
-    if (reader.name === name && cause !== 'slow') return [] // its instances or its readers are the reason
-    return rows.map(({ stream, inFlight, lagMs }) => ({
-      ...{ stream, function: reader.name, records: inFlight },
-      ...(lagMs !== undefined && { lagMs }),
-      ...{
-        instancesRunning: atWork(reader, heartbeats).length,
-        instancesWanted: reader.document.instances,
-      },
-      ...(cause && { cause }),
-    }))
+  queues: ReadonlySet<string> = new Set(),
+): Waiting[] {
+  return ledgerOf(name, streams, outputs).map(({ stream, inFlight, lagMs }) => ({
+    ...{ stream, records: inFlight, lagMs, queues: queues.has(stream) },
+  }))
+}
+
+function timesOf({ status }: LiveFunction, heartbeats: Evidence['heartbeats']) {
+  return (status?.instances ?? []).flatMap(({ id, taskId }) => heartbeats.timeOf(taskId, id) ?? [])
+}
+
+function viewOf(found: readonly Bottleneck[], { view, heartbeats }: Evidence): HeldBack[] {
+  return found.map(({ stream, via, reader, waiting: { stream: input, records, lagMs, queues }, cause }) => {
+    const live = view.functions.get(reader)
+    const rates = heartbeats.rates(input, reader)
+    const busy = live && timesOf(live, heartbeats).filter((one) => one.busy >= busyShare).length
+    return {
+      ...{ stream, ...(via.length > 0 && { via: [...via], input }), reader },
+      ...(live && {
+        instancesRunning: atWork(live, heartbeats).length,
+        instancesWanted: live.document.instances,
+      }),
+      ...(cause === 'slow' && busy && { instancesBusy: busy }),
+      ...{ records, ...(lagMs !== undefined && { lagMs }), ...rates },
+      ...{ ...(queues && { queues }), ...(cause !== 'absent' && { cause }) },
+    }
   })
 }
 
-/** The rows of a function's inputs among these streams on which records wait for it and do not get on. */
-function waiting(
-  live: LiveFunction,
-  streams: readonly string[],
-  heartbeats: Heartbeats,
-  outputs: readonly OutputLedger[],
-): Ledger[] {
-  const isStuck = isAbsent(live, heartbeats)
-  return ledgerOf(live.name, blockedBy(live, new Set(streams)), outputs).filter(
-    (row) => row.inFlight > 0 && (isStuck || isLate(row)),
-  )
-}
-
-function isLate({ lagMs = 0 }: Ledger): boolean {
-  return lagMs >= slowMs
-}
-
-function blockedBy({ version: { manifest } }: LiveFunction, streams: ReadonlySet<string>): string[] {
-  const inputs = Object.entries(manifest.istreams)
-  return inputs.flatMap(([stream, { backPressure }]) =>
-    backPressure === 'block' && streams.has(stream) ? [stream] : [],
-  )
-}
-
 /** True if some of its partitions have no owner: no instance is at work, or one that is not keeps its partitions. */
-function isAbsent(live: LiveFunction, heartbeats: Heartbeats): boolean {
+function isAbsent(live: LiveFunction, heartbeats: Evidence['heartbeats']): boolean {
   const working = atWork(live, heartbeats)
   if (working.length === 0) return true
   return (live.status?.instances ?? []).some((one) => (one.shares ?? []).length > 0 && !working.includes(one))
 }
 
-function atWork({ status }: LiveFunction, heartbeats: Heartbeats): InstanceStatus[] {
+function atWork({ status }: LiveFunction, heartbeats: Evidence['heartbeats']): InstanceStatus[] {
   return (status?.instances ?? []).filter((one) =>
     ['running', 'swapping', 'draining'].includes(stateNow(one, heartbeats)),
   )

@@ -165,7 +165,10 @@ export function tasksAtWork(functions: Iterable<LiveFunction>): string[] {
  * An instance's state. One that was running by the status, but was not heard since this gateway began, may be gone
  * with its machine, so it is shown as starting.
  */
-export function stateNow({ state, taskId }: InstanceStatus, heartbeats: Heartbeats): InstanceStatus['state'] {
+export function stateNow(
+  { state, taskId }: InstanceStatus,
+  heartbeats: Pick<Heartbeats, 'confirms'>,
+): InstanceStatus['state'] {
   return state === 'running' && !heartbeats.confirms(taskId) ? 'starting' : state
 }
 

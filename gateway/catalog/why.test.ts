@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { InstanceStatus } from '../../infra/store/index.ts'
+import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
+import type { FollowerDocument, InstanceStatus } from '../../infra/store/index.ts'
 import { whySchema } from '../../sdk/api/index.ts'
 import { manifestSchema } from '../../sdk/manifest/manifest.ts'
-import type { LiveFunction } from './catalog.ts'
-import type { Heartbeats } from './heartbeats.ts'
-import { heldBackBy } from './held-back.ts'
+import type { CatalogView, LiveFunction } from './catalog.ts'
+import type { Heartbeats, Rates } from './heartbeats.ts'
+import { heldBackBy, streamHeldBackBy } from './held-back.ts'
 import { functionWhy } from './why.ts'
 
 const heartbeats = {
@@ -82,57 +83,102 @@ test('functionWhy says that the count was set by hand, unless the function scale
   assert.equal(functionWhy({ ...fewer, version: { ...one.version, manifest } }, heartbeats).byHand, undefined)
 })
 
-test('functionWhy and fn inspect name who holds back a stream because it does not run, or is too slow', () => {
-  const at = (name: string, manifest: object, ...instances: Partial<InstanceStatus>[]): LiveFunction => {
-    const one = live(undefined, ...instances)
-    const document = { ...one.document, instances: 1 }
-    const version = { ...one.version, manifest: manifestSchema.parse({ name, ...manifest }) }
-    return { ...one, name, document, version }
-  }
+function at(name: string, manifest: object, ...instances: Partial<InstanceStatus>[]): LiveFunction {
+  const one = live(undefined, ...instances)
+  const document = { ...one.document, instances: 1 }
+  const version = { ...one.version, manifest: manifestSchema.parse({ name, ...manifest }) }
+  return { ...one, name, document, version }
+}
+
+const row = (stream: string, consumer: string, sent: number, acked: number, lagMs?: number) => ({
+  ...{ stream, consumer, sent, acked, dropped: {}, unaccounted: 0 },
+  ...(lagMs !== undefined && { lagMs }),
+})
+
+/** What a gateway has heard: how instances spend their time, by task, and the rates of one reader. */
+const hears = (times: Readonly<Record<string, { busy: number; blocked: number }>> = {}, rates?: Rates) => ({
+  confirms: () => true,
+  timeOf: (taskId: string | undefined) => times[taskId ?? ''],
+  rates: (_: string, reader: string) => (reader === 'good' ? rates : undefined),
+})
+
+test('heldBackBy names who holds back a stream because it does not run, or is too slow, with figures', () => {
   const absent = { state: 'backingOff' as const, shares: [0, 1] }
   const reads = { istreams: { s1: { grouping: 'groupBy' } } }
   const good = at('good', reads, { taskId: 'heard' })
+  const queues = { istreams: { s1: { grouping: 'groupBy', backPressure: 'enqueue' } } }
   const functions = [
     good,
     at('writer', { ostreams: ['s1'] }, { taskId: 'heard' }),
     at('bad', reads, absent),
     at('idle', { istreams: { s2: { grouping: 'groupBy' } } }),
-    at('queues', { istreams: { s1: { grouping: 'groupBy', backPressure: 'enqueue' } } }, absent),
+    at('queues', queues, { taskId: 'heard' }),
   ]
-  const view = { functions: new Map(functions.map((one) => [one.name, one])), streams: new Map() }
-  const row = (consumer: string, sent: number, acked: number) => ({
-    ...{ stream: 's1', consumer, sent, acked, dropped: {}, unaccounted: 0 },
-  })
-  const outputs = [row('good', 2, 1), row('bad', 2, 0), row('queues', 2, 0)]
-  const by = [{ stream: 's1', function: 'bad', records: 2, instancesRunning: 0, instancesWanted: 1 }]
-  for (const name of ['good', 'writer'])
-    assert.deepEqual(heldBackBy(view.functions.get(name)!, view, heartbeats, outputs), by, name)
-  assert.deepEqual(heldBackBy(view.functions.get('bad')!, view, heartbeats, outputs), [])
-  assert.deepEqual(heldBackBy(good, view, heartbeats, [row('bad', 2, 2)]), [], 'nothing waits for it')
-  const behind = (lagMs: number) => [{ ...row('good', 2, 1), lagMs }, row('queues', 2, 0)]
-  assert.deepEqual(heldBackBy(good, view, heartbeats, behind(9_999)), [], 'it keeps up')
-  const slow = { stream: 's1', function: 'good', records: 1, lagMs: 10_000, cause: 'slow' }
-  for (const name of ['good', 'writer'])
-    assert.deepEqual(
-      heldBackBy(view.functions.get(name)!, view, heartbeats, behind(10_000)),
-      [{ ...slow, instancesRunning: 1, instancesWanted: 1 }],
-      name,
-    )
-  const first = at('first', { ostreams: ['s0'] }, { taskId: 'heard' })
-  const split = at(
-    'split',
-    { istreams: { s0: { grouping: 'groupBy' } }, ostreams: ['s1'] },
-    { taskId: 'heard' },
+  const view: CatalogView = {
+    functions: new Map(functions.map((one) => [one.name, one])),
+    streams: new Map(),
+  }
+  const of = (name: string, outputs: readonly OutputLedger[], heartbeats = hears()) =>
+    heldBackBy(view.functions.get(name)!, { view, heartbeats, outputs })
+  const outputs = [row('s1', 'good', 2, 1), row('s1', 'bad', 2, 0), row('s1', 'queues', 2, 0, 60_000)]
+  const by = [{ stream: 's1', reader: 'bad', records: 2, instancesRunning: 0, instancesWanted: 1 }]
+  for (const name of ['good', 'writer']) assert.deepEqual(of(name, outputs), by, name)
+  assert.deepEqual(of('bad', outputs), [], 'its instances are the reason')
+  assert.deepEqual(streamHeldBackBy('s1', { view, heartbeats: hears(), outputs }), by)
+  assert.deepEqual(of('good', [row('s1', 'bad', 2, 2)]), [], 'nothing waits for it')
+
+  const behind = (lagMs: number) => [row('s1', 'good', 2, 1, lagMs)]
+  const isBusy = hears({ heard: { busy: 1, blocked: 0 } }, { sentPerSecond: 9, donePerSecond: 3 })
+  assert.deepEqual(of('good', behind(9_999), isBusy), [], 'it keeps up')
+  const slow = {
+    ...{ stream: 's1', reader: 'good', records: 1, lagMs: 10_000, cause: 'slow' as const },
+    ...{ instancesRunning: 1, instancesWanted: 1, instancesBusy: 1, sentPerSecond: 9, donePerSecond: 3 },
+  }
+  for (const name of ['good', 'writer']) assert.deepEqual(of(name, behind(10_000), isBusy), [slow], name)
+  const { instancesBusy: _, sentPerSecond: __, donePerSecond: ___, ...lessKnown } = slow
+  assert.deepEqual(of('good', behind(10_000)), [lessKnown], 'no gateway has heard of its time yet')
+  const isIdle = hears({ heard: { busy: 0.1, blocked: 0 } })
+  assert.deepEqual(of('good', behind(10_000), isIdle), [{ ...lessKnown, cause: 'stuck' }])
+
+  const late = [row('s1', 'queues', 9, 0, 60_000)]
+  assert.deepEqual(of('writer', late, isBusy), [], 'nobody waits for a queue')
+  assert.deepEqual(
+    of('queues', late, isBusy).map(({ reader, queues, cause }) => [reader, queues, cause]),
+    [['queues', true, 'slow']],
   )
-  const chain = { ...view, functions: new Map([first, split, good].map((one) => [one.name, one])) }
-  const both = [{ ...row('split', 5, 1), stream: 's0', lagMs: 11_000 }, ...behind(10_000)]
-  const causes = (one: LiveFunction) =>
-    heldBackBy(one, chain, heartbeats, both).map(({ function: by, cause }) => [by, cause])
-  assert.deepEqual(causes(first), [['split', 'heldBack']])
-  assert.deepEqual(causes(split), [['good', 'slow']], 'not itself: it cannot send on')
-  assert.deepEqual(whySchema.parse(functionWhy(good, heartbeats, by)).heldBackBy, by)
+  assert.deepEqual(whySchema.parse(functionWhy(good, heartbeats, [slow])).heldBackBy, [slow])
   const next = { ...good, document: { ...good.document, good: 1 } }
   assert.equal(whySchema.parse(functionWhy(next, heartbeats)).live, 1)
+})
+
+test('heldBackBy names the last one of a chain that does not keep up, also if it is a reader over HTTP', () => {
+  const middle = (name: string, from: string, to: string) =>
+    at(name, { istreams: { [from]: { grouping: 'groupBy' } }, ostreams: [to] }, { taskId: name })
+  const functions = [middle('one', 's0', 's1'), middle('two', 's1', 's2'), middle('quick', 's2', 's3')]
+  const followers = new Map([['a1', { schema: 1 } as unknown as FollowerDocument]])
+  const stream = {
+    ...{ name: 's2', document: { schema: 1 as const, partitions: 1, raw: false } },
+    ...{ producers: ['two'], consumers: ['quick'], followers },
+  }
+  const view: CatalogView = {
+    functions: new Map(functions.map((fn) => [fn.name, fn])),
+    streams: new Map([['s2', stream]]),
+  }
+  const outputs = [
+    row('s0', 'one', 9, 1, 30_000),
+    row('s1', 'two', 9, 1, 25_000),
+    row('s2', 'quick', 9, 6, 12_000), // the stream keeps them for the other reader
+    row('s2', 'follower.a1', 9, 1, 20_000),
+  ]
+  const held = { busy: 0.2, blocked: 0.8 }
+  const heard = hears({ one: held, two: held, quick: { busy: 0.2, blocked: 0 } })
+  const named = (name: string) =>
+    heldBackBy(view.functions.get(name)!, { view, heartbeats: heard, outputs }).map(
+      ({ stream: of, via, input, reader, cause }) => [of, via, input, reader, cause],
+    )
+  assert.deepEqual(named('one'), [['s1', ['two'], 's2', 'follower.a1', 'slow']])
+  assert.deepEqual(named('two'), [['s2', undefined, undefined, 'follower.a1', 'slow']])
+  assert.deepEqual(named('quick'), [['s2', undefined, undefined, 'follower.a1', 'slow']], 'not itself')
 })
 
 test('functionWhy says which instances a canary waits for', () => {
@@ -174,6 +220,6 @@ test('functionWhy handles statuses written before placement existed', () => {
 
 test('functionWhy says how long a supposedly running instance has been silent', () => {
   const { instances } = functionWhy(live(undefined, { taskId: 'mute', placed: 'the only offer' }), heartbeats)
-  const said = 'nothing was heard of it for 12 s; the cluster has not said that it is gone'
+  const said = 'this gateway has heard nothing of it for 12 s, and no scheduler has noted that it is gone'
   assert.deepEqual(instances[0]?.why, [said, 'the only offer'])
 })

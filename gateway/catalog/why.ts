@@ -46,7 +46,7 @@ function silence({ state, taskId }: InstanceStatus, heartbeats: Heartbeats): str
   const silentMs = state === 'running' && taskId !== undefined ? heartbeats.silentMs(taskId) : 0
   if (silentMs < silenceMs) return []
   return [
-    `nothing was heard of it for ${Math.floor(silentMs / 1000)} s; the cluster has not said that it is gone`,
+    `this gateway has heard nothing of it for ${Math.floor(silentMs / 1000)} s, and no scheduler has noted that it is gone`,
   ]
 }
 

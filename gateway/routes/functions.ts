@@ -173,6 +173,11 @@ const graph = createRoute({
 
 export function functionRoutes(app: App, parts: GatewayParts): void {
   const { catalog, heartbeats, accountsOf, store, namespace, gatewayId, closing, clock } = parts
+  /** What this gateway cannot know now (docs/design/0038-who-can-know.md). */
+  const cutOff = () => {
+    const { unheard } = heartbeats
+    return { ...parts.schedulerWatch.remark, ...(unheard !== undefined && { unheard }) }
+  }
   /** A gateway that has just started listens to heartbeats before it reports on instances. */
   const heard = () => heartbeats.firstBeats(tasksAtWork(catalog.current.functions.values()))
   app.openapi(list, async (c) => {
@@ -193,12 +198,12 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const deadLetters = await parts.deadLetters.counts(name)
     const shadow = shadowNow(live, heartbeats, clock.nowMs())
     const settling = sent.open.filter((id) => id !== gatewayId && heartbeats.isSilent(id))
-    const heldBack = heldBackBy(live, catalog.current, heartbeats, outputs)
+    const heldBack = heldBackBy(live, { view: catalog.current, heartbeats, outputs })
     const detail = {
       ...functionDetail(live, heartbeats, accounts, deadLetters),
       ...(settling.length > 0 && { settling }),
       ...(heldBack.length > 0 && { heldBackBy: heldBack }),
-      ...parts.schedulerWatch.remark,
+      ...cutOff(),
     }
     return c.json(shadow === undefined ? detail : { ...detail, shadow }, 200)
   })
@@ -207,13 +212,10 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
     const { name } = c.req.valid('param')
     const live = functionIn(catalog.current, name)
     const { outputs } = await accountsOf(live)
-    const heldBack = heldBackBy(live, catalog.current, heartbeats, outputs)
+    const heldBack = heldBackBy(live, { view: catalog.current, heartbeats, outputs })
     const rollbackTo = await wayBack(store, namespace, live).catch(() => undefined) // the store may be away
     const answer = functionWhy(live, heartbeats, heldBack)
-    return c.json(
-      { ...answer, ...parts.schedulerWatch.remark, ...(rollbackTo !== undefined && { rollbackTo }) },
-      200,
-    )
+    return c.json({ ...answer, ...cutOff(), ...(rollbackTo !== undefined && { rollbackTo }) }, 200)
   })
   app.openapi(remove, async (c) => {
     const { name } = c.req.valid('param')

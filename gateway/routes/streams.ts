@@ -14,6 +14,7 @@ import {
 } from '../../sdk/api/index.ts'
 import { streamDetailSchema } from '../../sdk/api/readers.ts'
 import { putStream, removeStream } from '../by-hand/streams.ts'
+import { streamHeldBackBy } from '../catalog/held-back.ts'
 import { readersOf } from '../catalog/readers.ts'
 import { streamSummary, tasksAtWork } from '../catalog/views.ts'
 import { unknownStream } from '../errors.ts'
@@ -146,7 +147,15 @@ export function streamRoutes(app: App, parts: GatewayParts): void {
     await heartbeats.firstBeats(tasksAtWork(current.functions.values()))
     const stream = current.streams.get(name)!
     const readers = await readersOf(stream, current, heartbeats, accountsOf)
-    return c.json({ ...streamSummary(stream), readers }, 200)
+    const { outputs } = await accountsOf()
+    const heldBack = streamHeldBackBy(name, { view: current, heartbeats, outputs })
+    const { unheard } = heartbeats
+    const detail = {
+      ...(unheard !== undefined && { unheard }),
+      ...{ ...streamSummary(stream), readers },
+      ...(heldBack.length > 0 && { heldBackBy: heldBack }),
+    }
+    return c.json(detail, 200)
   })
 
   app.openapi(put, async (c) => {

@@ -3,6 +3,7 @@
  *
  *   SR1. An instance that started in between counts from its own start.
  *   SR2. A process that set its clock back counts from then on.
+ *   SR3. Of earlier heartbeats only what rates are made of is kept: a gateway hears every process of the namespace.
  * @module
  */
 import type { Observed } from '../../sdk/wire/user-metrics.ts'
@@ -38,67 +39,107 @@ export interface OutputRates {
   /** The function, for an instance's outputs. */
   readonly function?: string
   readonly sent: number
+  /** Acknowledged: processed or dropped. */
+  readonly acked: number
   readonly inFlight: number
 }
 
+/** What is kept of an earlier report. */
+type EarlierReport = Pick<InstanceReport, 'id' | 'work' | 'recordsIn' | 'cpuSeconds' | 'metrics'> & {
+  readonly outputs: readonly EarlierRow[]
+}
+type EarlierRow = Pick<OutputLedger, 'stream' | 'consumer' | 'sent' | 'acked'>
+
+interface Earlier {
+  readonly sentAtMs: number
+  readonly instances: readonly EarlierReport[]
+  readonly outputs: readonly EarlierRow[]
+}
+
 export class Series {
-  #beats: Heartbeat[] = []
+  /** Oldest first, without the last one. */
+  #earlier: Earlier[] = []
+  #last: Heartbeat | undefined
   heardAtMs = 0
 
   hear(beat: Heartbeat, nowMs: number): void {
     this.heardAtMs = nowMs
-    const last = this.#beats.at(-1)
-    if (last?.incarnation !== beat.incarnation || beat.sentAtMs < last.sentAtMs) this.#beats = []
-    const before = this.#beats.at(-2)
-    if (before !== undefined && this.#beats.at(-1)!.sentAtMs - before.sentAtMs < apartMs) this.#beats.pop()
-    this.#beats.push(beat)
-    while (this.#beats.length > 2 && beat.sentAtMs - this.#beats[1]!.sentAtMs >= overMs) this.#beats.shift()
+    const last = this.#last
+    this.#last = beat
+    if (last?.incarnation !== beat.incarnation || beat.sentAtMs < last.sentAtMs) {
+      this.#earlier = []
+      return
+    }
+    const before = this.#earlier.at(-1)
+    if (before === undefined || last.sentAtMs - before.sentAtMs >= apartMs) this.#earlier.push(earlier(last))
+    while (this.#earlier.length > 1 && beat.sentAtMs - this.#earlier[1]!.sentAtMs >= overMs)
+      this.#earlier.shift()
   }
 
   get last(): Heartbeat | undefined {
-    return this.#beats.at(-1)
+    return this.#last
+  }
+
+  /** The time over which rates are computed; 0 after one heartbeat. */
+  get seconds(): number {
+    const first = this.#earlier[0]
+    return first === undefined ? 0 : (this.#last!.sentAtMs - first.sentAtMs) / 1000
   }
 
   /** Working instances. @param metricOf Returns the name of the metric that counts for a function. */
   *instances(metricOf: (name: string) => string | undefined): Generator<InstanceRates> {
-    const first = this.#beats[0]
-    for (const report of this.last?.instances ?? []) {
+    const [first] = this.#earlier
+    for (const report of this.#last?.instances ?? []) {
       if (report.state !== 'running' && report.state !== 'draining') continue
-      const before = first?.instances.find(({ id, work }) => id === report.id && isBefore(work, report.work))
+      const before = first === undefined ? report : reportBefore(first, report)
       yield ratesOf(report, before, metricOf(report.function))
     }
   }
 
   /** What the process sends to each reader. */
   *outputs(): Generator<OutputRates> {
-    const [first, last] = [this.#beats[0], this.last]
-    if (first === undefined || last === undefined) return
-    const seconds = (last.sentAtMs - first.sentAtMs) / 1000
-    const rates = (row: OutputLedger, before: OutputLedger | undefined, from?: string): OutputRates => ({
+    const [first, last, seconds] = [this.#earlier[0], this.#last, this.seconds]
+    if (last === undefined) return
+    const grown = (now: number, then = 0): number => (seconds <= 0 ? 0 : Math.max(0, now - then) / seconds)
+    const rates = (row: OutputLedger, before: EarlierRow | undefined, from?: string): OutputRates => ({
       ...{ stream: row.stream, consumer: functionOfConsumer(row.consumer) },
       ...(from !== undefined && { function: from }),
-      sent: seconds <= 0 ? 0 : Math.max(0, row.sent - (before?.sent ?? 0)) / seconds,
+      ...{ sent: grown(row.sent, before?.sent), acked: grown(row.acked, before?.acked) },
       inFlight: Math.max(0, row.sent - row.acked - row.unaccounted),
     })
-    for (const row of last.outputs ?? []) yield rates(row, sameRow(first.outputs, row))
+    for (const row of last.outputs ?? []) yield rates(row, sameRow(first?.outputs, row))
     for (const report of last.instances) {
-      const before = first.instances.find(({ id, work }) => id === report.id && isBefore(work, report.work))
+      const before = first && reportBefore(first, report)
       for (const row of report.outputs) yield rates(row, sameRow(before?.outputs, row), report.function)
     }
   }
 }
 
-function isBefore(before: InstanceReport['work'], now: InstanceReport['work']): boolean {
-  return (before?.elapsedMs ?? 0) <= (now?.elapsedMs ?? 0)
+/** SR1. */
+function reportBefore({ instances }: Earlier, { id, work }: InstanceReport): EarlierReport | undefined {
+  const elapsedMs = work?.elapsedMs ?? 0
+  return instances.find((one) => one.id === id && (one.work?.elapsedMs ?? 0) <= elapsedMs)
 }
 
-function sameRow(rows: readonly OutputLedger[] | undefined, row: OutputLedger): OutputLedger | undefined {
+function earlier({ sentAtMs, instances, outputs = [] }: Heartbeat): Earlier {
+  const rowOf = ({ stream, consumer, sent, acked }: OutputLedger): EarlierRow => ({
+    ...{ stream, consumer, sent, acked },
+  })
+  return {
+    ...{ sentAtMs, outputs: outputs.map(rowOf) },
+    instances: instances.map(({ id, work, recordsIn, cpuSeconds, metrics, outputs: rows }) => ({
+      ...{ id, work, recordsIn, cpuSeconds, metrics, outputs: rows.map(rowOf) },
+    })),
+  } as Earlier
+}
+
+function sameRow(rows: readonly EarlierRow[] | undefined, row: EarlierRow): EarlierRow | undefined {
   return rows?.find(({ stream, consumer }) => stream === row.stream && consumer === row.consumer)
 }
 
 function ratesOf(
   report: InstanceReport,
-  before: InstanceReport | undefined,
+  before: EarlierReport | undefined,
   metric: string | undefined,
 ): InstanceRates {
   const [work, workBefore] = [report.work, before?.work]
@@ -124,7 +165,7 @@ function ratesOf(
   }
 }
 
-function metricOf(report: InstanceReport | undefined, name: string | undefined) {
+function metricOf(report: Pick<InstanceReport, 'metrics'> | undefined, name: string | undefined) {
   const found = name === undefined ? undefined : report?.metrics?.find((metric) => metric.name === name)
   if (found === undefined) return { count: 0, sum: 0 }
   return { count: found.kind === 'observe' ? found.count : 0, sum: found.sum }

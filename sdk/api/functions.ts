@@ -52,27 +52,41 @@ const metricSchema = z.discriminatedUnion('kind', [
   }),
 ])
 
+/** Why what processes have told may be out of date: the gateway hears none of them; absent: it hears. */
+export const unheardSchema = z.string().optional()
+
 const remarkSchema = {
   /** Why nothing is placed, changed or restarted: no scheduler leads. Absent: one leads, or this gateway does not know. */
   noScheduler: z.string().optional(),
   /** The store does not answer this gateway, so what it shows may be out of date. Absent: it does. */
   noStore: z.string().optional(),
+  unheard: unheardSchema,
 }
 
-/**
- * A function that reads a stream in mode `block` and does not run, or is too slow, so that its records wait, and in the end
- * its producers.
- */
-const heldBackSchema = z.object({
+/** A reader that holds a stream up, or will: it does not run, or works all the time and does not keep up. */
+export const heldBackSchema = z.object({
   stream: z.string(),
-  function: nameSchema,
-  instancesRunning: z.int(),
-  instancesWanted: z.int(),
+  /** The functions between, of which each waits for the next: the first one reads the stream; absent: the reader does. */
+  via: z.array(z.string()).optional(),
+  /** A function; or, of a reader over HTTP that the stream waits for, `follower.ID`. */
+  reader: z.string(),
+  /** The stream on which records wait for the reader; absent: it is `stream`. */
+  input: z.string().optional(),
+  /** Of a function. */
+  instancesRunning: z.int().optional(),
+  instancesWanted: z.int().optional(),
+  /** How many have worked nearly all the time lately; absent: not known. */
+  instancesBusy: z.int().optional(),
   /** How many of its records wait, and for how long the oldest of them. */
   records: z.int(),
   lagMs: z.int().optional(),
-  /** Why, though all of it runs: it is slow, or held back itself; absent: not all of it runs. */
-  cause: z.enum(['slow', 'heldBack']).optional(),
+  /** Over the last seconds; absent: not known. */
+  sentPerSecond: z.number().optional(),
+  donePerSecond: z.number().optional(),
+  /** It has a queue of its own, so nobody waits for it. */
+  queues: z.literal(true).optional(),
+  /** `stuck`: records wait, and nobody is at work on them; absent: not all of it runs. */
+  cause: z.enum(['slow', 'stuck']).optional(),
 })
 export type HeldBack = z.output<typeof heldBackSchema>
 

@@ -3,7 +3,7 @@
  * @module
  */
 import * as z from 'zod'
-import { ledgerSchema } from './functions.ts'
+import { heldBackSchema, ledgerSchema, unheardSchema } from './functions.ts'
 import { streamSummarySchema } from './streams.ts'
 
 /** sent = processed + dropped + inFlight + unaccounted; what is in flight waits for it. */
@@ -18,5 +18,10 @@ const streamReaderSchema = ledgerSchema.extend({
 export type StreamReader = z.output<typeof streamReaderSchema>
 
 /** Answer of `GET /v1/streams/NAME`. */
-export const streamDetailSchema = streamSummarySchema.extend({ readers: z.array(streamReaderSchema) })
+export const streamDetailSchema = streamSummarySchema.extend({
+  unheard: unheardSchema,
+  readers: z.array(streamReaderSchema),
+  /** Who holds it up, or soon will; absent: nobody. */
+  heldBackBy: z.array(heldBackSchema).optional(),
+})
 export type StreamDetail = z.output<typeof streamDetailSchema>

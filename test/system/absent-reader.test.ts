@@ -23,7 +23,7 @@ test('a reader that does not start leaves the others at work, and fn why names i
   }
   const { heldBackBy } = await platform.until('good', ({ heldBackBy: [by] = [] }) => by?.records === 3)
   assert.deepEqual(
-    heldBackBy?.map(({ stream, function: name }) => [stream, name]),
+    heldBackBy?.map(({ stream, reader }) => [stream, reader]),
     [['shared', 'bad']],
   )
 })

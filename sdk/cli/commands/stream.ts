@@ -8,6 +8,7 @@ import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { wholeNumber } from '../numbers.ts'
 import { print, printJson, table } from '../terminal.ts'
+import { heldBackText } from '../text/held-back-text.ts'
 import { ledgerTable } from '../text/ledger-text.ts'
 
 interface CreateOptions extends ServerOptions {
@@ -88,14 +89,16 @@ async function inspect(name: string, options: ServerOptions): Promise<void> {
   await (options.json ? printJson(detail) : print(detailText(detail)))
 }
 
-function detailText({ producers, readers, ...stream }: StreamDetail): string {
+function detailText({ unheard, producers, readers, heldBackBy, ...stream }: StreamDetail): string {
   const written = producers.length === 0 ? 'No function writes it.' : `Written by ${producers.join(', ')}.`
   const rows = readers.map((row) => ({ cells: [row.reader, instancesText(row), row.backPressure], row }))
   const read =
     rows.length === 0
       ? 'Nobody reads it that it waits for.'
       : ledgerTable(['READER', 'INSTANCES', 'BACK-PRESSURE'], rows)
-  return `${streamText(stream)} ${written}\n${read}`
+  return [unheard, `${streamText(stream)} ${written}`, read, heldBackText(heldBackBy)]
+    .filter(Boolean)
+    .join('\n')
 }
 
 function instancesText({ instancesRunning, instancesWanted }: StreamDetail['readers'][number]): string {

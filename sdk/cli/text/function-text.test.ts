@@ -99,7 +99,7 @@ test('detailText says what figures lack: the last records of a killed gateway, a
     ...{ bundleSha256: '', deployedAtMs: 0, ledger: [row], settling: ['gateway-1'], instances: [] },
     ...{ metrics: [{ name: 'hits', kind: 'count', sum: 7 }], metricsSinceMs: 0 },
   } as unknown as FunctionDetail)
-  assert.match(text, /words +5 .*\nWhat gateway-1 sent last follows: it was killed/)
+  assert.match(text, /words +5 .*\nWhat gateway-1 sent last may follow: nothing is heard of it/)
   assert.match(text, /hits +7\nCounted since the start of its instance, at 1970-01-01T00:00:00.000Z\./)
 })
 

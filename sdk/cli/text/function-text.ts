@@ -21,6 +21,7 @@ const pastMs = 600_000
 export function detailText(detail: FunctionDetail): string {
   const parts = [
     detail.noScheduler ?? detail.noStore ?? '',
+    detail.unheard ?? '',
     headText(detail),
     detail.canary === undefined ? '' : canaryText(detail.canary, Date.now()),
     detail.shadow === undefined ? '' : shadowText(detail.shadow),
@@ -154,7 +155,7 @@ function checkpointsTable(instances: readonly Instance[]): string {
 function inputsText(ledger: readonly Ledger[], settling: readonly string[] = []): string {
   const rows = ledger.map((row) => ({ cells: [row.stream], row }))
   const follows = settling.map(
-    (id) => `What ${id} sent last follows: it was killed, and its receivers are being asked.`,
+    (id) => `What ${id} sent last may follow: nothing is heard of it, and its receivers are asked.`,
   )
   return [ledgerTable(['INPUT'], rows), ...follows].join('\n')
 }
