@@ -8,7 +8,6 @@
  *       it is, they belong together.
  * @module
  */
-import { createHash } from 'node:crypto'
 import {
   existsSync,
   mkdirSync,
@@ -17,12 +16,12 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { inputsDiffer, seenInputs } from '../sdk/inputs.mjs'
 import { bundleFile, bundleName, isolateScript, isolateScripts, programs, root } from './programs.mjs'
 
 const folder = dirname(bundleFile(programs[0]))
@@ -77,7 +76,7 @@ export async function bundlePrograms(sources) {
 export function bundlesAreStale() {
   if (!existsSync(join(root, programs[0]))) return false
   const inputs = readInputs()
-  return inputs === undefined || Object.entries(inputs).some(([path, seen]) => differs(path, seen))
+  return inputs === undefined || inputsDiffer(root, inputs)
 }
 
 /** True if all bundles are there, of one build (BN3). */
@@ -94,32 +93,13 @@ function readInputs() {
   }
 }
 
-/** A file that was only copied has another time, and the same content. */
-function differs(path, [mtimeMs, size, hash]) {
-  const now = statSync(join(root, path), { throwIfNoEntry: false })
-  if (now === undefined || now.size !== size) return true
-  return now.mtimeMs !== mtimeMs && hashOf(path) !== hash
-}
-
-function hashOf(path) {
-  return createHash('sha256')
-    .update(readFileSync(join(root, path)))
-    .digest('base64url')
-}
-
-/** What inputs.json says of one. Of a file that changed while it was bundled, nothing, which differs from any. */
-function seenSince(path, startedMs) {
-  const now = statSync(join(root, path), { throwIfNoEntry: false })
-  return now === undefined || now.ctimeMs >= startedMs ? [] : [now.mtimeMs, now.size, hashOf(path)]
-}
-
 async function build() {
   const startedMs = Date.now()
   const { files, inputs } = await bundlePrograms(programs)
   for (const name of isolateScripts) files.push({ name, contents: await isolateScript(name) })
   inputs.push('infra/program-bundles.mjs', 'tsconfig.json', ...isolateScripts.map((name) => `dist/${name}`))
   inputs.push(relative(root, createRequire(import.meta.url).resolve('esbuild/package.json')))
-  const seen = Object.fromEntries(inputs.map((path) => [path, seenSince(path, startedMs)]))
+  const seen = seenInputs(root, inputs, startedMs)
   files.push({ name: inputsName, contents: JSON.stringify(seen) }) // the last (BN3)
   mkdirSync(folder, { recursive: true })
   for (const name of readdirSync(folder).filter((each) => each.startsWith(workPrefix)))

@@ -31,6 +31,7 @@ async function makeCheckout(t: TestContext) {
   }
   for (const file of ['programs.mjs', 'program-bundles.mjs'])
     cpSync(join(root, 'infra', file), at(`infra/${file}`))
+  cpSync(join(root, 'sdk/inputs.mjs'), at('sdk/inputs.mjs'))
   symlinkSync(join(root, 'node_modules'), at('node_modules'))
   write('package.json', '{ "type": "module", "version": "1.0.0" }')
   write('tsconfig.json', '{}')

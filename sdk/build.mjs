@@ -8,18 +8,19 @@
  *   dist/types/                          type declarations of the first three
  *
  *   B1. Every file is replaced by a rename, `cli.mjs` last: a command that starts meanwhile sees the old build or the
- *       new one.
+ *       new one. inputs.json says of what they were made. It goes before the first of them is replaced, and comes after the last.
  *   B2. Chunks are named by their content, and old ones are kept for an hour, so that a running command finds its own.
  *
  * Plain JavaScript with esbuild as its only dependency: it runs on whatever Node (20 or later) the machine has.
  * @module
  */
 import { execFile } from 'node:child_process'
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { cli, dist, root } from './built.mjs'
+import { cli, dist, inputsFile, inputsOfDist, root } from './built.mjs'
+import { seenInputs } from './inputs.mjs'
 import { isolateScripts } from './isolate-scripts.mjs'
 
 const chunkKeptMs = 3_600_000
@@ -32,15 +33,15 @@ const libraries = {
 
 /** Bundles the sources into dist/; ≈ 100 ms. @throws esbuild's error if a source does not compile. */
 export async function buildCode() {
-  const startedAt = new Date()
+  const startedMs = Date.now()
+  const inputs = inputsOfDist()
   const outputs = (await Promise.all([bundleScripts(), bundleLibraries(), bundleCli()])).flat()
   mkdirSync(join(dist, 'chunks'), { recursive: true })
   const last = join(dist, 'cli.mjs')
+  rmSync(inputsFile, { force: true })
   for (const { path, contents } of outputs.filter(({ path }) => path !== last)) replaceFile(path, contents)
-  for (const { path, contents } of outputs.filter(({ path }) => path === last)) {
-    replaceFile(path, contents)
-    utimesSync(path, startedAt, startedAt) // a source that changed meanwhile is newer
-  }
+  for (const { path, contents } of outputs.filter(({ path }) => path === last)) replaceFile(path, contents)
+  replaceFile(inputsFile, JSON.stringify(seenInputs(root, inputs, startedMs)))
   removeOldChunks(new Set(outputs.map(({ path }) => basename(path))))
 }
 

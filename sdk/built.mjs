@@ -1,41 +1,49 @@
 /**
- * Built: whether dist/ is as new as its sources, and the scripts for isolates in it. Plain JavaScript, as in
+ * Built: whether dist/ was made of the sources that are here, and the scripts for isolates in it. Plain JavaScript, as in
  * build.mjs.
  * @module
  */
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { inputsDiffer } from './inputs.mjs'
 import { isolateScripts } from './isolate-scripts.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 export const dist = join(root, 'dist')
 
-/** The source of the command line. Its output is the last file that build.mjs replaces. */
+/** The source of the command line. */
 export const cli = 'sdk/cli/main.ts'
 
-/**
- * True if dist/cli.mjs is missing, or older than a source file of the sdk. Always false where there are no sources.
- */
+/** Says of what dist/ was made; build.mjs writes it last. */
+export const inputsFile = join(dist, 'inputs.json')
+
+/** True if dist/ is not whole, or not made of what is here now. Always false where there are no sources. */
 export function codeIsStale() {
   if (!existsSync(join(root, cli))) return false
-  const built = statSync(join(dist, 'cli.mjs'), { throwIfNoEntry: false })
-  return built === undefined || newestMs(join(root, 'sdk')) > built.mtimeMs
+  try {
+    return inputsDiffer(root, JSON.parse(readFileSync(inputsFile, 'utf8')))
+  } catch {
+    return true
+  }
 }
 
-function newestMs(folder) {
-  let newest = 0
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) newest = Math.max(newest, newestMs(path))
-    else if (/(?<!\.test)\.(ts|mjs)$/.test(entry.name)) newest = Math.max(newest, statSync(path).mtimeMs)
-  }
-  return newest
+/** Of what dist/ is made: all sources of the sdk, since types come also from those that no bundle has, and the packages. */
+export function inputsOfDist() {
+  const sources = readdirSync(join(root, 'sdk'), { recursive: true }).filter((name) => source.test(name))
+  return [
+    ...sources.map((name) => join('sdk', name)),
+    'package-lock.json',
+    'tsconfig.json',
+    'sdk/tsconfig.types.json',
+  ]
 }
+
+const source = /(?<!\.test)\.(ts|mjs)$/
 
 /**
- * A script of dist/. If a source is newer, it is built again, which takes a process of esbuild and some 100 ms of
+ * A script of dist/. If a source has changed, it is built again, which takes a process of esbuild and some 100 ms of
  * CPU.
  */
 export async function isolateScript(name) {

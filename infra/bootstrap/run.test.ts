@@ -11,7 +11,7 @@ import { bundleName, programs } from '../programs.mjs'
 function makeCheckout(t: TestContext, files: Readonly<Record<string, string>> = {}): string {
   const root = mkdtempSync(join(tmpdir(), 'checkout-'))
   t.after(() => rmSync(root, { recursive: true, force: true }))
-  for (const path of ['infra/bootstrap', 'infra/programs.mjs', 'infra/program-bundles.mjs'])
+  for (const path of ['infra/bootstrap', 'infra/programs.mjs', 'infra/program-bundles.mjs', 'sdk/inputs.mjs'])
     cpSync(join(import.meta.dirname, '../..', path), join(root, path), { recursive: true })
   const lock = JSON.stringify({ name: 'x', lockfileVersion: 3, packages: { '': { name: 'x' } } })
   const done = {

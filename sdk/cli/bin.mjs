@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The `concord` command: runs dist/cli.mjs. In a checkout that is built first when it is missing or older than its
+ * The `concord` command: runs dist/cli.mjs. In a checkout that is built first when it is missing or was made of other
  * sources (≈ 100 ms); an installed package brings it along.
  * @module
  */
