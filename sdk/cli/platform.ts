@@ -10,6 +10,7 @@ import { text } from 'node:stream/consumers'
 import { CodedError } from '../errors.ts'
 import type { Installation } from './command.ts'
 import type { CliErrorCode } from './errors.ts'
+import { note } from './terminal.ts'
 
 export interface PlatformProcess {
   readonly args: readonly string[]
@@ -38,19 +39,35 @@ export function spawnPlatform(
   })
 }
 
-/** Runs a script of the platform on a home folder. @returns Its answer: one JSON line. */
+/**
+ * Runs a script of the platform on a home folder, and hands on what the set-up warns of.
+ * @returns Its answer: one JSON line.
+ */
 export async function askPlatform<T>(
   installation: Installation,
   script: string,
   args: readonly string[],
-  told: (said: string) => void = () => {},
+  verbose = false,
 ): Promise<T> {
   const child = spawnPlatform(installation, script, { args, stdio: ['ignore', 'pipe', 'pipe'] })
   const [answer, said, code] = await Promise.all([text(child.stdout!), text(child.stderr!), exitOf(child)])
   if (code !== 0)
     throw platformError(lastLineOf(said) || `Cannot run ${script}: it ended with ${code}`, code, said)
-  told(said.trimEnd())
+  const shown = verbose ? said.trimEnd() : warningsIn(said)
+  if (shown !== '') note(shown)
   return JSON.parse(lastLineOf(answer)) as T
+}
+
+/** What the bootstrap warns of, such as a build that runs though the sources are newer (setup.mjs); a warning may have lines. */
+export function warningsIn(said: string): string {
+  let isWarning = false
+  const lines = said.split('\n').filter((line) => {
+    isWarning = line.startsWith('set-up: ')
+      ? line.startsWith('set-up: warning: ')
+      : isWarning && !line.startsWith('{')
+    return isWarning
+  })
+  return lines.join('\n').trimEnd()
 }
 
 export function lastLineOf(text: string): string {

@@ -45,14 +45,16 @@ test('Progress cuts its line to the terminal, where the terminal says how wide i
 
 test('lostText says what a stop has lost, and what it does not know', () => {
   assert.equal(lostText({ givenUpRecords: 0, killedInstances: [], tasksLeft: 0 }), '')
+  const since =
+    ", since a process ended before it could say so; 'concord fn inspect' counts what is known, once it is up again."
   for (const unknown of [{}, { givenUpRecords: null, killedInstances: null, tasksLeft: 0 }])
     assert.equal(
       lostText(unknown),
-      ' Not known: how many records were given up, and whether all instances ended in order.',
+      ` Not known: how many records were given up, and whether all instances ended in order${since}`,
     )
   assert.equal(
     lostText({ givenUpRecords: 0, killedInstances: null, tasksLeft: 1 }),
-    ' 1 task was ended without a scheduler. Not known: whether all instances ended in order.',
+    ` 1 task was ended without a scheduler. Not known: whether all instances ended in order${since}`,
   )
   assert.equal(
     lostText({ givenUpRecords: 1, killedInstances: [], tasksLeft: 2 }),

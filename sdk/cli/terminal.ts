@@ -190,11 +190,13 @@ export function lostText({
     ...(records === null ? ['how many records were given up'] : []),
     ...(instances === null ? ['whether all instances ended in order'] : []),
   ]
+  const since =
+    ", since a process ended before it could say so; 'concord fn inspect' counts what is known, once it is up again"
   return [
     records === null || records === 0 ? '' : given,
     instances === null || instances.length === 0 ? '' : killed,
     tasks === 0 ? '' : left,
-    unknown.length === 0 ? '' : ` Not known: ${unknown.join(', and ')}.`,
+    unknown.length === 0 ? '' : ` Not known: ${unknown.join(', and ')}${since}.`,
   ].join('')
 }
 

@@ -5,7 +5,7 @@
 import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
 import { askPlatform } from '../platform.ts'
-import { lostText, note, Progress, print, printJson, type Stopped } from '../terminal.ts'
+import { lostText, Progress, print, printJson, type Stopped } from '../terminal.ts'
 
 export interface DownOptions extends CommonOptions {
   readonly home?: string
@@ -35,10 +35,9 @@ export function addDown(program: CliCommand, installation: Installation): void {
 export async function down(installation: Installation, options: DownOptions): Promise<void> {
   const startedMs = performance.now()
   const args = ['--home', homeFolder(options)]
-  const told = (said: string) => options.verbose && said !== '' && note(said)
   const waiting = new Progress()
   waiting.update(() => 'Stopping the platform, once its functions have drained …')
-  const asked = askPlatform<Found>(installation, 'infra/local/down.ts', args, told)
+  const asked = askPlatform<Found>(installation, 'infra/local/down.ts', args, options.verbose)
   const found = await asked.finally(() => waiting.clear())
   const { up, killed, givenUpRecords, givenUpIsAtMost, killedInstances, tasksLeft } = found
   const ms = Math.round(performance.now() - startedMs)

@@ -9,12 +9,14 @@ import { logTailMax } from '../../manifest/limits.ts'
 import type { CliCommand, Installation, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
+import { tellIfLater } from '../later.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { openProject } from '../project/project.ts'
 import type { Project } from '../project/project-shape.ts'
 import { dim, note, print, printJson, red, table, yellow } from '../terminal.ts'
 import { detailText } from '../text/function-text.ts'
 import { lagText } from '../text/lag-text.ts'
+import { lateText } from '../text/late-text.ts'
 import { versionText } from '../text/version-text.ts'
 import { whyText } from '../text/why-text.ts'
 import { type DeployCommandOptions, deployAndReport, withDeployOptions } from './deploy.ts'
@@ -205,6 +207,7 @@ async function remove(name: string, options: RemoveOptions): Promise<void> {
   if (wait) await untilGone(client, name, timeout * 1000)
   const state = wait ? 'is removed' : 'is being removed'
   await (json ? printJson({ name, removed: wait }) : print(`${name} ${state}.`))
+  if (!wait) await tellIfLater(client, name)
   await tellOfLetters(client, name)
 }
 
@@ -223,7 +226,11 @@ async function untilGone(client: ConcordClient, name: string, timeoutMs: number)
   const deadlineMs = performance.now() + timeoutMs
   while ((await client.functions()).some((fn) => fn.name === name)) {
     if (performance.now() > deadlineMs) {
-      const text = `${name} is being removed, but is still there after ${timeoutMs / 1000} s: 'concord fn inspect ${name}' shows its instances`
+      const why = await client.inspect(name).then(
+        (detail) => lateText(detail, 'its instances have not all ended'),
+        () => 'its instances have not all ended',
+      )
+      const text = `${name} is to be removed, but is still there after ${timeoutMs / 1000} s: ${why}; 'concord fn inspect ${name}' shows its instances`
       throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text)
     }
     await sleep(pollMs)

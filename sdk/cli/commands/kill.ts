@@ -2,9 +2,9 @@
  * concord kill -id ID: drains and stops one instance; its `destroy` is called.
  * @module
  */
-import type { ConcordClient } from '../../client/index.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
+import { whyLater } from '../later.ts'
 import { print, printJson } from '../terminal.ts'
 
 interface KillOptions extends ServerOptions {
@@ -29,18 +29,9 @@ export function addKill(program: CliCommand): void {
       const { id, json } = options
       const client = connect(options)
       await client.kill(id, { restart })
-      const noScheduler = await whyLater(client, id)
+      const noScheduler = await whyLater(client, id.slice(0, id.lastIndexOf('-')))
       const what = restart ? 'replaced' : 'stopped'
       const text = noScheduler === undefined ? `is being ${what}.` : `is to be ${what}, but ${noScheduler}.`
       await (json ? printJson({ id, restart, ...(noScheduler && { noScheduler }) }) : print(`${id} ${text}`))
     })
-}
-
-/** Why it will not happen now. The kill is accepted, whatever this question is answered. */
-function whyLater(client: ConcordClient, id: string): Promise<string | undefined> {
-  const name = id.slice(0, id.lastIndexOf('-'))
-  return client.inspect(name).then(
-    ({ noScheduler }) => noScheduler,
-    () => undefined,
-  )
 }

@@ -8,8 +8,10 @@ import { CodedError } from '../../errors.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
+import { tellIfLater } from '../later.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { print, printJson } from '../terminal.ts'
+import { lateText } from '../text/late-text.ts'
 import { boundText } from '../text/rolling-text.ts'
 
 interface MoveOptions extends ServerOptions {
@@ -64,6 +66,7 @@ async function move(name: string, partitions: number[], options: MoveOptions): P
   if (wait) await untilMoved(client, name, partitions, to, timeout * 1000)
   const text = `${to} ${wait ? 'has' : 'will have'} ${partitionsText(partitions)} of ${name}.`
   await (json ? printJson({ name, ...answer }) : print(text))
+  if (!wait) await tellIfLater(client, name)
 }
 
 async function untilMoved(
@@ -75,15 +78,17 @@ async function untilMoved(
 ): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs
   for (;;) {
-    const { instances, rolling } = await client.inspect(name)
+    const detail = await client.inspect(name)
+    const { instances, rolling } = detail
     const taker = instances.find(({ id }) => id === to)
     const missing = partitions.filter((partition) => taker?.partitions?.includes(partition) !== true)
     if (missing.length === 0) return
     if (performance.now() > deadlineMs) {
-      const why =
+      const reason =
         rolling?.isBound === true
           ? boundText(rolling.version)
           : (taker?.why ?? (taker === undefined ? 'that instance no longer exists' : `it is ${taker.state}`))
+      const why = lateText(detail, reason)
       const text = `${to} does not have ${partitionsText(missing)} of ${name} after ${timeoutMs / 1000} s: ${why}; 'concord fn inspect ${name}' shows more`
       throw new CodedError<CliErrorCode>('ERR_WAIT_TIMED_OUT', text)
     }

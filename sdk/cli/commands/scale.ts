@@ -11,6 +11,7 @@ import { connect } from '../connection.ts'
 import { tellOfLeft, untilRunning, whyOf } from '../deploy/deploy.ts'
 import { tellOfChanges, whyItWaits } from '../deploy/remarks.ts'
 import type { CliErrorCode } from '../errors.ts'
+import { tellIfLater } from '../later.ts'
 import { positiveNumber, wholeNumber } from '../numbers.ts'
 import { dim, green, note, print, printJson } from '../terminal.ts'
 import { lateText } from '../text/late-text.ts'
@@ -126,6 +127,7 @@ async function scaleTo(
   const state = wait ? 'has' : 'will have'
   const pin = pinned ? ` Its policy is paused until 'concord fn scale ${name} --auto'.` : ''
   await (json ? printJson({ name, instances, pinned }) : print(`${name} ${state} ${count(instances)}.${pin}`))
+  if (!wait) await tellIfLater(client, name)
 }
 
 async function untilScaled(

@@ -19,7 +19,7 @@ import type { CliCommand, CommonOptions, Installation } from '../command.ts'
 import { homeFolder } from '../connection.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { portNumber } from '../numbers.ts'
-import { askPlatform, exitOf, lastLineOf, platformError, spawnPlatform } from '../platform.ts'
+import { askPlatform, exitOf, lastLineOf, platformError, spawnPlatform, warningsIn } from '../platform.ts'
 import { bold, lostText, note, Progress, print, printJson, type Stopped } from '../terminal.ts'
 
 export interface UpOptions extends CommonOptions {
@@ -132,6 +132,8 @@ async function detached(installation: Installation, options: UpOptions): Promise
   waiting.clear()
   if (asked.aborted) throw platformError(unready, 1)
   if (ready === undefined) throw notStarted(logPath, logStart, await exited)
+  const warned = warningsIn(saidSince(logPath, logStart))
+  if (warned !== '') note(warned)
   await report(ready, startedMs, options)
   child.unref()
   child.stdout?.destroy()
@@ -244,9 +246,13 @@ function isFull(path: string): boolean {
   return bavail * bsize < lineBytes
 }
 
+function saidSince(path: string, start: number): string {
+  return readFileSync(path).subarray(start).toString('utf8')
+}
+
 /** The supervisor's last line since `start` is its error, which says what was attempted and what to do. */
 function notStarted(path: string, start: number, code: number): CodedError<CliErrorCode> {
-  const said = readFileSync(path).subarray(start).toString('utf8')
+  const said = saidSince(path, start)
   const line = lastLineOf(said)
   if (line !== '') return platformError(line, code, said)
   const why = isFull(path)

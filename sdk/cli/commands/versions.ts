@@ -8,6 +8,7 @@ import { changeText } from '../../manifest/changes.ts'
 import type { CliCommand, ServerOptions } from '../command.ts'
 import { connect } from '../connection.ts'
 import { tellOfLeft, untilRunning } from '../deploy/deploy.ts'
+import { tellIfLater } from '../later.ts'
 import { positiveNumber, versionNumber } from '../numbers.ts'
 import { bytesText, dim, green, note, print, printJson, table } from '../terminal.ts'
 import { quietText } from '../text/canary-text.ts'
@@ -148,6 +149,7 @@ async function rollback(name: string, options: RollbackOptions): Promise<void> {
   if (json) return await printJson(answer)
   const state = !answer.changed ? 'is live already' : wait ? 'is running' : 'will run'
   await print(`${green(`${name} v${answer.version}`)} ${state}.`)
+  if (answer.changed && !wait) await tellIfLater(client, name)
   if (answer.changed)
     await print(dim(`'concord fn versions ${name}' shows the version that was rolled back.`))
 }

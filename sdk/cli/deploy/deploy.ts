@@ -354,7 +354,8 @@ function waitError(
 ): CodedError<CliErrorCode> {
   const reason = trialText(detail, version) ?? whyOf(detail, version) ?? `it is ${detail.state}`
   const why = lateText(detail, reason)
-  const goesBack = version > 1 ? ` ('concord fn rollback ${detail.name}' goes back)` : ''
+  const isPossible = version > 1 && detail.noScheduler === undefined // else it would change nothing either
+  const goesBack = isPossible ? ` ('concord fn rollback ${detail.name}' goes back)` : ''
   const text = `${detail.name} v${version} is deployed, but ${running} of ${detail.instancesWanted} instances run it after ${timeoutMs / 1000} s${olderText(detail, version)}: ${why}${goesBack}`
   return new CodedError('ERR_WAIT_TIMED_OUT', text)
 }

@@ -6,12 +6,13 @@ import type { FunctionDetail } from '../../api/index.ts'
 
 /**
  * @param reason What the catalog has as the reason. If no scheduler leads, that is the reason instead, since nothing in the
- *   catalog goes on; if only this gateway is cut off from the store, it is the reason as it was then.
+ *   catalog goes on; if only this gateway is cut off, from the store or from NATS, it is the reason as it was then.
  */
 export function lateText<T extends string | undefined>(
-  { noScheduler, noStore }: Pick<FunctionDetail, 'noScheduler' | 'noStore'>,
+  { noScheduler, noStore, unheard }: Pick<FunctionDetail, 'noScheduler' | 'noStore' | 'unheard'>,
   reason: T,
 ): string | T {
   if (noScheduler !== undefined) return noScheduler
-  return noStore === undefined || reason === undefined ? (noStore ?? reason) : `${reason}; but ${noStore}`
+  const cutOff = noStore ?? unheard
+  return cutOff === undefined || reason === undefined ? (cutOff ?? reason) : `${reason}; but ${cutOff}`
 }
