@@ -206,6 +206,28 @@ test(
   },
 )
 
+test(
+  'up tells the command line another token as soon as the gateway has started with it',
+  limits,
+  async (t) => {
+    const home = await makeHome(t)
+    const { child, ready, exited } = await up(home)
+    const { gateway } = await running(home)
+    await writeFile(ready.tokenFile, 'another-token-of-some-length\n')
+    process.kill(gateway!.pid, 'SIGKILL')
+    const client = join(home, 'client.json')
+    const told = async () => JSON.parse(await readFile(client, 'utf8')) as { url: string; token: string }
+    while ((await told()).token !== 'another-token-of-some-length') await setTimeout(20)
+    const { url, token } = await told()
+    assert.equal(url, ready.url)
+    const { status } = await fetch(`${url}/v1/functions`, { headers: { authorization: `Bearer ${token}` } })
+    assert.equal(status, 200)
+    child.kill('SIGTERM')
+    await exited
+    assert.equal(existsSync(client), false)
+  },
+)
+
 test('down does not know what was lost with an up that did not say so', limits, async (t) => {
   const home = await makeHome(t)
   const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e6)'], { stdio: 'ignore' })

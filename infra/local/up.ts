@@ -59,7 +59,8 @@ async function main(): Promise<void> {
   await endOrphans(before)
 
   const credentials = await loadCredentials(home)
-  const token = await tokenIn(config.gateway.tokenFile, credentials.gatewayToken)
+  const tokenNow = () => tokenIn(config.gateway.tokenFile, credentials.gatewayToken)
+  await tokenNow() // the gateway needs the file
   const ports = choosePorts(loaded, flags.ports === 'free', before)
   const freePorts = before?.freePorts ?? {}
   const record = new UpRecord(home, {
@@ -71,18 +72,29 @@ async function main(): Promise<void> {
   const unlessFull = (file: string, written: Promise<void>): Promise<void> =>
     written.catch((error) => log.warn({ error: String(error) }, `cannot write ${file}`))
   const note = (changes: Partial<UpFile>) => unlessFull(home.up, record.change(changes))
+  /** While the platform is up. A gateway that starts again takes the token that is in the file then, so the file is read anew. */
+  let toldUrl: string | undefined
+  const tellClient = async (): Promise<void> => {
+    const text = JSON.stringify({ url: toldUrl, token: await tokenNow() })
+    if (toldUrl !== undefined) await writePrivate(home.client, text)
+  }
   const platform = await startPlatform({
     ...{ home, config, credentials, ports, log, clock: systemClock },
     ...clusterOf(flags),
     leads: (leader) => void note({ leader }),
-    started: (name, id) => void note({ processes: { ...record.file.processes, [name]: id } }),
+    started: (name, id) => {
+      void note({ processes: { ...record.file.processes, [name]: id } })
+      if (name === 'gateway') void unlessFull(home.client, tellClient())
+    },
   })
   const { masters, settings } = platform
   await note({ freePorts: { ...freePorts, ...freeOnes(platform, ports) }, masters, settings })
   const { url, natsUrl } = platform
-  await unlessFull(home.client, writePrivate(home.client, JSON.stringify({ url, token })))
+  toldUrl = url
+  await unlessFull(home.client, tellClient())
   await say({ ready: true, url, natsUrl, home: home.root, tokenFile: config.gateway.tokenFile })
   log.info({ why: await asked }, 'stops')
+  toldUrl = undefined
   await forgetClient(home)
   const stopped = await platform.stop()
   await note(stopped)
