@@ -137,17 +137,18 @@ test('Adopter is idle after a stop only when the chunk that it has taken off the
         asked.resolve()
         await deleted.promise
         taken += 1
-        yield { ...place, storedAtMs: 0, bytes: new Uint8Array(1) }
+        yield { ...place, storedAtMs: -5, ageMs: 7, bytes: new Uint8Array(1) }
       }
     },
   } as unknown as Orphans
-  const adopted: number[] = []
-  const adopt = (partition: number): unknown => adopted.push(partition)
+  const adopted: number[][] = []
+  const adopt = (partition: number, _: Uint8Array, ...ages: number[]): unknown =>
+    adopted.push([partition, ...ages])
   const lane = { partitions: [0], unstoredBytes: 0, adopt }
   const ingest = { lane: () => lane, hasTaken: () => true } as unknown as Ingest
   const log = makeLog({ name: 'test', level: 'error' })
   const adopter = new Adopter({
-    ...{ orphans, ingest, log, clock: new ManualClock(), isOurs: () => true, outputs: () => [] },
+    ...{ orphans, ingest, log, clock: new ManualClock(0), isOurs: () => true, outputs: () => [] },
   })
   const stop = adopter.start()
   await asked.promise
@@ -160,7 +161,11 @@ test('Adopter is idle after a stop only when the chunk that it has taken off the
   assert.equal(isIdle, false)
   deleted.resolve()
   await idle
-  assert.deepEqual([taken, adopted], [1, [0]])
+  assert.deepEqual(
+    [taken, adopted],
+    [1, [[0, 5, 12]]],
+    'it is as old as it was when it was stored, and older',
+  )
 })
 
 test('Adopter leaves on disk what belongs to a stream that cannot be taken yet, whose lane is still to come (AD2)', async () => {
@@ -172,7 +177,7 @@ test('Adopter leaves on disk what belongs to a stream that cannot be taken yet, 
       const place = { function: 'f', stream: 's', partition: 0 }
       while (wants(place) && chunks > 0) {
         chunks -= 1
-        yield { ...place, storedAtMs: 0, bytes: new Uint8Array(1) }
+        yield { ...place, storedAtMs: 0, ageMs: 0, bytes: new Uint8Array(1) }
       }
     },
   } as unknown as Orphans

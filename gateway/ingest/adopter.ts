@@ -76,7 +76,8 @@ export class Adopter {
         const isWanted = lane !== undefined && chunk.partition < lane.partitions.length
         if (!isWanted || isOfAnother(chunk.createdAtMs, lane.createdAtMs)) deleted += 1
         else {
-          lane.adopt(chunk.partition, chunk.bytes, clock.nowMs() - chunk.storedAtMs)
+          const storedMs = clock.nowMs() - chunk.storedAtMs
+          lane.adopt(chunk.partition, chunk.bytes, storedMs, storedMs + chunk.ageMs)
           adopted += 1
         }
       }

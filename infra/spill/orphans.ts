@@ -16,7 +16,7 @@ import { functionOfConsumer } from '../control/index.ts'
 import { infraError } from '../errors.ts'
 import { patienceMs, patiently, readLatest, requestTimeoutMs, storeReason } from '../jetstream.ts'
 import { ensureStream, type Replicas } from '../streams.ts'
-import { createdAtHeader, removeChunk, spillStream } from './spill-store.ts'
+import { ageHeader, createdAtHeader, removeChunk, spillStream } from './spill-store.ts'
 
 export const goneAfterMs = 15_000
 
@@ -27,6 +27,8 @@ export interface SpilledChunk {
   /** When the function that it is for was created; undefined if its producer did not know. */
   readonly createdAtMs: number | undefined
   readonly storedAtMs: number
+  /** How old its oldest record was then; 0 if its producer did not say. */
+  readonly ageMs: number
   readonly bytes: Uint8Array
 }
 
@@ -97,7 +99,8 @@ export class Orphans {
     await this.#ask('delete', (manager) => removeChunk(manager, message.seq))
     const createdAt = message.header.get(createdAtHeader)
     const createdAtMs = createdAt === '' ? undefined : Number(createdAt)
-    return { createdAtMs, storedAtMs: message.time.getTime(), bytes: message.data }
+    const ageMs = Number(message.header.get(ageHeader))
+    return { createdAtMs, storedAtMs: message.time.getTime(), ageMs, bytes: message.data }
   }
 
   async #ask<T>(what: string, call: (manager: JetStreamManager) => Promise<T>): Promise<T> {

@@ -23,6 +23,8 @@ import { apiCode, apiCodes, findSent, isSilence, readLatest, readMessage } from 
 export const spillStream = 'concord-spill'
 /** The header of a chunk that says when the function that it is for was created. */
 export const createdAtHeader = 'Concord-Created-At-Ms'
+/** The one that says how old its oldest record was when it was sent to be stored; absent in chunks of earlier builds. */
+export const ageHeader = 'Concord-Age-Ms'
 
 const answerMs = 5_000
 const retryFirstMs = 50
@@ -64,7 +66,7 @@ export class SpillStore implements Spill {
     this.#options = options
   }
 
-  async put(place: SpillPlace, chunk: Uint8Array): Promise<number | undefined> {
+  async put(place: SpillPlace, chunk: Uint8Array, ageMs: () => number): Promise<number | undefined> {
     const { stream, partition, producer, createdAtMs } = place
     const subject = spillSubject(this.#options.namespace, place.function, stream, partition, producer)
     const number = ++this.#puts
@@ -78,6 +80,7 @@ export class SpillStore implements Spill {
       wasSent = true
       try {
         const about = headers()
+        about.set(ageHeader, String(Math.round(ageMs())))
         if (createdAtMs !== undefined) about.set(createdAtHeader, String(createdAtMs))
         return (await js.publish(subject, chunk, { msgID, headers: about, timeout: answerMs })).seq
       } catch (error) {

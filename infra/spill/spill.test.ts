@@ -21,6 +21,7 @@ import { SpillStore, spillStream } from './spill-store.ts'
 const users = Object.fromEntries(
   natsRoles.map((role) => [role, { user: role, password: 'secret' }]),
 ) as unknown as NatsUsers
+const age = (): number => 1_234
 const place = { function: 'f', stream: 's', partition: 3, producer: 'aaaaaaaaaaaaaaaa' }
 
 async function setUp(
@@ -63,7 +64,7 @@ async function setUp(
 test('SpillStore returns each stored chunk once, with the permissions of a runner', async (t) => {
   const { store, stored } = await setUp(t)
   const chunks = Array.from({ length: 20 }, () => randomBytes(300_000))
-  const sequences = await Promise.all(chunks.map((chunk) => store.put(place, chunk)))
+  const sequences = await Promise.all(chunks.map((chunk) => store.put(place, chunk, age)))
   assert.equal(await stored(), 20)
   for (const [i, sequence] of sequences.entries())
     assert.deepEqual(Buffer.from((await store.take(sequence!))!), chunks[i])
@@ -73,9 +74,9 @@ test('SpillStore returns each stored chunk once, with the permissions of a runne
 
 test('SpillStore stores each chunk once through restarts of nats-server, and reports chunks that wait', async (t) => {
   const { server, start, store, troubles, stored } = await setUp(t)
-  assert.ok(await store.put(place, randomBytes(100)))
+  assert.ok(await store.put(place, randomBytes(100), age))
   await server.stop()
-  const puts = Array.from({ length: 10 }, () => store.put(place, randomBytes(1000)))
+  const puts = Array.from({ length: 10 }, () => store.put(place, randomBytes(1000), age))
   while (troubles.length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
   await start(Number(new URL(server.url).port))
   const sequences = await Promise.all(puts)
@@ -104,11 +105,11 @@ test('SpillStore stores a chunk once though its answer is lost for longer than J
     runner = connected
   })
   await (await jetstreamManager(nc)).streams.update(spillStream, { duplicate_window: 100_000_000 })
-  assert.equal(await store.put(place, Buffer.from('first')), 1)
+  assert.equal(await store.put(place, Buffer.from('first'), age), 1)
   loseAnswer(runner!)
-  assert.equal(await store.put(place, Buffer.from('second')), 2)
+  assert.equal(await store.put(place, Buffer.from('second'), age), 2)
   assert.equal(await stored(), 4)
-  assert.equal(await store.put(place, Buffer.from('third')), 3)
+  assert.equal(await store.put(place, Buffer.from('third'), age), 3)
 })
 
 test('SpillStore takes nothing of others from a stream that was made anew, and stores once there too (SP4 of spill-store.ts)', async (t) => {
@@ -117,13 +118,13 @@ test('SpillStore takes nothing of others from a stream that was made anew, and s
     runner = connected
   })
   const { streams } = await jetstreamManager(nc)
-  const gone = [1, 2, 3, 4, 5].map((i) => store.put(place, Buffer.from(`gone ${i}`)))
+  const gone = [1, 2, 3, 4, 5].map((i) => store.put(place, Buffer.from(`gone ${i}`), age))
   const numbers = await Promise.all(gone)
   await streams.delete(spillStream)
   await ensureSpillStream(nc)
   await streams.update(spillStream, { duplicate_window: 100_000_000 })
   loseAnswer(runner!)
-  const number = await store.put(place, Buffer.from('kept'))
+  const number = await store.put(place, Buffer.from('kept'), age)
   assert.equal(await stored(), 4, 'three of the test')
   for (const before of numbers) assert.equal(await store.take(before!), undefined)
   assert.equal(await stored(), 4)
@@ -135,14 +136,14 @@ test('SpillStore reports a full store, and continues when there is room', async 
   const { store } = await setUp(t, { storeBytesMax: 4 * 2 ** 20 })
   const sequences: number[] = []
   for (;;) {
-    const sequence = await store.put(place, randomBytes(500_000))
+    const sequence = await store.put(place, randomBytes(500_000), age)
     if (sequence === undefined) break
     sequences.push(sequence)
     assert.ok(sequences.length < 10, 'the bound is heeded')
   }
   assert.ok(sequences.length >= 6)
   for (const sequence of sequences) assert.ok(await store.take(sequence))
-  assert.ok(await store.put(place, randomBytes(500_000)))
+  assert.ok(await store.put(place, randomBytes(500_000), age))
 })
 
 test('Orphans adopts chunks of producers that are gone, in order, and none of living ones', async (t) => {
@@ -155,6 +156,7 @@ test('Orphans adopts chunks of producers that are gone, in order, and none of li
       assert.equal(chunk.function, 'f')
       assert.equal(chunk.stream, 's')
       assert.ok(Math.abs(Date.now() - chunk.storedAtMs) < 60_000)
+      assert.equal(chunk.ageMs, age())
       taken.push(`${partition} ${Buffer.from(bytes).toString()}`)
     }
     return taken
@@ -166,7 +168,7 @@ test('Orphans adopts chunks of producers that are gone, in order, and none of li
     [living, 'living'],
     [{ ...place, partition: 1 }, 'other'],
   ] as const)
-    for (let i = 0; i < 3; i++) await store.put(where, Buffer.from(`${name} ${i}`))
+    for (let i = 0; i < 3; i++) await store.put(where, Buffer.from(`${name} ${i}`), age)
   assert.deepEqual(await take(), [], 'seen for the first time: its producer may be about to say so')
   clock.advance(goneAfterMs + 1)
   orphans.heard(living.producer)

@@ -157,7 +157,7 @@ function adopter() {
   const adopt = (chunk: Uint8Array) => {
     const header = { flags: 0, partition: 0, producer: zero, origin: zero }
     stampHeader(chunk, { ...header, epoch: 1, count: 1, sequence: 0 })
-    lane.adopt(0, chunk, nowMs)
+    lane.adopt(0, chunk, nowMs, nowMs)
   }
   return { nowMs, queue: lane.queue, out: lane.partition(0), adopt }
 }
@@ -197,6 +197,38 @@ test('what a gateway adopts is as old as its chunk in the window too', () => {
     while (out.send(0));
     assert.deepEqual(waits(out), { f: 0 })
   }
+})
+
+test('what is adopted a second time is as old as it was, and was on disk only for the second time', async () => {
+  const stored = Promise.withResolvers<{ chunk: Uint8Array; ageMs: number }>()
+  const zero = { low: 0, high: 0 }
+  const gateway = (clock: ManualClock): Lane =>
+    new Lane({
+      ...{ stream: 's', partitions: 1, consumer: 'f', clock },
+      policy: { mode: 'enqueue', bytesMax: 1e6, ageMaxMs: 3_000 },
+      stamp: { id: '', producer: zero, origin: zero, epoch: 1 },
+      ...{ onMoved: () => undefined, onReading: () => undefined },
+      spill: {
+        put: async (_, chunk, ageMs) => {
+          stored.resolve({ chunk, ageMs: ageMs() })
+          return 1
+        },
+        take: () => new Promise(() => undefined),
+      },
+    })
+  const chunk = small()
+  const header = { flags: 0, partition: 0, producer: zero, origin: zero }
+  stampHeader(chunk, { ...header, epoch: 1, count: 1, sequence: 0 })
+  const clock = new ManualClock(50_000)
+  const first = gateway(clock)
+  first.adopt(0, chunk, 2_000, 2_000)
+  first.partition(0).send(0) // its consumer has no owner
+  clock.advance(storeAfterMs)
+  const { ageMs, ...again } = await stored.promise
+  assert.equal(ageMs, 2_000 + storeAfterMs)
+  const second = gateway(new ManualClock(9_000))
+  second.adopt(0, again.chunk, 1_000, 1_000 + ageMs)
+  assert.deepEqual(waits(second.partition(0)), { f: 9_000 - 3_000 - storeAfterMs })
 })
 
 test('what was adopted is stored again no sooner than what was taken now', () => {

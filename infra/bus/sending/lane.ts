@@ -15,8 +15,12 @@ import type { OutPartition } from './out-partition.ts'
 
 /** The store of chunks. Calls wait as long as necessary, unless the process ends. */
 export interface Spill {
-  /** Stores a chunk once. @returns Its number in this store; undefined if the store is full. */
-  put(place: SpillPlace, chunk: Uint8Array): Promise<number | undefined>
+  /**
+   * Stores a chunk once.
+   * @param ageMs How old its oldest record is now, for whoever adopts it.
+   * @returns Its number in this store; undefined if the store is full.
+   */
+  put(place: SpillPlace, chunk: Uint8Array, ageMs: () => number): Promise<number | undefined>
   /** Reads a chunk and deletes it. @returns Undefined if it does not exist. */
   take(number: number): Promise<Uint8Array | undefined>
 }
@@ -82,12 +86,16 @@ export class Lane {
     return this.partitions[index]
   }
 
-  /** Takes a chunk that another producer has left on disk for this consumer. */
-  adopt(partition: number, chunk: Uint8Array, ageMs: number): void {
+  /**
+   * Takes a chunk that another producer has left on disk for this consumer.
+   * @param storedMs How long it was there.
+   * @param ageMs How old its oldest record is.
+   */
+  adopt(partition: number, chunk: Uint8Array, storedMs: number, ageMs: number): void {
     const out = this.partition(partition)
     const nowMs = this.#options.clock.monotonicMs()
     for (const { bytes, count } of framesOf(chunk)) {
-      if (ageMs > this.queue.policy.ageMaxMs) this.queue.refuse(partition, count, 'expired')
+      if (storedMs > this.queue.policy.ageMaxMs) this.queue.refuse(partition, count, 'expired')
       else out.add(bytes, count, nowMs, nowMs - ageMs)
     }
     this.#options.onMoved(out)
@@ -137,11 +145,12 @@ export class Lane {
   }
 
   async #put(spill: Spill, chunk: Chunk): Promise<void> {
-    const { stream, consumer, createdAtMs, stamp } = this.#options
+    const { stream, consumer, createdAtMs, stamp, clock } = this.#options
     const { partition } = chunk
+    const ageMs = (): number => clock.monotonicMs() - chunk.takenMs
     const place = { function: consumer, stream, partition, producer: stamp.id, createdAtMs }
     this.#storing += 1
-    const number = await spill.put(place, this.#bytesOf(chunk))
+    const number = await spill.put(place, this.#bytesOf(chunk), ageMs)
     this.#storing -= 1
     if (this.#closed) return // given up already; it is adopted, if it was stored
     this.queue.stored(chunk, number)
