@@ -87,25 +87,22 @@ export function scaledTo(
 }
 
 /**
- * The number of instances after a deploy. With a scaling policy or a pin, only the bounds apply. A count changed by
- * hand stays as long as the manifest's count stays the same. A shadow changes nothing.
+ * The number of instances after a deploy: what there are, as long as the manifest's count stays the same; a policy that is new
+ * begins with them too. A count that a policy set does not outlive it, and a pin outlives everything. A shadow changes nothing.
  */
 export function instancesOf(
   { scale, instances: own, rollout }: Manifest,
   live: LiveFunction | undefined,
   requested: number | undefined,
 ): number {
-  if (live?.document.good !== undefined && rollout?.shadow !== undefined) return live.document.instances
-  const instances = requested ?? own
-  if (scale === undefined) {
-    const before = live?.version.manifest
-    const isByHand = before?.scale === undefined || live?.document.pinned === true
-    return requested === undefined && before?.instances === own && isByHand
-      ? live!.document.instances
-      : instances
-  }
-  if (live?.document.pinned === true) return live.document.instances
-  const begun = live?.version.manifest.scale === undefined ? instances : live.document.instances
+  const { instances, good, pinned } = live?.document ?? {}
+  if (instances !== undefined && good !== undefined && rollout?.shadow !== undefined) return instances
+  const before = live?.version.manifest
+  const isKept = requested === undefined && before?.instances === own
+  const wasByPolicy = before?.scale !== undefined
+  if (scale === undefined) return isKept && (!wasByPolicy || pinned) ? instances! : (requested ?? own)
+  if (pinned) return instances!
+  const begun = isKept || wasByPolicy ? instances! : (requested ?? own)
   return Math.min(scale.max, Math.max(scale.min, begun))
 }
 

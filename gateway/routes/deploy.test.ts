@@ -384,6 +384,11 @@ test('A number is a pin over a scaling policy: deploys keep it, `auto` removes i
   assert.deepEqual([none.status, none.body.code], [409, 'ERR_NO_POLICY'])
   assert.match(none.body.detail, /it has none\. Add 'scale' to its concord\.jsonc/)
 
+  assert.equal((await put({ instances: 5 })).body.pinned, false)
+  assert.equal((await deploy({ min: 2, max: 6 })).status, 200)
+  assert.equal((await read()).instances, 5, 'a new policy begins with what there is')
+  assert.equal((await deploy(undefined)).status, 200)
+  assert.equal((await read()).instances, 1, 'what a policy left')
   assert.equal((await deploy({ min: 2, max: 6 })).status, 200)
   assert.equal((await read()).instances, 2, 'no fewer than its least')
   assert.equal((await put({ instances: 9 })).body.pinned, true)
@@ -405,6 +410,8 @@ test('A number is a pin over a scaling policy: deploys keep it, `auto` removes i
       { behindMs: 1000 },
       false,
       [
+        [1, 5],
+        [5, 1],
         [1, 2],
         [2, 9],
         [9, 4],
