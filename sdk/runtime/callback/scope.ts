@@ -28,16 +28,10 @@ import { isFiniteNumber } from '../realm/primordials.ts'
 import { utf8Read } from '../realm/utf8.ts'
 import type { Cursor } from '../records/record.ts'
 import type { Timer } from '../shared/timer-at-hand.ts'
+import { expiryOf, type Ground, jsonOf } from '../state/shaped.ts'
 import type { Timers } from '../state/timers.ts'
-import {
-  expiryOf,
-  type Ground,
-  jsonOf,
-  StateCounter,
-  StateList,
-  StateValue,
-  StateWindows,
-} from '../state/typed-state.ts'
+import { StateCounter, StateList, StateValue } from '../state/typed-state.ts'
+import { StateWindows } from '../state/windows.ts'
 import type { Seam } from './seam.ts'
 
 /** What all callbacks of an instance share. */

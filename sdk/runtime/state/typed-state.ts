@@ -1,68 +1,16 @@
 /**
- * TypedState: counters, values, lists and windows for a callback. Each object is only a name for entries of the
+ * TypedState: counters, values and lists for a callback (windows.ts has windows). Each object is only a name for entries of the
  * current partition, so thousands of them cost no more than what they store.
  *
  *   TS1. Entries of counters, lists and windows are parts of their key (arena/entry.ts), so they never collide with a
  *        key of the author's or another kind.
  * @module
  */
-import type {
-  Counter,
-  Data,
-  List,
-  ListOptions,
-  StateOptions,
-  Value,
-  WindowShape,
-  Windows,
-} from '../../function.ts'
+import type { Counter, Data, List, ListOptions, StateOptions, Value } from '../../function.ts'
 import { type Part, partKind } from '../arena/index.ts'
 import type { KeyedState } from '../arena/keyed-state.ts'
-import { runtimeError } from '../errors.ts'
-import { fromJson, toJson } from '../realm/primordials.ts'
-
-const { floor } = Math
-
-/** The current state and time. Read at each use, because the callback may be over. */
-export interface Ground {
-  state(attempted: string): KeyedState
-  readonly nowMs: number
-}
-
-/** When an entry written now expires. @throws {CodedError} ERR_ARGUMENT */
-export function expiryOf(ground: Ground, { ttlMs }: StateOptions): number | undefined {
-  if (ttlMs === undefined) return undefined
-  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1)
-    throw badArgument(`Cannot set state: its ttlMs is ${String(ttlMs)}, not whole milliseconds from 1 on`)
-  return ground.nowMs + ttlMs
-}
-
-/** @throws {CodedError} ERR_ARGUMENT if it has none. */
-export function jsonOf(value: unknown): string {
-  const text = toJson(value)
-  if (text === undefined) throw badArgument(`Cannot set state: JSON has no form of ${typeof value}`)
-  return text
-}
-
-abstract class Shaped<Options extends StateOptions> {
-  readonly #ground: Ground
-  protected readonly key: Data
-  protected readonly options: Options
-
-  constructor(ground: Ground, key: Data, options: Options) {
-    this.#ground = ground
-    this.key = key
-    this.options = options
-  }
-
-  protected state(attempted: string): KeyedState {
-    return this.#ground.state(attempted)
-  }
-
-  protected expiry(): number | undefined {
-    return expiryOf(this.#ground, this.options)
-  }
-}
+import { fromJson } from '../realm/primordials.ts'
+import { badArgument, checkedNumber, jsonOf, Shaped } from './shaped.ts'
 
 const counterPart: Part = { kind: partKind.counter, number: 0 }
 
@@ -204,67 +152,4 @@ function headOf(state: KeyedState, key: Data): Range {
     } else next = next * 10 + (unit - zero)
   }
   return { first, next }
-}
-
-const bucketAt = (number: number): Part => ({ kind: partKind.window, number })
-
-/**
- * The width of a bucket is the distance between two windows: a value belongs to one bucket, and a window is the sum
- * of some.
- */
-export class StateWindows extends Shaped<WindowShape> implements Windows {
-  readonly #size: number
-  readonly #every: number
-
-  constructor(ground: Ground, key: Data, shape: WindowShape) {
-    super(ground, key, shape)
-    const { size, every = size } = shape
-    if (!(size > 0 && every > 0 && size % every === 0 && size < Number.POSITIVE_INFINITY))
-      throw badArgument(
-        `Cannot make windows of size ${String(size)}, one every ${String(every)}: expected numbers above 0, the first a multiple of the second`,
-      )
-    this.#size = size
-    this.#every = every
-  }
-
-  of(at: number): number[] {
-    const last = this.#bucket(at)
-    const starts: number[] = []
-    for (let start = last - this.#size + this.#every; start <= last; start += this.#every) starts.push(start)
-    return starts
-  }
-
-  add(at: number, by = 1): number {
-    const part = bucketAt(this.#bucket(at))
-    const number = checkedNumber('add to windows', by)
-    return this.state('add to windows').addNumber(this.key, number, this.expiry(), part)
-  }
-
-  sum(start: number): number {
-    const state = this.state('read windows')
-    let sum = 0
-    for (let at = this.#bucket(start); at < start + this.#size; at += this.#every)
-      sum += state.getNumber(this.key, bucketAt(at)) ?? 0
-    return sum
-  }
-
-  close(start: number): number {
-    const sum = this.sum(start)
-    this.state('close a window').delete(this.key, bucketAt(this.#bucket(start)))
-    return sum
-  }
-
-  #bucket(at: number): number {
-    return floor(checkedNumber('find a window', at) / this.#every) * this.#every
-  }
-}
-
-function checkedNumber(attempted: string, number: unknown): number {
-  if (typeof number !== 'number' || !Number.isFinite(number))
-    throw badArgument(`Cannot ${attempted}: ${String(number)} is not a finite number`)
-  return number
-}
-
-function badArgument(message: string): Error {
-  return runtimeError('ERR_ARGUMENT', message)
 }
