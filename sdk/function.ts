@@ -130,8 +130,8 @@ export interface State {
   /** The list named `key`. It is separate from the value that `setState` stores there. */
   list<T>(key: Data, options?: ListOptions): List<T>
   /**
-   * The windows named `key`: sums by time, or by another number that only grows. A key always has windows of the same
-   * shape.
+   * The windows named `key`: sums by time, or by another number that only grows. Windows of one key and one `every` have what is
+   * added in common, whatever their `size`: add once, and sum as many sizes as you like.
    */
   windows(key: Data, shape: WindowShape): Windows
 }
@@ -175,10 +175,14 @@ export interface List<T> {
 /**
  * Windows of the length `size`, one starting at every multiple of `every`. If both are equal (the default) they are
  * tumbling windows, else sliding ones. The unit is milliseconds for windows by time, records for windows by count.
+ *
+ * A sum reads `size / every` numbers, some 0.2 µs each: choose `every` as coarse as your windows may slide. With `ttlMs`, what
+ * was added goes that long after the last addition near it, by the platform's clock: at least `size`. Windows that
+ * are never closed need it.
  */
 export interface WindowShape extends StateOptions {
   readonly size: number
-  /** Must divide `size`. Default: `size`. */
+  /** Must divide `size`. Default: `size`. All windows of a key have the same. */
   readonly every?: number
 }
 
@@ -187,13 +191,23 @@ export interface Windows {
   /** The starts of the windows that contain `at`, earliest first. */
   of(at: number): number[]
   /**
-   * Adds `by`, or 1, to all windows that contain `at`, in one write. @returns The sum of the interval of length
-   * `every` around `at`.
+   * The starts of the windows that contain `since` and end at `until` or before, earliest first. If `since` is the time of the
+   * latest record before and `until` that of the current one, these are the windows to close now: those in between have nothing.
+   */
+  ended(since: number, until: number): number[]
+  /**
+   * Adds `by`, or 1, to all windows of the key that contain `at`, in one write. Add through the longest windows of a key, so that
+   * closing shorter ones leaves what they need. @returns The sum of the interval of length `every` around `at`.
    */
   add(at: number, by?: number): number
-  /** The sum of the window that begins at `start`. */
+  /** The sum of the window that begins at `start`. @throws {Error} If none begins there: `sumUntil` takes any time. */
   sum(start: number): number
-  /** The same, and then forgets what no later window contains. Close windows in the order of their starts. */
+  /** The sum of the last `size` up to a time: of the earliest window that contains it, to its end. */
+  sumUntil(at: number): number
+  /**
+   * As `sum`, and then forgets what no later window contains. Close windows in the order of their starts. What longer windows have
+   * added to or summed stays for them.
+   */
   close(start: number): number
 }
 

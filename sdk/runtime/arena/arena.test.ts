@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { isCode } from '../../errors.ts'
-import { faultsOf, OwnSlabs, openArena, slabUnitBytes } from './index.ts'
+import { faultsOf, OwnSlabs, openArena, partKind, slabUnitBytes } from './index.ts'
 import { contentsOf } from './testing.ts'
 
 const utf8 = new TextEncoder()
@@ -254,6 +254,73 @@ test('Arena.get lets entries expire when their time has come', () => {
   arena.expire(10_000)
   arena.commit()
   assert.equal(arena.entries, 1)
+  assert.deepEqual(faultsOf(slabs), [])
+})
+
+test('Arena keeps the highest mark of a number, and reads numbers that were stored without one', () => {
+  const slabs = new OwnSlabs()
+  let nowMs = 1000
+  const clock = {
+    get nowMs() {
+      return nowMs
+    },
+  }
+  const arena = openArena(slabs, { clock })
+  const part = { kind: partKind.window, number: 5 }
+  const told = (key: string) => [arena.getNumber(key, part), arena.markOf(key, part)]
+  assert.deepEqual(told('none'), [undefined, 0])
+  assert.equal(arena.getMarked('none', 7, part), undefined)
+  assert.deepEqual(told('none'), [undefined, 0], 'reading makes nothing')
+
+  arena.setNumber('old', 1.5, 2000, part) // as builds before marks did
+  arena.setNumber('read', 4, undefined, part)
+  arena.commit()
+  assert.deepEqual(told('old'), [1.5, 0])
+  assert.equal(arena.addMarked('old', 2, 3, 2000, part), 3.5)
+  assert.deepEqual(told('old'), [3.5, 3])
+  assert.equal(arena.addMarked('old', 1, 2, 2000, part), 4.5)
+  assert.deepEqual(told('old'), [4.5, 3])
+  assert.equal(arena.getMarked('old', 9, part), 4.5)
+  assert.equal(arena.getMarked('read', 20, part), 4)
+  assert.deepEqual(
+    [told('old'), told('read')],
+    [
+      [4.5, 9],
+      [4, 20],
+    ],
+  )
+  arena.rollback()
+  assert.deepEqual(
+    [told('old'), told('read')],
+    [
+      [1.5, 0],
+      [4, 0],
+    ],
+  )
+
+  arena.getMarked('old', 9, part)
+  arena.getMarked('read', 20, part)
+  arena.commit()
+  nowMs = 1999
+  assert.deepEqual(
+    [told('old'), told('read')],
+    [
+      [1.5, 9],
+      [4, 20],
+    ],
+  )
+  nowMs = 2000
+  assert.deepEqual(
+    [told('old'), told('read')],
+    [
+      [undefined, 0],
+      [4, 20],
+    ],
+    'a higher mark prolongs nothing',
+  )
+  assert.equal(arena.addMarked('old', 1, 2, 3000, part), 1)
+  assert.deepEqual(told('old'), [1, 2], 'and goes with its number')
+  arena.commit()
   assert.deepEqual(faultsOf(slabs), [])
 })
 

@@ -18,7 +18,8 @@ import { Buckets } from './buckets.ts'
 import { Entries, stagedValue } from './entries.ts'
 import {
   expiresMs,
-  numberOf,
+  markAt,
+  numberAt,
   type Part,
   partKind,
   readBytes,
@@ -181,9 +182,7 @@ export class Arena implements KeyedState {
   getNumber(key: Data, part?: Part): number | undefined {
     const words = this.#find(key, part)
     if (words === undefined) return undefined
-    const at = this.#place.entry & this.#memory.mask
-    const valueAt = at + valueOffset(words[at + 3]!)
-    return numberOf(words[valueAt]!, words[valueAt + 1]!)
+    return numberAt(words, this.#place.entry & this.#memory.mask)
   }
 
   getText(key: Data, part?: Part): string | undefined {
@@ -214,6 +213,43 @@ export class Arena implements KeyedState {
     stagedValue.putNumber(to)
     this.#store(expiresMs)
     return to
+  }
+
+  addMarked(key: Data, by: number, mark: number, expiresMs: number | undefined, part: Part): number {
+    const words = this.#find(key, part)
+    let to = 0
+    if (words !== undefined) {
+      const at = this.#place.entry & this.#memory.mask
+      to = numberAt(words, at)
+      const known = markAt(words, at)
+      if (known > mark) mark = known
+    }
+    to += by
+    this.#setMarked(key, to, mark, expiresMs, part)
+    return to
+  }
+
+  getMarked(key: Data, mark: number, part: Part): number | undefined {
+    const words = this.#find(key, part)
+    if (words === undefined) return undefined
+    const at = this.#place.entry & this.#memory.mask
+    const number = numberAt(words, at)
+    if (markAt(words, at) >= mark) return number
+    const expires = expiresMs(words, at)
+    this.#setMarked(key, number, mark, expires < Number.POSITIVE_INFINITY ? expires : undefined, part)
+    return number
+  }
+
+  markOf(key: Data, part: Part): number {
+    const words = this.#find(key, part)
+    return words === undefined ? 0 : markAt(words, this.#place.entry & this.#memory.mask)
+  }
+
+  /** The key was looked up last. */
+  #setMarked(key: Data, number: number, mark: number, expiresMs: number | undefined, part: Part): void {
+    if (this.#formats !== undefined) this.#place.look('set state', key, part) // LU1
+    stagedValue.putMarked(number, mark)
+    this.#store(expiresMs)
   }
 
   #set(key: Data, expiresMs: number | undefined, part: Part | undefined): void {

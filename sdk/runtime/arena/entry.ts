@@ -28,6 +28,8 @@ export const partKind = { timer: 1, counter: 2, list: 3, window: 4, formats: 5 }
 /** Where a list stores the numbers of its first item and of the one after its last. */
 const listHeadNumber = -1
 export const partBytes = 9
+/** A number of eight bytes and its mark. */
+export const markedBytes = 12
 
 /** Whether entries of that kind have formats. Timers have none, nor has the table of formats. */
 export function isTagged(kind: number): boolean {
@@ -71,6 +73,17 @@ export function valueRoom(words: Int32Array, at: number): number {
 
 export function valueBytes(words: Int32Array, at: number): number {
   return valueRoom(words, at) - ((words[at + 3]! >>> shape.slackShift) & shape.slack)
+}
+
+/** The number that an entry's value begins with. */
+export function numberAt(words: Int32Array, at: number): number {
+  const valueAt = at + valueOffset(words[at + 3]!)
+  return numberOf(words[valueAt]!, words[valueAt + 1]!)
+}
+
+/** A number's mark (keyed-state.ts); 0 if it has none, as those that builds without marks stored. */
+export function markAt(words: Int32Array, at: number): number {
+  return valueBytes(words, at) < markedBytes ? 0 : words[at + valueOffset(words[at + 3]!) + 2]!
 }
 
 /** Whether the value of an entry can be overwritten in place by one of `length` bytes. */

@@ -77,6 +77,12 @@ export interface KeyedState {
   /** Adds to the number stored there, or to 0. @returns The sum. */
   addNumber(key: Data, by: number, expiresMs?: number, part?: Part): number
   setNumber(key: Data, value: number, expiresMs?: number, part?: Part): void
+  /** As `addNumber`. The number has a mark besides: the highest that it was ever given, a whole number from 0. */
+  addMarked(key: Data, by: number, mark: number, expiresMs: number | undefined, part: Part): number
+  /** As `getNumber`; its mark becomes `mark` if it was lower. It expires when it would have. */
+  getMarked(key: Data, mark: number, part: Part): number | undefined
+  /** 0 if there is no such number, or if it has none. */
+  markOf(key: Data, part: Part): number
   /** @returns Whether there was something to delete. */
   delete(key: Data, part?: Part): boolean
   /** The author's keys, or those that have a part of a kind; valid until the end of the transaction. */

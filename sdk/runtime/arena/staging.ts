@@ -11,7 +11,7 @@ import { notData } from '../errors.ts'
 import { Bytes, copyBytes, Memory } from '../realm/primordials.ts'
 import { utf8Write } from '../realm/utf8.ts'
 import { copiedByWordsMax, putAscii, putBytes } from '../realm/words.ts'
-import type { Part } from './entry.ts'
+import { markedBytes, type Part } from './entry.ts'
 import { arenaError } from './errors.ts'
 import { Words } from './memory.ts'
 
@@ -46,6 +46,13 @@ export class Staging {
     this.words[1] = numberWords[1]!
     this.length = 8
     this.ascii = false
+  }
+
+  /** Stages a number, and a mark behind it (entry.ts: `markAt`). */
+  putMarked(number: number, mark: number): void {
+    this.putNumber(number)
+    this.words[2] = mark
+    this.length = markedBytes
   }
 
   /** Stages two numbers. */

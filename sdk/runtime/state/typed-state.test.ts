@@ -2,28 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Context, List } from '../../index.ts'
-import { testKit } from '../../testkit/index.ts'
-
-/** A kit whose records run what the test says. */
-function kitOf() {
-  let body: (ctx: Context) => void = () => undefined
-  const kit = testKit({
-    metadata: { name: 'f', istreams: { in: 'groupBy' }, onError: 'skip' },
-    processRecord: (ctx) => body(ctx),
-  })
-  const run = <T>(call: (ctx: Context) => T): T => {
-    let result: { value: T } | undefined
-    body = (ctx) => {
-      result = { value: call(ctx) }
-    }
-    const failures = kit.errors().length
-    kit.send('in', 'k', '', { partition: 0 })
-    const error = kit.errors()[failures]
-    if (error !== undefined) throw error.error
-    return result!.value
-  }
-  return { kit, run }
-}
+import { kitOf } from './testing.ts'
 
 test('counter, value, list and windows of one key are independent, and value is what setJson wrote', () => {
   const { run } = kitOf()
@@ -140,49 +119,6 @@ test('list with a ttlMs behaves as an array whose items go when that has passed'
           )
         })
       }
-    }),
-    { numRuns: 100 },
-  )
-})
-
-test('windows add to every window that contains a time, tumbling and sliding', () => {
-  const shape = fc
-    .record({ every: fc.integer({ min: 1, max: 7 }), times: fc.integer({ min: 1, max: 5 }) })
-    .map(({ every, times }) => ({ every, size: every * times }))
-  const adds = fc.array(
-    fc.record({ at: fc.integer({ min: -40, max: 40 }), by: fc.integer({ min: 1, max: 9 }) }),
-  )
-  fc.assert(
-    fc.property(shape, adds, (shape, adds) => {
-      const { run } = kitOf()
-      const inside = (start: number) => adds.filter(({ at }) => at >= start && at < start + shape.size)
-      run((ctx) => {
-        for (const { at, by } of adds) ctx.windows('w', shape).add(at, by)
-      })
-      run((ctx) => {
-        const windows = ctx.windows('w', shape)
-        for (const { at } of adds) {
-          const starts = windows.of(at)
-          assert.equal(starts.length, shape.size / shape.every)
-          for (const start of starts)
-            assert.ok(start <= at && at < start + shape.size && start % shape.every === 0)
-        }
-        const starts = [...new Set(adds.flatMap(({ at }) => windows.of(at)))].toSorted((a, b) => a - b)
-        const expected = starts.map((start) => inside(start).reduce((sum, { by }) => sum + by, 0))
-        assert.deepEqual(
-          starts.map((start) => windows.sum(start)),
-          expected,
-        )
-        assert.deepEqual(
-          starts.map((start) => windows.close(start)),
-          expected,
-          'closed in order, none is missing',
-        )
-        assert.deepEqual(
-          starts.map((start) => windows.sum(start)),
-          starts.map(() => 0),
-        )
-      })
     }),
     { numRuns: 100 },
   )

@@ -19,6 +19,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   at.map((when) => (state: State) => state.windows('w', shape).add(when)),
   at.map((when) => (state: State) => state.windows('w', shape).of(when)),
   fc.nat(8).map((pane) => (state: State) => state.windows('w', shape).sum(5 * pane)),
+  at.map((when) => (state: State) => state.windows('w', shape).sumUntil(when)),
+  fc.tuple(at, at).map(
+    ([since, until]) =>
+      (state: State) =>
+        state.windows('w', shape).ended(since, until),
+  ),
   at.map((json) => (state: State) => state.setJson('j', { json })),
   fc.constant((state: State) => state.getJson('j')),
   fc.constant((state: State) => state.deleteState('j')),

@@ -126,6 +126,10 @@ class BareWindows implements Windows {
     return Array.from({ length: count }, (_, i) => last - (count - 1 - i) * this.#every)
   }
 
+  ended(since: number, until: number): number[] {
+    return this.of(since).filter((start) => start + this.#size <= until)
+  }
+
   add(at: number, by = 1): number {
     const pane = this.#paneOf(at)
     const sum = (this.#panes.get(pane) ?? 0) + by
@@ -137,6 +141,10 @@ class BareWindows implements Windows {
     let sum = 0
     for (let pane = start; pane < start + this.#size; pane += this.#every) sum += this.#panes.get(pane) ?? 0
     return sum
+  }
+
+  sumUntil(at: number): number {
+    return this.sum(this.#paneOf(at) - this.#size + this.#every)
   }
 
   close(start: number): number {
