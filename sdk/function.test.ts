@@ -5,6 +5,7 @@ import {
   type Context,
   defineFunction,
   groupBy,
+  type Kept,
   type Metadata,
   type StreamRecord,
   shuffle,
@@ -55,4 +56,44 @@ test('names that are known only at run time are any text, and a helper takes the
   })
   for (const one of [computed, helped])
     assert.equal(testKit(one).send('words', 'k', 'v').outputs('loud').length, 1)
+})
+
+test('a type that JSON does not keep is an error of the types, as its values are when they are set', () => {
+  interface Session {
+    readonly clicks: number
+    readonly endsMs?: number | undefined
+    readonly pages: readonly string[]
+    readonly before?: Session
+  }
+  class Person {
+    readonly name = 'Ada'
+    greet(): string {
+      return this.name
+    }
+  }
+  const first = <T extends Kept<T>>(ctx: Context, key: string): T | undefined => ctx.list<T>(key).at(0)
+  const definition = defineFunction({
+    metadata: { name: 'f', istreams: { words: groupBy } },
+    processRecord(ctx, record) {
+      ctx.value<Session>('session').set({ clicks: 1, pages: ['/'], endsMs: undefined })
+      ctx.value<{ kind: 'a'; x: unknown } | { kind: 'b' }>('union').set({ kind: 'a', x: [1] })
+      ctx.value<'on' | 'off' | null>('text').set('on')
+      ctx.value('any').set({ a: [1] })
+      ctx.list<[number, string]>('pairs').push([1, 'a'])
+      assert.deepEqual(first<[number, string]>(ctx, 'pairs'), [1, 'a'])
+      // @ts-expect-error: JSON makes {} of a Map
+      if (record.text() === 'map') ctx.value<Map<string, number>>('k').set(new Map())
+      // @ts-expect-error: and text of a Date, wherever it is
+      if (record.text() === 'date') ctx.value<{ at: Date }>('k').set({ at: new Date(0) })
+      // @ts-expect-error: and an object without methods
+      if (record.text() === 'class') ctx.value<Person>('k').set(new Person())
+      // @ts-expect-error: and {} of a Set
+      if (record.text() === 'set') ctx.list<Set<string>[]>('k').push([new Set('a')])
+      // @ts-expect-error: and nothing of a bigint
+      if (record.text() === 'bigint') ctx.value<{ n: bigint }>('k').set({ n: 1n })
+    },
+  })
+  testKit(definition).send('words', 'k', 'fine')
+  for (const bad of ['map', 'date', 'class', 'set', 'bigint'])
+    assert.throws(() => testKit(definition).send('words', 'k', bad), { code: 'ERR_ARGUMENT' }, bad)
 })

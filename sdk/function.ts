@@ -100,6 +100,26 @@ export interface StateOptions {
   readonly ttlMs?: number
 }
 
+/**
+ * Types whose values JSON keeps, for type parameters: `<T extends Kept<T>>`. Maps, Sets, Dates and what has methods are not among
+ * them. A type cannot tell everything: what the values are is checked when they are set.
+ */
+export type Kept<T> = { [Key in keyof T]: KeptPart<T[Key]> } | string | number | boolean | null | undefined
+
+type KeptPart<T> = unknown extends T
+  ? unknown
+  : T extends
+        | bigint
+        | symbol
+        | Date
+        | ReadonlyMap<never, unknown>
+        | ReadonlySet<never>
+        | ((...args: never[]) => unknown)
+    ? 'JSON has no form of it'
+    : T extends object
+      ? { [Key in keyof T]: KeptPart<T[Key]> }
+      : T
+
 /** The state operations, scoped to (function, partition of the current record or timer). */
 export interface State {
   /** A copy of the bytes stored under `key`; undefined if there are none. */
@@ -110,7 +130,11 @@ export interface State {
   deleteState(key: Data): boolean
   /** The value under `key`, parsed as JSON; undefined if there is none. */
   getJson<T = unknown>(key: Data): T | undefined
-  /** Stores a value as JSON. */
+  /**
+   * Stores a value as JSON: plain objects, arrays, text, finite numbers, booleans and null. A property that is undefined is left out.
+   * @throws {Error} If something in it would come back as something else: a Map, Set or Date, a class instance, NaN, a bigint, a
+   *   function, or undefined in an array.
+   */
   setJson(key: Data, value: unknown, options?: StateOptions): void
   /**
    * The keys of the current partition that have a value (of `setState`), or that have a counter. They are copies, in
@@ -125,10 +149,10 @@ export interface State {
    * last change.
    */
   counter(key: Data, options?: StateOptions): Counter
-  /** The value under `key`, as JSON with a type: the one that `getJson` and `setJson` use. */
-  value<T>(key: Data, options?: StateOptions): Value<T>
-  /** The list named `key`. It is separate from the value that `setState` stores there. */
-  list<T>(key: Data, options?: ListOptions): List<T>
+  /** The value under `key`, as JSON with a type: the one that `getJson` and `setJson` use. See `setJson` for what it takes. */
+  value<T extends Kept<T>>(key: Data, options?: StateOptions): Value<T>
+  /** The list named `key`. It is separate from the value that `setState` stores there. See `setJson` for what an item may be. */
+  list<T extends Kept<T>>(key: Data, options?: ListOptions): List<T>
   /**
    * The windows named `key`: sums by time, or by another number that only grows. Windows of one key and one `every` have what is
    * added in common, whatever their `size`: add once, and sum as many sizes as you like.

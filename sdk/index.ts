@@ -14,6 +14,7 @@ export {
   type Grouping,
   groupBy,
   type InputOptions,
+  type Kept,
   type LifecycleContext,
   type List,
   type ListOptions,

@@ -296,7 +296,7 @@ const counting = (format: 1 | 2, extra: Partial<FunctionDefinition> = {}): Funct
       const key = record.keyText()
       const n = (format === 1 ? (ctx.getJson<number>(key) ?? 0) : (ctx.getJson<Tally>(key)?.n ?? 0)) + 1
       ctx.setJson(key, format === 1 ? n : { n })
-      ctx.list<unknown>(key).push(format === 1 ? n : { n })
+      ctx.list<number | Tally>(key).push(format === 1 ? n : { n })
       ctx.counter(key).add()
       if (record.text() === 'bad') throw new Error('bad word')
       ctx.produceRecord('counts', key, String(n))

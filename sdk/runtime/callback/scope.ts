@@ -10,6 +10,7 @@ import type {
   Context,
   Counter,
   Data,
+  Kept,
   LifecycleContext,
   List,
   ListOptions,
@@ -28,7 +29,8 @@ import { isFiniteNumber } from '../realm/primordials.ts'
 import { utf8Read } from '../realm/utf8.ts'
 import type { Cursor } from '../records/record.ts'
 import type { Timer } from '../shared/timer-at-hand.ts'
-import { expiryOf, type Ground, jsonOf } from '../state/shaped.ts'
+import { jsonOf } from '../state/json-form.ts'
+import { expiryOf, type Ground } from '../state/shaped.ts'
 import type { Timers } from '../state/timers.ts'
 import { StateCounter, StateList, StateValue } from '../state/typed-state.ts'
 import { StateWindows } from '../state/windows.ts'
@@ -233,11 +235,11 @@ export class FunctionContext extends Lifecycle implements Context {
     return new StateCounter(this.#scope.ground, key, options)
   }
 
-  value<T>(key: Data, options: StateOptions = {}): Value<T> {
+  value<T extends Kept<T>>(key: Data, options: StateOptions = {}): Value<T> {
     return new StateValue<T>(this.#scope.ground, key, options)
   }
 
-  list<T>(key: Data, options: ListOptions = {}): List<T> {
+  list<T extends Kept<T>>(key: Data, options: ListOptions = {}): List<T> {
     return new StateList<T>(this.#scope.ground, key, options)
   }
 

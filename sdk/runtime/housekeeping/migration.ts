@@ -13,7 +13,7 @@ import { runtimeError } from '../errors.ts'
 import { Bytes, fromJson } from '../realm/primordials.ts'
 import { isThenable } from '../realm/thenable.ts'
 import { utf8Read } from '../realm/utf8.ts'
-import { jsonOf } from '../state/shaped.ts'
+import { jsonOf } from '../state/json-form.ts'
 
 /** How an arena migrates its entries; undefined if the function has no `migrate`. */
 export function migrationOf(definition: FunctionDefinition, seam: Seam): FormatUse['migrate'] {

@@ -6,7 +6,6 @@
 import type { Data, StateOptions } from '../../function.ts'
 import type { KeyedState } from '../arena/keyed-state.ts'
 import { runtimeError } from '../errors.ts'
-import { toJson } from '../realm/primordials.ts'
 
 /** The current state and time. Read at each use, because the callback may be over. */
 export interface Ground {
@@ -20,13 +19,6 @@ export function expiryOf(ground: Ground, { ttlMs }: StateOptions): number | unde
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 1)
     throw badArgument(`Cannot set state: its ttlMs is ${String(ttlMs)}, not whole milliseconds from 1 on`)
   return ground.nowMs + ttlMs
-}
-
-/** @throws {CodedError} ERR_ARGUMENT if it has none. */
-export function jsonOf(value: unknown): string {
-  const text = toJson(value)
-  if (text === undefined) throw badArgument(`Cannot set state: JSON has no form of ${typeof value}`)
-  return text
 }
 
 export abstract class Shaped<Options extends StateOptions> {

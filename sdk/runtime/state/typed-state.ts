@@ -10,7 +10,8 @@ import type { Counter, Data, List, ListOptions, StateOptions, Value } from '../.
 import { type Part, partKind } from '../arena/index.ts'
 import type { KeyedState } from '../arena/keyed-state.ts'
 import { fromJson } from '../realm/primordials.ts'
-import { badArgument, checkedNumber, jsonOf, Shaped } from './shaped.ts'
+import { jsonOf } from './json-form.ts'
+import { badArgument, checkedNumber, Shaped } from './shaped.ts'
 
 const counterPart: Part = { kind: partKind.counter, number: 0 }
 

@@ -3,7 +3,7 @@
  * bounded or forgotten in time.
  * @module
  */
-import type { Counter, Data, List, State, Value, WindowShape, Windows } from '../../../sdk/index.ts'
+import type { Counter, Data, Kept, List, State, Value, WindowShape, Windows } from '../../../sdk/index.ts'
 
 export class BareState implements State {
   readonly #entries = new Map<string, unknown>()
@@ -54,7 +54,7 @@ export class BareState implements State {
     }
   }
 
-  value<T>(key: Data): Value<T> {
+  value<T extends Kept<T>>(key: Data): Value<T> {
     return {
       get: () => this.getJson<T>(key),
       set: (value) => this.setJson(key, value),
@@ -62,7 +62,7 @@ export class BareState implements State {
     }
   }
 
-  list<T>(key: Data): List<T> {
+  list<T extends Kept<T>>(key: Data): List<T> {
     return madeIn(this.#lists, key, () => new BareList()) as BareList<T>
   }
 
