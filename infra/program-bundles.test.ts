@@ -138,3 +138,12 @@ test('bundlePrograms takes of zod what is used, and one of its languages', async
     assert.equal(parts.has('classic/from-json-schema'), name === 'gateway-main.js', name)
   }
 })
+
+test('bundlePrograms puts no HTTP client beside its own into the scheduler', async () => {
+  const { inputs } = await bundlePrograms(['scheduler/main.ts'])
+  assert.ok(inputs.includes('scheduler/mesos/master-client.ts'))
+  assert.deepEqual(
+    inputs.filter((path) => path.includes('node_modules/undici/')),
+    [],
+  )
+})

@@ -11,16 +11,17 @@
  *   N4. An unreadable event is skipped; unreadable framing ends the stream.
  * @module
  */
-import { Client, type Dispatcher } from 'undici'
+import type { IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
 import type { Clock } from '../../infra/clock.ts'
 import { CodedError } from '../../sdk/errors.ts'
 import type { SchedulerErrorCode } from '../errors.ts'
+import { MasterClient } from './master-client.ts'
 import { type MesosEvent, readEvent } from './messages.ts'
 import { RecordReader } from './recordio.ts'
 
 /** Missed heartbeats after which a stream counts as dead. */
 const heartbeatsMissedMax = 3
-const callTimeoutMs = 10_000
 const path = '/api/v1/scheduler'
 
 export interface ConnectionOptions {
@@ -47,31 +48,25 @@ export type Call = { readonly type: string } & Readonly<Record<string, unknown>>
 
 /** Subscribes at one master. */
 export async function subscribe(options: ConnectionOptions): Promise<Subscribed> {
-  const client = new Client(options.url, {
-    bodyTimeout: 0,
-    headersTimeout: callTimeoutMs,
-    connectTimeout: callTimeoutMs,
-  })
-  let response: Dispatcher.ResponseData
+  const client = new MasterClient(new URL(path, options.url))
+  let response: IncomingMessage
   try {
-    response = await post(client, options.headers, options.subscribe)
+    response = await client.stream(headersOf(options), JSON.stringify(options.subscribe))
   } catch (error) {
-    await client.destroy()
+    client.destroy()
     return { kind: 'unavailable', why: `${options.url} does not answer: ${(error as Error).message}` }
   }
   if (response.statusCode === 200)
     return { kind: 'open', connection: new Connection(options, client, response) }
-  const text = await response.body.text().catch(() => '')
-  await client.destroy()
-  return notSubscribed(options.url, response, text)
+  const said = await text(response).catch(() => '')
+  client.destroy()
+  return notSubscribed(options.url, response, said)
 }
 
-function notSubscribed(url: string, response: Dispatcher.ResponseData, text: string): Subscribed {
-  const { statusCode, headers } = response
-  if (statusCode === 307 && typeof headers['location'] === 'string') {
-    return { kind: 'redirected', url: new URL(headers['location'], url).origin }
-  }
-  const answer = `the master at ${url} answered ${statusCode} ${text.trim()}`
+function notSubscribed(url: string, { statusCode, headers }: IncomingMessage, said: string): Subscribed {
+  if (statusCode === 307 && headers.location !== undefined)
+    return { kind: 'redirected', url: new URL(headers.location, url).origin }
+  const answer = `the master at ${url} answered ${statusCode} ${said.trim()}`
   if (statusCode !== 401 && statusCode !== 403 && statusCode !== 400)
     return { kind: 'unavailable', why: answer }
   const hint = statusCode === 401 ? ': check mesos.principal and mesos.secret' : ''
@@ -81,40 +76,29 @@ function notSubscribed(url: string, response: Dispatcher.ResponseData, text: str
   }
 }
 
-function post(
-  client: Client,
-  headers: Readonly<Record<string, string>>,
-  body: unknown,
-): Promise<Dispatcher.ResponseData> {
-  // The master compares the content type literally: not even a charset may follow.
-  const own = { 'content-type': 'application/json', accept: 'application/json' }
-  return client.request({ path, method: 'POST', headers: { ...own, ...headers }, body: JSON.stringify(body) })
+/** The master compares the content type literally: not even a charset may follow. */
+function headersOf({ headers }: ConnectionOptions): Readonly<Record<string, string>> {
+  return { 'content-type': 'application/json', accept: 'application/json', ...headers }
 }
 
 export class Connection {
   readonly #options: ConnectionOptions
-  readonly #stream: Client
-  readonly #calls: Client
-  readonly #body: Dispatcher.ResponseData['body']
+  readonly #stream: MasterClient
+  readonly #calls: MasterClient
+  readonly #events: IncomingMessage
   readonly #headers: Readonly<Record<string, string>>
   #heartbeatMs = 15_000
   #stopWatch: () => void = () => {}
   #ended: string | undefined
   #queue: Promise<void> = Promise.resolve()
 
-  constructor(options: ConnectionOptions, stream: Client, response: Dispatcher.ResponseData) {
+  constructor(options: ConnectionOptions, stream: MasterClient, events: IncomingMessage) {
     this.#options = options
     this.#stream = stream
-    this.#calls = new Client(options.url, {
-      headersTimeout: callTimeoutMs,
-      bodyTimeout: callTimeoutMs,
-      connectTimeout: callTimeoutMs,
-    })
-    this.#body = response.body
-    this.#headers = {
-      ...options.headers,
-      'mesos-stream-id': String(response.headers['mesos-stream-id'] ?? ''),
-    }
+    this.#calls = new MasterClient(new URL(path, options.url))
+    this.#events = events
+    const id = String(events.headers['mesos-stream-id'] ?? '')
+    this.#headers = { ...headersOf(options), 'mesos-stream-id': id }
   }
 
   /** Reads the stream to its end. @returns Why it ended. */
@@ -122,7 +106,7 @@ export class Connection {
     const reader = new RecordReader()
     this.#watch()
     try {
-      for await (const chunk of this.#body) {
+      for await (const chunk of this.#events) {
         this.#watch()
         for (const record of reader.push(chunk as Uint8Array)) {
           if (this.#ended === undefined) this.#take(record)
@@ -165,11 +149,12 @@ export class Connection {
   async #make(call: Call): Promise<string | undefined> {
     if (this.#ended !== undefined) return undefined
     try {
-      const response = await post(this.#calls, this.#headers, call)
-      const text = await response.body.text()
-      if (response.statusCode === 202 || response.statusCode === 200) return undefined
-      const answer = `the master answered ${response.statusCode} ${text} to ${call.type}`
-      if (isAboutTheCall(response.statusCode, text)) return answer
+      const response = await this.#calls.post(this.#headers, JSON.stringify(call))
+      const said = await text(response)
+      const { statusCode } = response
+      if (statusCode === 202 || statusCode === 200) return undefined
+      const answer = `the master answered ${statusCode} ${said} to ${call.type}`
+      if (isAboutTheCall(statusCode, said)) return answer
       this.end(answer)
     } catch (error) {
       this.end(`${call.type} did not arrive: ${(error as Error).message}`)
@@ -182,12 +167,12 @@ export class Connection {
     if (this.#ended !== undefined) return
     this.#ended = why
     this.#stopWatch()
-    void this.#stream.destroy()
-    void this.#calls.destroy()
+    this.#stream.destroy()
+    this.#calls.destroy()
   }
 }
 
 /** Whether a 400 is about the call's content, and not about our identity. */
-function isAboutTheCall(statusCode: number, text: string): boolean {
-  return statusCode === 400 && !/stream ID|Framework cannot be found/i.test(text)
+function isAboutTheCall(statusCode: number | undefined, said: string): boolean {
+  return statusCode === 400 && !/stream ID|Framework cannot be found/i.test(said)
 }
