@@ -28,7 +28,7 @@ export interface PipelineReader {
   readonly name: string
   /** Some of its partitions have no owner. */
   readonly isAbsent: boolean
-  /** How it has spent its time lately: shares of 1, `busy` that of its busiest instance; undefined: not known. */
+  /** How it has spent its time lately: shares of 1, `busy` that of its busiest instance; undefined: not known. Asked only if needed. */
   readonly time: { readonly busy: number; readonly blocked: number } | undefined
   readonly inputs: readonly Waiting[]
   readonly outputs: readonly string[]

@@ -64,7 +64,7 @@ export class Heartbeats {
     this.#lostMs += this.deafMs
     const atMs = this.#timeMs()
     this.#lastMs = atMs
-    const { series } = this.#heard.get(beat.id) ?? { series: new Series() }
+    const { series } = this.#heard.get(beat.id) ?? { series: new Series({ lean: true }) }
     series.hear(beat, atMs)
     this.#heard.delete(beat.id) // so that the map is in order of time
     this.#heard.set(beat.id, { beat, series, atMs })

@@ -3,7 +3,7 @@
  * Design: docs/design/0038-who-can-know.md
  * @module
  */
-import { holdersOf } from '../../infra/control/index.ts'
+import { functionOfConsumer, holdersOf } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { InstanceStatus } from '../../infra/store/index.ts'
 import type { HeldBack } from '../../sdk/api/index.ts'
@@ -43,41 +43,53 @@ export function streamHeldBackBy(stream: string, evidence: Evidence): HeldBack[]
   return viewOf(bottlenecks([stream], readersIn(evidence)), evidence)
 }
 
+/** Those for whom records wait. */
 function readersIn(evidence: Evidence): PipelineReader[] {
-  const { view, outputs } = evidence
-  const functions = [...view.functions.values()].map((live) => readerOf(live, evidence))
+  const { view } = evidence
+  const inFlight = evidence.outputs.filter(({ sent, acked, unaccounted }) => sent > acked + unaccounted)
+  const rows = Map.groupBy(inFlight, ({ consumer }) => functionOfConsumer(consumer))
+  const functions = [...view.functions.values()].flatMap((live) => {
+    const mine = rows.get(live.name)
+    return mine === undefined ? [] : [readerOf(live, mine, evidence)]
+  })
   const followers = [...view.streams.values()].flatMap(({ name, followers: some }) =>
     holdersOf(some).map(
       (holder): PipelineReader => ({
         ...{ name: holder.name, isAbsent: false, time: undefined, outputs: [] },
-        inputs: waiting(holder.name, [name], outputs),
+        inputs: waiting(holder.name, [name], rows.get(holder.name) ?? []),
       }),
     ),
   )
   return [...functions, ...followers]
 }
 
-function readerOf(live: LiveFunction, { heartbeats, outputs }: Evidence): PipelineReader {
+function readerOf(
+  live: LiveFunction,
+  rows: readonly OutputLedger[],
+  { heartbeats }: Evidence,
+): PipelineReader {
   const { name, version } = live
   const { istreams, ostreams } = version.manifest
   const kept = Object.keys(istreams).filter((stream) => istreams[stream]!.backPressure !== 'none')
   const queues = new Set(kept.filter((stream) => isQueueMode(istreams[stream]!.backPressure)))
-  const times = timesOf(live, heartbeats)
-  const blocked = times.reduce((sum, one) => sum + one.blocked, 0) / times.length
   return {
     ...{ name, isAbsent: isAbsent(live, heartbeats), outputs: ostreams },
-    time: times.length === 0 ? undefined : { busy: Math.max(...times.map(({ busy }) => busy)), blocked },
-    inputs: waiting(name, kept, outputs, queues),
+    inputs: waiting(name, kept, rows, queues),
+    get time() {
+      const times = timesOf(live, heartbeats)
+      const blocked = times.reduce((sum, one) => sum + one.blocked, 0) / times.length
+      return times.length === 0 ? undefined : { busy: Math.max(...times.map(({ busy }) => busy)), blocked }
+    },
   }
 }
 
 function waiting(
   name: string,
   streams: readonly string[],
-  outputs: readonly OutputLedger[],
+  rows: readonly OutputLedger[],
   queues: ReadonlySet<string> = new Set(),
 ): Waiting[] {
-  return ledgerOf(name, streams, outputs).map(({ stream, inFlight, lagMs }) => ({
+  return ledgerOf(name, streams, rows).map(({ stream, inFlight, lagMs }) => ({
     ...{ stream, records: inFlight, lagMs, queues: queues.has(stream) },
   }))
 }

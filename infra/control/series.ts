@@ -3,13 +3,14 @@
  *
  *   SR1. An instance that started in between counts from its own start.
  *   SR2. A process that set its clock back counts from then on.
- *   SR3. Of earlier heartbeats only what rates are made of is kept: a gateway hears every process of the namespace.
+ *   SR3. Of earlier heartbeats only what rates are made of is kept; `lean`, without calls and metrics: a gateway hears every process
+ *        of the namespace, and shows neither.
  * @module
  */
 import type { Observed } from '../../sdk/wire/user-metrics.ts'
 import { functionOfConsumer } from './consumer.ts'
 import type { OutputLedger } from './messages/accounts.ts'
-import type { Heartbeat, InstanceReport } from './messages/heartbeat.ts'
+import type { Heartbeat, InstanceReport, WorkReport } from './messages/heartbeat.ts'
 
 /** The period over which rates are computed. */
 const overMs = 3_000
@@ -57,10 +58,15 @@ interface Earlier {
 }
 
 export class Series {
+  readonly #lean: boolean
   /** Oldest first, without the last one. */
   #earlier: Earlier[] = []
   #last: Heartbeat | undefined
   heardAtMs = 0
+
+  constructor({ lean = false } = {}) {
+    this.#lean = lean
+  }
 
   hear(beat: Heartbeat, nowMs: number): void {
     this.heardAtMs = nowMs
@@ -71,7 +77,8 @@ export class Series {
       return
     }
     const before = this.#earlier.at(-1)
-    if (before === undefined || last.sentAtMs - before.sentAtMs >= apartMs) this.#earlier.push(earlier(last))
+    if (before === undefined || last.sentAtMs - before.sentAtMs >= apartMs)
+      this.#earlier.push(earlier(last, this.#lean))
     while (this.#earlier.length > 1 && beat.sentAtMs - this.#earlier[1]!.sentAtMs >= overMs)
       this.#earlier.shift()
   }
@@ -121,14 +128,20 @@ function reportBefore({ instances }: Earlier, { id, work }: InstanceReport): Ear
   return instances.find((one) => one.id === id && (one.work?.elapsedMs ?? 0) <= elapsedMs)
 }
 
-function earlier({ sentAtMs, instances, outputs = [] }: Heartbeat): Earlier {
+function earlier({ sentAtMs, instances, outputs = [] }: Heartbeat, lean: boolean): Earlier {
   const rowOf = ({ stream, consumer, sent, acked }: OutputLedger): EarlierRow => ({
     ...{ stream, consumer, sent, acked },
+  })
+  const workOf = ({ elapsedMs, idleMs, blockedMs }: WorkReport): WorkReport => ({
+    elapsedMs,
+    idleMs,
+    blockedMs,
   })
   return {
     ...{ sentAtMs, outputs: outputs.map(rowOf) },
     instances: instances.map(({ id, work, recordsIn, cpuSeconds, metrics, outputs: rows }) => ({
-      ...{ id, work, recordsIn, cpuSeconds, metrics, outputs: rows.map(rowOf) },
+      ...{ id, recordsIn, cpuSeconds, outputs: rows.map(rowOf) },
+      ...(lean ? { work: work && workOf(work) } : { work, metrics }),
     })),
   } as Earlier
 }
