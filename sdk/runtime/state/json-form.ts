@@ -32,18 +32,24 @@ const kept = 'JSON keeps plain objects, arrays, text, finite numbers, booleans a
 
 /** JSON was made of it, so it has no cycles. */
 function isKept(value: unknown): boolean {
-  const type = typeof value
-  if (type === 'number') return isFiniteNumber(value)
-  if (type === 'string' || type === 'boolean') return true
-  return type === 'object' && (value === null || isKeptObject(value as object))
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true
+    case 'number':
+      return value - value === 0 // finite
+    case 'object':
+      return value === null || (isArray(value) ? areKept(value) : isPlain(value) && hasKept(value))
+  }
+  return false
 }
 
-function isKeptObject(value: object): boolean {
-  if (isArray(value)) {
-    for (let i = 0; i < value.length; i++) if (!isKept(value[i])) return false
-    return true
-  }
-  if (!isPlain(value)) return false
+function areKept(items: readonly unknown[]): boolean {
+  for (let i = 0; i < items.length; i++) if (!isKept(items[i])) return false
+  return true
+}
+
+function hasKept(value: object): boolean {
   for (const key in value) {
     const one = (value as Record<string, unknown>)[key]
     if (one !== undefined && !isKept(one)) return false
