@@ -87,3 +87,42 @@ export default defineFunction({
     /Held back for \d+ ms at burns-in\/\d+ #\d+: a batch used \d+ ms of CPU, and it may have 50 in a second \(limits\.cpuMsPerSecond\)/,
   )
 })
+
+test('a function that makes an Intl format for each record, whose memory V8 does not see, loses nothing', {
+  timeout: 400_000,
+}, async (t) => {
+  const platform = await Platform.start(t)
+  const { writeFileSync, mkdirSync } = await import('node:fs')
+  const folder = `${platform.home}/hours`
+  mkdirSync(folder)
+  writeFileSync(
+    `${folder}/index.ts`,
+    `import { defineFunction, groupBy } from 'concord'
+export default defineFunction({
+  metadata: { name: 'hours', istreams: { moments: groupBy }, ostreams: ['hour-texts'] },
+  processRecord(ctx, record) {
+    const timeZone = record.text()
+    const hour = new Intl.DateTimeFormat('en', { timeZone, hour: 'numeric', hourCycle: 'h23' }).format(record.timeMs)
+    ctx.produceRecord('hour-texts', record.key, hour)
+  },
+})
+`,
+  )
+  writeFileSync(
+    `${folder}/concord.jsonc`,
+    '{ "main": "index.ts", "limits": { "stateMib": 8 }, "resources": { "memMib": 192 } }',
+  )
+  await platform.json(['fn', 'deploy', folder])
+  const out = await Reader.start(t, platform, ['hour-texts', '--hold'])
+  const sent = 20_000 // which hold 600 MiB if nobody collects them
+  const zones = ['Europe/Zurich', 'America/New_York', 'Asia/Kolkata', 'Pacific/Apia']
+  const lines = Array.from({ length: sent }, (_, i) => `k${i}\t${zones[i % 4]}`)
+  await platform.json(['produce', 'moments', '--key-tab'], lines.join('\n'))
+  const detail = await platform.until('hours', (d) => {
+    const { processed, unaccounted } = d.ledger[0]!
+    return processed + unaccounted === sent
+  })
+  assert.equal(detail.ledger[0]!.unaccounted, 0)
+  assert.equal(detail.instances[0]!.restarts, 0)
+  await out.read(sent)
+})

@@ -148,3 +148,93 @@ test('setTimeout works while a callback runs or waits, and nowhere else', async 
   assert.match(lines[0]!.message, /Uncaught in setTimeout: .*in a timeout/)
   await instance.destroy()
 })
+
+test('formats of Intl, and texts by locale, are those of Node, however they are made', async () => {
+  const dates = ['toLocaleString', 'toLocaleDateString', 'toLocaleTimeString'].flatMap((method) =>
+    [
+      '',
+      "'de'",
+      "'de'",
+      "'en-US'",
+      "['ja', 'de']",
+      "new Intl.Locale('fr-CH')",
+      "'de', {}",
+      "'de', { timeZone: 'Asia/Kolkata' }",
+      "'de', { hour: 'numeric', timeZone: 'Pacific/Apia' }",
+      "'en', { weekday: 'long' }",
+      "'en', { year: '2-digit', minute: '2-digit' }",
+      "'en', { dayPeriod: 'long' }",
+      "'en', { fractionalSecondDigits: 2 }",
+      "'en', { timeZoneName: 'short' }",
+      "'en', { era: 'short', hourCycle: 'h23' }",
+      "'de', { dateStyle: 'full' }",
+      "'de', { timeStyle: 'short' }",
+      "'de', { dateStyle: 'full', timeStyle: 'short' }",
+      "'de', { dateStyle: 'full', hour: 'numeric' }",
+      "'de', Object.create({ month: 'long' })",
+      "'de', 'text'",
+      "'de', null",
+      'null',
+      "'no locale'",
+      "undefined, { month: 'nothing' }",
+    ].map((args) => `new Date(1e12).${method}(${args})`),
+  )
+  const expressions = [
+    ...dates,
+    ...['toLocaleString', 'toLocaleDateString'].map((method) => `new Date(NaN).${method}('de')`),
+    ...[
+      '',
+      "'de'",
+      "'de'",
+      "'en', { style: 'percent' }",
+      "'de', { style: 'currency', currency: 'CHF' }",
+      "'de', null",
+      "'x_'",
+    ].flatMap((args) => [`(1234.5).toLocaleString(${args})`, `12345n.toLocaleString(${args})`]),
+    "['ä'.localeCompare('z'), 'ä'.localeCompare('z', 'sv'), 'a'.localeCompare('A', 'de', { sensitivity: 'base' }), 'a10'.localeCompare('a9', undefined, { numeric: true })]",
+    "String.prototype.localeCompare.call(5, '6', 'de', {})",
+    "['b', 1234.5, new Date(0)].toLocaleString('de', { timeZone: 'UTC' })",
+    "Intl.DateTimeFormat('de', { timeZone: 'UTC' }).format(0)",
+    "Intl.NumberFormat('de').format(1234.5)",
+    'Intl.DateTimeFormat.name + Intl.DateTimeFormat.length + Object.keys(Intl).length',
+    'Intl.PluralRules("en")',
+    'new Intl.NumberFormat("x_")',
+    'new Intl.NumberFormat("de").constructor === Intl.NumberFormat && new Intl.NumberFormat() instanceof Intl.NumberFormat',
+    "Intl.NumberFormat.call(Object.create(Intl.NumberFormat.prototype), 'de') instanceof Intl.NumberFormat",
+    "new (class Hours extends Intl.DateTimeFormat { get hours() { return this.format(0) } })('de', { hour: 'numeric', timeZone: 'UTC' }).hours",
+    "[...new Intl.Segmenter('en', { granularity: 'word' }).segment('a b')].length",
+    "new Intl.RelativeTimeFormat('en').format(-3, 'day')",
+    "new Intl.ListFormat('en').format(['a', 'b'])",
+    "new Intl.DisplayNames('en', { type: 'region' }).of('CH')",
+    "new Intl.Locale('de-CH').maximize()",
+    "new Intl.DurationFormat('en').format({ hours: 1 })",
+    "[Date.prototype.toLocaleString, Number.prototype.toLocaleString, String.prototype.localeCompare].map((f) => f.name + f.length + Object.hasOwn(f, 'prototype'))",
+    "Object.keys(new Intl.NumberFormat('de')).length + Reflect.ownKeys(new Intl.NumberFormat('de')).length",
+  ]
+  const here = expressions.map((expression) => {
+    try {
+      return String(new Function(`return ${expression.replace(/^class/, '(class')}`)())
+    } catch (error) {
+      return `${(error as Error).name}: ${(error as Error).message}`
+    }
+  })
+  /** V8 words an error by what was called. */
+  const named = (text: string): string => text.replace(/^(\w*Error): .*/, '$1')
+  assert.deepEqual((await evaluate(...expressions)).map(named), here.map(named))
+})
+
+test('Intl formats that are made for each record, and what makes them within V8, do not fill the process', async (t) => {
+  const made: Record<string, string> = {
+    DateTimeFormat: `new Intl.DateTimeFormat('en', { timeZone: 'Asia/Kolkata', hour: 'numeric' }).format(i)`,
+    toLocaleString: `new Date(i).toLocaleString('de-CH', { timeZone: 'Asia/Kolkata' })`,
+    toLocaleTimeString: `new Date(i).toLocaleTimeString(i % 2 ? 'en' : 'de')`,
+  }
+  for (const [what, expression] of Object.entries(made)) {
+    const { instance } = await start(fn(`for (let i = 0; i < 200; i++) ${expression}`))
+    t.after(() => instance.destroy()) // not before: what it gives back would be reused
+    const before = process.memoryUsage.rss()
+    for (let batch = 0; batch < 25; batch++) await instance.run([frameOfTexts('x')], nowMs)
+    const grownMib = Math.round((process.memoryUsage.rss() - before) / 2 ** 20)
+    assert.ok(grownMib < 100, `${what}: ${grownMib} MiB more; without a collection it would be 150`)
+  }
+})

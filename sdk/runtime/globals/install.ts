@@ -17,6 +17,7 @@ import { makeCrypto } from './random.ts'
 import { structuredClone } from './structured-clone.ts'
 import { URL } from './url.ts'
 import { URLSearchParams } from './url-search-params.ts'
+import { weighFormats } from './weighed-formats.ts'
 
 export interface Host {
   readonly seam: Seam
@@ -30,6 +31,7 @@ export function installGlobals(global: typeof globalThis, host: Host): void {
   const { seam } = host
   lockDown(global)
   freezeFormats(seam)
+  weighFormats()
   const values: Record<string, unknown> = {
     console: makeConsole(seam, host.logLevel),
     crypto: makeCrypto(seam),
