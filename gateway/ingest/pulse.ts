@@ -9,6 +9,7 @@ import { subjects, type Wire } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { Heartbeat } from '../../infra/control/messages/heartbeat.ts'
 import { jsonBytes } from '../../infra/json.ts'
+import { residentBytes } from '../../infra/memory-usage.ts'
 import type { Ingest } from './ingest.ts'
 import type { RawIngest } from './raw-ingest.ts'
 
@@ -84,7 +85,7 @@ export class Pulse {
       sentAtMs: clock.nowMs(),
       state,
       pid: process.pid,
-      rssBytes: process.memoryUsage.rss(),
+      rssBytes: residentBytes(),
       cpuSeconds: (user + system) / 1e6,
       instances: [],
       outputs: ingest.ledger(),

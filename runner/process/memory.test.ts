@@ -6,8 +6,8 @@ import { systemClock } from '../../infra/clock.ts'
 import { type MemoryAccount, memoryAccounts } from '../../sdk/api/memory.ts'
 import type { MemoryReport } from '../../sdk/api/memory-schema.ts'
 import { StateStore } from '../isolate/index.ts'
-import { lackText, Memory } from './memory.ts'
-import { memoryOf, roomOf } from './test-memory.ts'
+import { lackText, Memory, roomIn } from './memory.ts'
+import { memoryOf, roomOf, toldMemory } from './test-memory.ts'
 
 const mib = 2 ** 20
 
@@ -33,6 +33,17 @@ test('Memory reports resident memory by account: state, tape, assets and the res
   const sum = (report: MemoryReport) => memoryAccounts.reduce((all, name) => all + report.accounts[name], 0)
   assert.ok(sum(after.memory) >= after.rssBytes)
   assert.ok(after.memory.accounts.process > 16 * mib, 'Node itself')
+})
+
+test('Memory knows its size in a process that may open no more files', (t) => {
+  const refuse = (): never => {
+    throw new Error('EMFILE: too many open files, uv_resident_set_memory')
+  }
+  t.mock.method(process.memoryUsage, 'rss', refuse)
+  t.mock.method(process, 'memoryUsage', refuse)
+  const memory = new Memory({ memMib: 512, clock: systemClock, workers: new Map(), assetBytes: () => 0 })
+  assert.ok(memory.bytes() > 0)
+  assert.deepEqual([memory.report().rssBytes, roomIn(toldMemory()).bytes()], [memory.bytes(), memory.bytes()])
 })
 
 test('Memory frees memory kept for reuse before it refuses (ME2)', () => {

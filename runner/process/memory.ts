@@ -9,6 +9,7 @@
 import { dropKeptMemory } from '../../infra/bus/index.ts'
 import type { Clock } from '../../infra/clock.ts'
 import type { FunctionAssignment } from '../../infra/control/messages/assignment.ts'
+import { memoryUsage, residentBytes } from '../../infra/memory-usage.ts'
 import { accountsText } from '../../sdk/api/memory.ts'
 import type { MemoryReport } from '../../sdk/api/memory-schema.ts'
 import { instancesPerRunnerOf } from '../../sdk/manifest/manifest.ts'
@@ -59,15 +60,15 @@ export class Memory implements ResidentMemory {
   #givenBackMs = Number.NEGATIVE_INFINITY
 
   constructor(options: MemoryOptions) {
-    const { rss, heapTotal, arrayBuffers } = process.memoryUsage()
+    const { rss, heapTotal, arrayBuffers } = memoryUsage()
     this.#options = options
-    this.bytes = options.bytes ?? (() => process.memoryUsage.rss())
+    this.bytes = options.bytes ?? residentBytes
     this.bytesMax = options.memMib * 2 ** 20
     this.#bareBytes = Math.max(0, rss - heapTotal - arrayBuffers)
   }
 
   report(): { readonly rssBytes: number; readonly memory: MemoryReport } {
-    const { rss, heapTotal, arrayBuffers } = process.memoryUsage()
+    const { rss, heapTotal, arrayBuffers } = memoryUsage()
     const { heapBytes, regionBytes } = isolateMemory()
     let [state, tape] = [0, 0]
     for (const worker of this.#options.workers.values()) {
@@ -145,7 +146,7 @@ export interface Lack extends ToldMemory {
 
 /** The room as another thread sees it, which cannot give back the kept memory of this one. */
 export function roomIn(told: ToldMemory): Room {
-  const bytes = (): number => process.memoryUsage.rss()
+  const bytes = residentBytes
   const bytesMax = told.bytesMax * told.share
   const lacks = (more: number): string | undefined => {
     const usedBytes = bytes()
