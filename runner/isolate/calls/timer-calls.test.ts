@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fn, frameOfTexts, nowMs, start, texts } from '../testing/harness.ts'
+import { fn, frameOfTexts, nowMs, start, texts, unstarved } from '../testing/harness.ts'
 
 /** A record `KEY WAIT` sets a timer. */
 const source = fn(
@@ -44,10 +44,14 @@ test('SingleIsolate names the timer that threw, whatever its key, and handles it
 })
 
 test('SingleIsolate names the timer in which it ended, in its result and in its message', async (t) => {
-  const { instance } = await start(source, { manifest: { limits: { callbackMs: 100 } } })
-  t.after(() => instance.ended())
-  await instance.run([frameOfTexts('good 1', 'loop 2', 'other 3')], nowMs)
-  const { fatal, timersFired, timerAtHand, recordAtHand } = await instance.run([], nowMs + 10)
+  const { fatal, timersFired, timerAtHand, recordAtHand } = await unstarved(async () => {
+    const { instance } = await start(source, { manifest: { limits: { callbackMs: 100 } } })
+    t.after(() => instance.ended())
+    await instance.run([frameOfTexts('good 1', 'loop 2', 'other 3')], nowMs)
+    const result = await instance.run([], nowMs + 10)
+    if (result.timersFired === 0) throw result.fatal
+    return result
+  })
   assert.deepEqual([timersFired, recordAtHand], [1, false])
   assert.deepEqual(timerAtHand, { partition: 0, key: 'loop', timeMs: nowMs + 2 })
   assert.match(

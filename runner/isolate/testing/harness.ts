@@ -13,8 +13,10 @@ import {
   type BatchResult,
   type InputFrame,
   type IsolateOptions,
+  isStarved,
   type Outputs,
   SingleIsolate,
+  starvedAttemptsMax,
 } from '../index.ts'
 
 process.once('exit', findCollector()) // else its end may abort: see process/collect-before-end.ts
@@ -96,6 +98,21 @@ export async function start(source: string, options: StartOptions = {}): Promise
     ...rest,
   })
   return { instance, manifest, lines }
+}
+
+/**
+ * What a life of an isolate comes to. It is lived again, as the platform does it, if it rejects because a call passed its limit for
+ * want of a CPU: the limits of tests are short.
+ */
+export async function unstarved<T>(live: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; attempt < starvedAttemptsMax; attempt++) {
+    try {
+      return await live()
+    } catch (error) {
+      if (!isStarved(error as Error)) throw error
+    }
+  }
+  return await live()
 }
 
 /** A function's source around the body of its `processRecord`, or around given callbacks. */
