@@ -261,6 +261,7 @@ export class SingleIsolate {
   /** Between two batches: ends the trial. From now on the policy handles its failures. @returns Why it has ended, if it has. */
   async endTrial(): Promise<Error | undefined> {
     this.#caller.onTrial = false
+    this.#tap?.change({ onTrial: false })
     await this.#caller.give((limits) => this.#guest.call('endTrial', [], limits))
     return this.#guest.ended
   }
@@ -372,6 +373,6 @@ export class SingleIsolate {
     const told = this.#outcome.rewire(table)
     if (told === undefined) return
     await this.#caller.call('setOutputs', [told])
-    this.#tap?.rewire(table)
+    this.#tap?.change({ outputs: table })
   }
 }

@@ -198,6 +198,35 @@ test('a replay says of a callback that threw what was done about it, in the word
   )
 })
 
+test('a tap of a version that was on trial replays what failed then, and later what was done about it', async (t) => {
+  const source = fn(`
+    ctx.counter('all').add()
+    ctx.produceRecord('out', '', record.text() + ctx.counter('all').get())
+    if (record.text().startsWith('bad')) throw new RangeError(record.text())`)
+  const trial = { version: 2, replaces: 1, onTrial: true, tapBytes, manifest: { onError: 'skip' } } as const
+  const { instance } = await start(source, trial)
+  t.after(() => instance.destroy())
+  const tried = await instance.run([frameOfTexts('a', 'bad while tried', 'b')], nowMs)
+  assert.equal(tried.threw?.error.message, 'bad while tried')
+  await instance.endTrial()
+  const results = await runAll(instance, ['c', 'bad', 'd'], nowMs + 1)
+  const chapters = filed(instance.tapped().chapters)
+  const options = { runtime: runtimeText(), definition: definitionOf(source) }
+  const replayed = await Promise.all(chapters.map((chapter) => replay(chapter, options)))
+  assert.deepEqual(
+    replayed.map(({ same, calls }) => [same, calls.flatMap(({ errors }) => errors)]),
+    [
+      [true, ['RangeError: bad while tried (fail)']],
+      [true, ['RangeError: bad (skip)']],
+    ],
+  )
+  const [, later] = replayed
+  assert.deepEqual(
+    later!.calls.flatMap(({ outputs }) => outputs.map((output) => spell(output.partition, output))),
+    seenOf(results),
+  )
+})
+
 test('a tap of a call that never returned replays what was done, and ends', async () => {
   const source = fn(`ctx.produceRecord('out', '', record.text()); if (record.text() === 'loop') for (;;) {}`)
   const { instance } = await start(source, { tapBytes, manifest: { limits: { callbackMs: 500 } } })

@@ -107,9 +107,9 @@ export class Tap {
     entry.done = { records, timers, tidied, crc: effectsCrc(log), ...(ended ? { ended } : {}) }
   }
 
-  /** Notes a change of the output streams. */
-  rewire(outputs: BootConfig['outputs']): void {
-    this.#boot = { ...this.#boot, outputs }
+  /** Notes a change of what the isolate was started with: the next chapter starts with it (TP2). */
+  change(changed: Partial<BootConfig>): void {
+    this.#boot = { ...this.#boot, ...changed }
     this.#end()
   }
 
