@@ -16,10 +16,8 @@ import type { Log } from '../log.ts'
 
 export interface JetStreamWatchOptions {
   readonly connection: { readonly url: string; readonly user: string; readonly password: string }
-  /** Where the server stores. */
-  readonly dir: string
-  /** How many there are; default 1. */
-  readonly servers?: number
+  /** Where each server stores: which may be volumes of their own. */
+  readonly stores: readonly string[]
   readonly restart: () => Promise<void>
   readonly clock: Clock
   readonly log: Log
@@ -46,14 +44,16 @@ export class JetStreamWatch {
 
   /** Looks once, and acts. */
   async look(): Promise<void> {
-    const { dir, servers = 1, restart, log } = this.#options
-    const needed = servers === 1 ? looksNeeded : looksNeededOfSeveral
+    const { stores, restart, log } = this.#options
+    const needed = stores.length === 1 ? looksNeeded : looksNeededOfSeveral
     this.#looksHung = (await this.#isHung()) ? this.#looksHung + 1 : 0
     if (this.#looksHung < needed || this.#closed) return
-    const { bavail, bsize } = await statfs(dir)
-    if (bavail * bsize < roomBytesMin)
-      return log.error({ dir }, 'JetStream hangs, its disk is full: make room') // J2
-    log.warn({ dir }, 'JetStream hangs and there is room: nats-server is restarted')
+    for (const dir of stores) {
+      const { bavail, bsize } = await statfs(dir)
+      if (bavail * bsize < roomBytesMin)
+        return log.error({ dir }, 'JetStream hangs, its disk is full: make room') // J2
+    }
+    log.warn({}, 'JetStream hangs and there is room: nats-server is restarted')
     this.#looksHung = 0
     await restart()
   }

@@ -6,12 +6,17 @@
  * @module
  */
 import { existsSync, statfsSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isCode } from '../../sdk/errors.ts'
 import { connectBus } from '../bus/index.ts'
 import { infraError } from '../errors.ts'
-import { type NatsServer, natsClusterSize, planNatsCluster, startNatsServer } from '../nats/index.ts'
+import {
+  type NatsServer,
+  natsClusterSize,
+  planNatsCluster,
+  startNatsServer,
+  storeFolder,
+} from '../nats/index.ts'
 import { processId } from '../process.ts'
 import { writeRefusal } from './disk-check.ts'
 import type { Home } from './home.ts'
@@ -23,9 +28,8 @@ export interface NatsServers {
   readonly url: string
   /** The port of the first server. */
   readonly port: number
-  /** The folder with their data. */
-  readonly dir: string
-  readonly servers: number
+  /** Where each of them stores. */
+  readonly stores: readonly string[]
   /** They were running already. */
   readonly adopted: boolean
   /** Kills one server, in turn, and it is started again. Of several, the others continue. */
@@ -54,7 +58,7 @@ export async function startNatsServers(options: PlatformOptions): Promise<NatsSe
 
 async function refuseAnotherNumber(home: Home, servers: number): Promise<void> {
   const clustered = await natsClusterSize(home.natsCluster)
-  const before = clustered > 0 ? clustered : existsSync(join(home.nats, 'data')) ? 1 : servers
+  const before = clustered > 0 ? clustered : existsSync(storeFolder(home.nats)) ? 1 : servers
   if (before === servers) return
   const how = before === 1 ? 'leave --nats out' : `say --nats ${before} ('concord cluster up')`
   throw infraError(
@@ -76,7 +80,7 @@ async function startSingle(options: PlatformOptions): Promise<NatsServers> {
   })
   const { url, port, adopted } = keeper.process
   return {
-    ...{ url, port, adopted, dir: home.nats, servers: 1 },
+    ...{ url, port, adopted, stores: [storeFolder(home.nats)] },
     restartOne: () => keeper.process.stop('SIGKILL'),
     stop: () => keeper.stop(),
   }
@@ -102,7 +106,7 @@ async function startCluster(options: PlatformOptions, servers: number): Promise<
   await untilQuorum(options, plan.url)
   let next = 0
   return {
-    ...{ url: plan.url, port: plan.ports[0]!, adopted, dir: home.natsCluster, servers },
+    ...{ url: plan.url, port: plan.ports[0]!, adopted, stores: plan.dirs.map(storeFolder) },
     restartOne: () => keepers[next++ % servers]!.process.stop('SIGKILL'),
     stop,
   }

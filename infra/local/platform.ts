@@ -111,8 +111,7 @@ async function startParts(given: PlatformOptions, zookeepers: ZooKeepers | undef
   })
   const watch = new JetStreamWatch({
     connection: { url: nats.url, ...credentials.nats.gateway },
-    dir: nats.dir,
-    servers: nats.servers,
+    stores: nats.stores,
     restart: () => nats.restartOne(),
     clock,
     log,

@@ -34,6 +34,8 @@ export interface NatsClusterPlan {
   /** All servers, separated by commas. */
   readonly url: string
   readonly ports: readonly number[]
+  /** The folder of each. */
+  readonly dirs: readonly string[]
   /** Starts a server, perhaps again, or adopts it if it runs. */
   start(index: number): Promise<NatsServer>
 }
@@ -52,6 +54,7 @@ export async function planNatsCluster(options: NatsClusterOptions): Promise<Nats
   const { ports, routes, password } = await planOf(dir, servers)
   return {
     ports,
+    dirs: ports.map((_, index) => memberDir(dir, index)),
     url: ports.map((port) => `nats://127.0.0.1:${port}`).join(','),
     start: (index) =>
       startNatsServer({

@@ -49,6 +49,11 @@ export function serverNameOf(dir: string, before: string): string {
   return kept ?? `concord-${createHash('sha256').update(dir).digest('hex').slice(0, 16)}`
 }
 
+/** Where a server stores. It may be a volume of its own. */
+export function storeFolder(dir: string): string {
+  return join(dir, 'data')
+}
+
 export function natsConfigText(config: NatsConfig): string {
   const { name, dir, port, users, storeBytesMax, cluster } = config
   const lines = [
@@ -61,7 +66,7 @@ export function natsConfigText(config: NatsConfig): string {
     'max_pending: 33554432',
     'write_deadline: "10s"',
     'jetstream {',
-    `  store_dir: ${quoted(join(dir, 'data'))}`,
+    `  store_dir: ${quoted(storeFolder(dir))}`,
     '  max_memory_store: 67108864',
     ...(storeBytesMax === undefined ? [] : [`  max_file_store: ${storeBytesMax}`]),
     '}',
