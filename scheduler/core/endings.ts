@@ -15,6 +15,7 @@ import { backoffMs } from '../backoff.ts'
 import type { TaskUpdate } from '../engine.ts'
 import { addAccounts } from './accounts.ts'
 import { isGone, whoIsGone } from './gone.ts'
+import { countOff } from './instances/slots.ts'
 import { awaitedOf } from './partitions/ownership.ts'
 import { blameVersion } from './rollout/rollout.ts'
 import type { Draft, Seated } from './state/draft.ts'
@@ -182,6 +183,7 @@ function endSeat(
   // Starting is not work: only time in `running` reduces a back-off (EN2).
   const workedMs = slot.phase === 'running' ? draft.nowMs - slot.sinceMs : 0
   if (verdict !== 'calledOff') slot.lastExit = exit
+  countOff(draft, fn, slot)
   delete slot.seat
   task.seats = task.seats.filter((ref) => ref.function !== name || ref.index !== index)
   const isWanted = verdict === 'wanted' || verdict === 'calledOff'

@@ -60,3 +60,29 @@ test('direct says of an instance that is killed that it was asked to end, and of
     assert.equal(world.statuses.get('fn')?.instances[0]?.why, why)
   }
 })
+
+test('settleSlots counts an instance off that was asked to end, whichever of its writes the leader dies after', () => {
+  for (let writes = 0; writes < 10; writes++) {
+    const world = new World()
+    world.connect()
+    world.deploy('fn', { istreams: { in: { grouping: 'groupBy' } }, instances: 3 })
+    world.settle(10)
+    const command = {
+      schema: 1,
+      kind: 'killInstance',
+      function: 'fn',
+      instance: 'fn-1',
+      restart: false,
+    } as const
+    world.commands.set('end', command)
+    world.publish()
+    const [runner] = [...world.runners.values()].filter(({ instances }) => instances.has('fn-1'))
+    world.exit(runner!.document.taskId, 0)
+    world.diesAfter = writes
+    world.deliverUpdate()
+    world.diesAfter = Number.POSITIVE_INFINITY
+    world.settle(20)
+    const is = { wanted: world.functions.get('fn')?.instances, seats: [...world.seats.keys()].sort() }
+    assert.deepEqual(is, { wanted: 2, seats: ['fn-0', 'fn-2'] }, `after ${writes} writes`)
+  }
+})

@@ -17,11 +17,11 @@ import { wantedIndexes } from './indexes.ts'
 /** Settles the function's slots, each with its role. */
 export function settleSlots(draft: Draft, fn: FunctionState): void {
   const version = draft.wantedVersion(fn.name)
-  const leaving = obeyCommands(draft, fn)
+  const { leaving, uncounted } = obeyCommands(draft, fn)
   const count =
     version === undefined ? 0 : (draft.state.wanted.functions.get(fn.name)?.document.instances ?? 0)
   fn.slots = fn.slots.filter((slot) => slot.seat !== undefined || slot.role?.kind !== 'replaced')
-  const rest = Math.max(0, count - leaving.size)
+  const rest = Math.max(0, count - uncounted)
   const staying = fn.slots.map((slot) => slot.index).filter((index) => !leaving.has(index))
   const beside = besideOf(draft, fn, rest, leaving)
   const lowest = beside?.active ?? wantedIndexes(staying, rest, leaving)
@@ -62,9 +62,12 @@ export function readersOf(fn: Readonly<FunctionState>): Reader[] {
 /**
  * Carries out every killInstance command: the instance drains; only then the count is lowered (or the slot freed for
  * a new start), and the command is removed. Each step may be repeated after a crash without harm.
- * @returns The indexes to remove whose lower count has not been read from the store yet.
+ * @returns The indexes to remove; and how many there are whose lower count has not been read from the store yet.
  */
-function obeyCommands(draft: Draft, fn: FunctionState): Set<number> {
+function obeyCommands(
+  draft: Draft,
+  fn: FunctionState,
+): { readonly leaving: ReadonlySet<number>; readonly uncounted: number } {
   const { commands, functions } = draft.state.wanted
   const applied = new Set(functions.get(fn.name)?.document.applied ?? [])
   for (const slot of fn.slots)
@@ -76,7 +79,11 @@ function obeyCommands(draft: Draft, fn: FunctionState): Set<number> {
     else if (command.restart) restart(draft, slot, id)
     else leave(draft, fn, slot, id, applied.has(id))
   }
-  return new Set(fn.slots.filter(({ command }) => command?.kind === 'remove').map((slot) => slot.index))
+  const removed = fn.slots.filter(({ command }) => command?.kind === 'remove')
+  return {
+    leaving: new Set(removed.map(({ index }) => index)),
+    uncounted: removed.filter(({ command }) => !applied.has(command!.id)).length,
+  }
 }
 
 function restart(draft: Draft, slot: Slot, command: string): void {
@@ -94,7 +101,8 @@ function restart(draft: Draft, slot: Slot, command: string): void {
 }
 
 function leave(draft: Draft, fn: FunctionState, slot: Slot, command: string, applied: boolean): void {
-  if (applied) {
+  // If it is counted off and has a seat, an earlier leader was about to remove that.
+  if (applied && (slot.seat === undefined || draft.state.finished.has(command))) {
     if (slot.command?.id === command || !draft.state.finished.has(command)) forgetCommand(fn, slot)
     finish(draft, command)
     return
@@ -103,8 +111,16 @@ function leave(draft: Draft, fn: FunctionState, slot: Slot, command: string, app
   if (slot.command?.kind === 'restart') finish(draft, slot.command.id)
   slot.command = { id: command, kind: 'remove' }
   if (slot.seat !== undefined || draft.state.finished.has(command)) return
-  draft.act({ kind: 'lowerInstances', function: fn.name, command })
+  countOff(draft, fn, slot)
   finish(draft, command)
+}
+
+/**
+ * Lowers the count for an instance that was to be removed and has ended. It is lowered before the seat is removed, and may be again: once the seat
+ * is gone, a new leader takes the command for one that is done.
+ */
+export function countOff(draft: Draft, { name }: Readonly<FunctionState>, { command }: Readonly<Slot>): void {
+  if (command?.kind === 'remove') draft.act({ kind: 'lowerInstances', function: name, command: command.id })
 }
 
 /** Forgets a command that is finished or was withdrawn. A slot that was to be removed goes once it is empty. */
