@@ -11,9 +11,11 @@ import type {
   SeatDocument,
   VersionDocument,
 } from '../../infra/store/documents.ts'
+import { withoutRollout } from '../../infra/store/rollout-progress.ts'
 import { type Manifest, type ManifestInput, manifestSchema } from '../../sdk/manifest/manifest.ts'
 import { bundleOf, withCanary } from './canaries.ts'
 import type { Loop } from './loop.ts'
+import { putOutcome } from './outcomes.ts'
 import type { StoreModel } from './store.ts'
 
 const functions = ['fn-0', 'fn-1', 'fn-2']
@@ -100,6 +102,11 @@ export class GatewayModel {
     this.#deploy(name, withCanary(before.manifest), choice % 3 === 0, document.instances)
   }
 
+  /** A version of that manifest. */
+  put(manifest: Manifest): void {
+    this.#deploy(manifest.name, manifest, false)
+  }
+
   #deploy(name: string, manifest: Manifest, isBad: boolean, instances = manifest.instances): void {
     const taken = this.#store.names('version').filter((key) => key.startsWith(`${name}@`))
     const version = 1 + Math.max(0, ...taken.map((key) => Number(key.slice(name.length + 1))))
@@ -110,7 +117,7 @@ export class GatewayModel {
     this.#say(`deploys ${name} v${version}${isBad ? ', a bad one' : ''}`)
     this.#store.create('version', `${name}@${version}`, document)
     this.#change(name, (before) => ({
-      ...(before ?? { createdAtMs: this.#loop.nowMs() }),
+      ...(before === undefined ? { createdAtMs: this.#loop.nowMs() } : withoutRollout(before)),
       ...{ schema: 1, version, instances },
     }))
   }
@@ -120,6 +127,26 @@ export class GatewayModel {
     const instances = (choice >> 4) % (instancesMost + 1)
     this.#say(`scales ${name} to ${instances}`)
     if (name !== undefined) this.#change(name, (before) => before && { ...before, instances }, true)
+  }
+
+  scaleTo(name: string, instances: number): void {
+    this.#say(`scales ${name} to ${instances}`)
+    this.#change(name, (before) => before && { ...before, instances }, true)
+  }
+
+  /** To an earlier version, at once: first what is wanted, then what became of the one that is left. */
+  rollBack(name: string, version: number): void {
+    const left = this.#store.get<FunctionDocument>('function', name)!.value.version
+    this.#say(`rolls ${name} back to v${version}`)
+    this.#change(name, (before) => before && { ...withoutRollout(before), version, atOnce: true })
+    const outcome = { schema: 1, version: left, state: 'rolledBack', atMs: this.#loop.nowMs() } as const
+    putOutcome(this.#store, name, outcome, undefined)
+  }
+
+  /** Puts shares on instances by their index; those that are not named are where their number puts them. */
+  move(name: string, homes: Readonly<Record<string, number>>): void {
+    this.#say(`moves shares of ${name}: ${JSON.stringify(homes)}`)
+    this.#change(name, (before) => before && { ...before, homes }, true)
   }
 
   /** Fewer instances: so many at most. */
