@@ -208,6 +208,37 @@ test("records that were left to be sent again are in nobody's hand once their pr
   assert.deepEqual([row!.sent, row!.acked, row!.inHand], [3, 0, 0])
 })
 
+test('an owner answers for each of two producers of one slot that were killed one after the other', async () => {
+  const bench = new Bench()
+  const owner = bench.consumer(1)
+  owner.own('s', [0])
+  bench.send(0, 3)
+  await bench.settle()
+  const origin = originOf('n', 'p', 0)
+  const next = new Producer({
+    wire: bench.net.connect(),
+    namespace: 'n',
+    origin,
+    epoch: 2,
+    clock: bench.clock,
+  })
+  next.setStream(stream)
+  next.fence()
+  next.send('s', 0, frameOf([record(0, 0), record(0, 1)]), 2)
+  await bench.settle()
+  const gone = [1, 2].map((epoch) => ({ name: 'p', index: 0, firstEpoch: epoch, epoch }))
+  for (const asked of [gone, gone.toReversed()]) {
+    const rows = owner.account(asked).received!.map(({ epoch, sent, inHand }) => ({ epoch, sent, inHand }))
+    assert.deepEqual(
+      rows.toSorted((a, b) => a.epoch - b.epoch),
+      [
+        { epoch: 1, sent: 3, inHand: 3 },
+        { epoch: 2, sent: 2, inHand: 2 },
+      ],
+    )
+  }
+})
+
 test('a named next owner that ends before its claim has touched nothing', async () => {
   const bench = new Bench()
   const { giver, taker, next } = await standing(bench)

@@ -56,13 +56,16 @@ export function receivedFrom(
   gone: readonly GoneProducer[],
 ): { readonly received?: ReceivedRow[] } {
   if (gone.length === 0) return {}
-  const byOrigin = new Map(gone.map((one) => [originOf(namespace, one.name, one.index), one]))
+  // One slot may have been killed more than once while its accounts are open.
+  const byOrigin = Map.groupBy(gone, ({ name, index }) => originOf(namespace, name, index))
   const received: ReceivedRow[] = []
   for (const { stream, partition, consumer, epoch, channels, former } of partitions) {
     if (epoch === undefined) continue
     for (const channel of [...channels.values(), ...former]) {
-      const of = byOrigin.get(channel.origin)
-      if (of === undefined || channel.epoch < of.firstEpoch || channel.epoch > of.epoch) continue
+      const of = byOrigin
+        .get(channel.origin)
+        ?.find(({ firstEpoch, epoch: last }) => firstEpoch <= channel.epoch && channel.epoch <= last)
+      if (of === undefined) continue
       const { from, expected, promised, acknowledged, acknowledgedAside, dropped } = channel
       if (from === undefined || expected === undefined) continue
       received.push({
