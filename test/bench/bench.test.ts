@@ -115,6 +115,12 @@ describe('bench', { concurrency: 2 }, () => {
       assert.ok(figures.get(name)!.median > 0, name)
   })
 
+  test('bench typed: both stores answer for each helper', async () => {
+    const figures = await measured('typed', ['map'], '--records', '20000')
+    for (const name of ['typed', 'typed.timer-take', 'typed.expire', 'typed.keys'])
+      assert.ok(figures.get(name)!.median > 0 && figures.get(name)!.reference['map'] !== undefined, name)
+  })
+
   test('bench that is interrupted says nothing of it, and leaves nothing', async (t) => {
     const dir = tempDir(t)
     const child = spawn(process.execPath, [...nodeFlags, join(import.meta.dirname, 'main.ts'), 'latency'], {

@@ -20,12 +20,14 @@ import type { Benchmark } from './suite/benchmark.ts'
 import { swap } from './swap.ts'
 import { tax } from './tax.ts'
 import { throughput } from './throughput.ts'
+import { typed } from './typed.ts'
 
 export const benchmarks: readonly Benchmark[] = [
   throughput,
   latency,
   tax,
   state,
+  typed,
   checkpoint,
   swap,
   scale,

@@ -13,8 +13,8 @@ export interface Store {
 }
 
 /** An arena in shared memory, as in a runner; every operation is followed by its commit. */
-export function arenaStore() {
-  return openArena(new OwnSlabs({ make: (bytes) => new SharedArrayBuffer(bytes) }))
+export function arenaStore(clock = { nowMs: 0 }) {
+  return openArena(new OwnSlabs({ make: (bytes) => new SharedArrayBuffer(bytes) }), { clock })
 }
 
 /** What one would write: a Map of strings to bytes. It keeps no journal and undoes nothing. */
