@@ -150,6 +150,48 @@ test('bundleProject tells a file outside of the project from one of its own with
   ])
 })
 
+test('bundleProject names files outside of the project by their package, each by a name of its own', async (t) => {
+  const folder = temporaryFolder(t)
+  const files = {
+    'functions/parse/src/index.ts': `
+      import { a } from '../../../packages/shared/src/index.ts'
+      import { b } from '../../../packages/plain/src/index.ts'
+      import { c } from '../../../../beside/index.ts'
+      import { d } from '../@acme/shared/src/index.ts'
+      import { e } from 'hoisted'
+      export default { metadata: { name: a + b + c + d + e } }`,
+    'functions/parse/concord.jsonc': '{"name": "parse", "main": "src/index.ts"}',
+    'functions/parse/@acme/shared/src/index.ts': "export const d = 'own'",
+    'functions/parse/package.json': '{"name": "parse"}',
+    'packages/shared/src/index.ts': "export const a = 'shared'",
+    'packages/shared/src/package.json': '{"type": "module"}',
+    'packages/shared/package.json': '{"name": "@acme/shared"}',
+    'packages/plain/src/index.ts': "export const b = 'plain'",
+    'package.json': '{"name": "acme"}',
+    '../beside/index.ts': "export const c = 'beside'",
+    'node_modules/hoisted/index.js': "export const e = 'hoisted'",
+  }
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, 'repo', name)), { recursive: true })
+    writeFileSync(join(folder, 'repo', name), text)
+  }
+  const project = await openProject(join(folder, 'repo/functions/parse'))
+  const { sources, sourcesContent } = JSON.parse((await bundleProject({ root }, project)).sourceMap)
+  assert.deepEqual(
+    Object.fromEntries(
+      sources.map((name: string, i: number) => [name, /'(\w+)'$/.exec(sourcesContent[i])?.[1]]),
+    ),
+    {
+      '~@acme/shared/src/index.ts': 'shared',
+      'acme/packages/plain/src/index.ts': 'plain',
+      'beside/index.ts': 'beside',
+      '@acme/shared/src/index.ts': 'own',
+      'node_modules/hoisted/index.js': 'hoisted',
+      'src/index.ts': undefined,
+    },
+  )
+})
+
 test('bundleProject finds what is used once, and a member in brackets', async (t) => {
   for (const [name, expression] of [
     ['setInterval', 'setInterval(String, 1)'],

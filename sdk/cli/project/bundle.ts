@@ -3,7 +3,8 @@
  * map.
  *
  *   E1. `concord` is the one of this installation. It is a few functions; what is not used of it is left out.
- *   E2. Source names are relative to the project: no path of the author's machine is uploaded.
+ *   E2. Source names are relative to the project, or to a package (source-names.ts): no path of the author's machine is
+ *       uploaded.
  *   E3. An import that an isolate does not have (Node's modules) is refused here, where the line is known.
  *   E4. A source that imports nothing but `concord` is uploaded as it is, and the gateway bundles it. So the bundle is
  *       the same, and no new version, whether it comes from this command or from curl.
@@ -22,6 +23,7 @@ import type { CliErrorCode } from '../errors.ts'
 import { type AbsentUse, absentMarks, absentUses, mayUseAbsent } from './absent-globals.ts'
 import { keepConstants } from './keep-constants.ts'
 import type { Project } from './project-shape.ts'
+import { namesOf, type SourcePlaces } from './source-names.ts'
 
 export interface Bundle {
   readonly code: string
@@ -68,7 +70,7 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
       : undefined
     return {
       code: keepConstants({ code, sourceMap, inputs: new Set(Object.keys(metafile.inputs)) }),
-      sourceMap: withoutHostPaths(sourceMap, ownDist),
+      sourceMap: named(sourceMap, { folder, ownDist }), // E2
       absent: marked ? absentUses(textOf(marked, '.js'), textOf(marked, '.js.map')) : [],
       alone: standsAlone ? { source: await readFile(entry), file: plainName(entry) } : undefined,
     }
@@ -153,15 +155,7 @@ function place({ location, text }: Message): string {
   return location ? `${location.file}:${location.line}:${location.column + 1}: ${text}` : text
 }
 
-/**
- * Names a file outside of the project as part of a package: ours by our name, others by their path from node_modules
- * on.
- */
-function withoutHostPaths(json: string, ownDist: string): string {
+function named(json: string, places: SourcePlaces): string {
   const map = JSON.parse(json) as { sources: string[] }
-  const named = (source: string) =>
-    source.startsWith(ownDist)
-      ? `node_modules/concord/${source.slice(ownDist.length)}`
-      : source.replace(/^(\.\.\/)+(.*?\/)??(?=node_modules\/|[^/]+$)/, '')
-  return JSON.stringify({ ...map, sources: map.sources.map(named) })
+  return JSON.stringify({ ...map, sources: namesOf(map.sources, places) })
 }
