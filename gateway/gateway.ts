@@ -8,7 +8,8 @@
  *   GW3. What was accepted gets `settleMs` to be acknowledged. Until then the catalog tells the producer of new owners
  *        and removed functions, the disk queue takes and gives, and heartbeats say what was sent.
  *   GW4. Then the final account is written, and only then the last heartbeat is sent: a ledger goes by what is heard
- *        until the store says that this gateway is over.
+ *        until the store says that this gateway is over. A store that does not take it, as on a full disk, has `accountMs`:
+ *        what was given up is known to nobody else.
  * A start that fails ends in the same way. A part whose end fails does not keep the others from theirs.
  * @module
  */
@@ -61,6 +62,8 @@ import type { BundleRemover } from './versions/collector.ts'
 import type { BundleReader } from './versions/sources.ts'
 
 const settleMs = 10_000
+/** The units in infra/deploy leave time for it. */
+const accountMs = 60_000
 const deadLetterDefaults = { bytesMax: 64 * 1024 * 1024, ageMaxMs: 7 * 24 * 3600_000 }
 const answerMs = 3000
 /** How long a start waits to learn whose state JetStream holds. */
@@ -99,6 +102,8 @@ export interface GatewayOptions {
   readonly deadLetters?: Partial<Omit<LetterStoreOptions, 'namespace'>>
   /** The limit of readers of each kind. */
   readonly placesMax?: Partial<Record<ReaderKind, number>>
+  /** Called at the end, once it is known how many records are given up, if any are, and before their account is written. */
+  readonly onGivenUp?: (records: number) => void
 }
 
 export interface Gateway {
@@ -109,11 +114,15 @@ export interface Gateway {
    * for.
    */
   readonly forgotten: Promise<string>
-  /**
-   * Ends the gateway in order. The caller's connections and store stay open.
-   * @returns How many accepted records were given up because nobody has processed them.
-   */
-  close(): Promise<number>
+  /** Ends the gateway in order. The caller's connections and store stay open. */
+  close(): Promise<GivenUp>
+}
+
+export interface GivenUp {
+  /** Accepted records that were given up because nobody has processed them. */
+  readonly records: number
+  /** The store has the account of them. */
+  readonly isWritten: boolean
 }
 
 /** @throws {CodedError} ERR_GATEWAY_PORT_TAKEN, ERR_OTHER_STORE */
@@ -159,7 +168,7 @@ async function start(
   options: GatewayOptions,
   closing: AbortSignal,
   ends: End[],
-): Promise<Omit<Gateway, 'close'> & { readonly givenUp: () => number }> {
+): Promise<Omit<Gateway, 'close'> & { readonly givenUp: () => GivenUp }> {
   const { namespace, nc, wire, store, bundles, assets, clock, log, bufferBytesMax } = options
   const { replicas = 'auto', checkpointConnection = nc } = options
   const gatewayId = `gateway-${randomBytes(4).toString('hex')}`
@@ -189,17 +198,21 @@ async function start(
   const pulse = new Pulse({ wire, namespace, gatewayId, clock, ingest, rawIngest })
   ingest.onWant = () => pulse.soon()
   ends.push(() => pulse.stop())
-  ends.push(() => spill?.close())
   const forgotten = Promise.withResolvers<string>()
   const sentAccount = await SentAccount.open({
     ...{ store, namespace, gatewayId, clock, log, view },
     outputs: () => ingest.ledger(),
     onForgotten: () => forgotten.resolve('it was taken for gone, and what it has sent is added up already'),
   })
-  ends.push(() => sentAccount.close(AbortSignal.timeout(answerMs))) // GW4
-  let givenUp = 0
+  let records = 0
+  let isWritten = false
   ends.push(async () => {
-    givenUp = await settled(ingest, clock) // GW3
+    isWritten = await sentAccount.close(AbortSignal.timeout(accountMs)) // GW4
+  })
+  ends.push(() => spill?.close()) // what is given up must not be stored after all
+  ends.push(async () => {
+    records = await settled(ingest, clock) // GW3
+    if (records > 0) options.onGivenUp?.(records)
   })
 
   const leaderWork = new LeaderWork({
@@ -285,7 +298,7 @@ async function start(
   const { address, port } = server.address() as AddressInfo
   const host = address.includes(':') ? `[${address}]` : address
   const url = `http://${host}:${port}`
-  return { url, id: gatewayId, forgotten: forgotten.promise, givenUp: () => givenUp }
+  return { url, id: gatewayId, forgotten: forgotten.promise, givenUp: () => ({ records, isWritten }) }
 }
 
 /** Waits a while for what was accepted to be acknowledged. @returns How many records are given up. */

@@ -54,6 +54,8 @@ async function main(): Promise<void> {
     assets: await openAssets(storeConnection),
     checkpointConnection: storeConnection,
     connectSpill: () => connectBus(login('concord gateway spill')),
+    // Said ahead: whoever has no patience with a store that takes no account knows the number at least.
+    onGivenUp: (givenUpRecords) => void say({ settled: true, givenUpRecords }),
   })
   process.stdout.write(`${JSON.stringify({ ready: true, url: gateway.url })}\n`)
   log.info({ url: gateway.url, id: gateway.id }, 'ready')
@@ -63,12 +65,14 @@ async function main(): Promise<void> {
   const why = await Promise.race([ended, gateway.forgotten, refused.promise])
   log.info({ why: why instanceof Error ? why.message : why }, 'stops')
   unwatch()
-  const givenUpRecords = await gateway.close()
+  const { records: givenUpRecords, isWritten } = await gateway.close()
   await store.close()
   wire.close()
   await Promise.all([nc.close(), storeConnection.close(), letterConnection.close()])
+  if (givenUpRecords > 0)
+    log.warn({ givenUpRecords }, 'gave up accepted records that no reader has taken in time')
   log.info({ givenUpRecords }, 'stopped')
-  await say({ stopped: true, givenUpRecords })
+  await say({ stopped: true, givenUpRecords, ...(!isWritten && { isUncounted: true }) })
   if (why instanceof Error) throw why
 }
 

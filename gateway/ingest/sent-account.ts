@@ -4,13 +4,14 @@
  *   SA1. The store knows this gateway before it accepts the first record, so that its receivers are asked about it
  *        after a kill.
  *   SA2. What no receiver could tell is written each second while it changes, the rest every `writeEveryMs`, and at
- *        the end everything, exactly. What the store did not accept is written the next time.
+ *        the end everything, exactly. What the store did not accept is written the next time; at the end that is tried until
+ *        the caller's deadline, since nobody else knows it.
  *   SA3. Writes are serial, and none follows the last one.
  *   SA4. After it was given up for so long that its rows were folded into the sums, it writes nothing more.
  * Design: docs/design/0003-processes-and-store.md, "What gateways have sent"
  * @module
  */
-import type { Clock } from '../../infra/clock.ts'
+import { type Clock, sleep } from '../../infra/clock.ts'
 import { functionOfConsumer, settle } from '../../infra/control/index.ts'
 import type { OutputLedger } from '../../infra/control/messages/accounts.ts'
 import type { Log } from '../../infra/log.ts'
@@ -22,6 +23,7 @@ import {
   type Store,
   upsert,
 } from '../../infra/store/index.ts'
+import { isCode } from '../../sdk/errors.ts'
 import type { CatalogView } from '../catalog/catalog.ts'
 
 const lookEveryMs = 1_000
@@ -67,14 +69,37 @@ export class SentAccount {
     return new SentAccount(options)
   }
 
-  /** Writes the final account. @param signal Ends the wait for a store that does not answer. */
-  async close(signal: AbortSignal): Promise<void> {
+  /**
+   * Writes the final account.
+   * @param signal Ends the wait for a store that does not take it.
+   * @returns False: the store does not have it, and what was lost since the last write is in no ledger.
+   */
+  async close(signal: AbortSignal): Promise<boolean> {
     this.#stop()
-    const late = new Promise<void>((resolve) =>
-      signal.addEventListener('abort', () => resolve(), { once: true }),
+    const late = new Promise<false>((resolve) =>
+      signal.addEventListener('abort', () => resolve(false), { once: true }),
     )
-    const last = this.#writing.then(() => this.#write('over')).catch((error: unknown) => this.#failed(error))
-    await Promise.race([last, late])
+    const isWritten = await Promise.race([this.#writeLast(signal), late])
+    if (!isWritten) {
+      const rows = Object.fromEntries(this.#rows(true))
+      this.#options.log.error({ rows }, 'the store has not taken the final account of what was sent')
+    }
+    return isWritten
+  }
+
+  async #writeLast(signal: AbortSignal): Promise<boolean> {
+    await this.#writing
+    for (let isFirst = true; !signal.aborted; isFirst = false) {
+      try {
+        await this.#write('over')
+        return true
+      } catch (error) {
+        if (isFirst) this.#failed(error)
+        if (isCode(error, 'ERR_STORE_CLOSED')) return false
+        await sleep(this.#options.clock, lookEveryMs)
+      }
+    }
+    return false
   }
 
   #later(): void {

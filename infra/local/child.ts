@@ -27,6 +27,8 @@ export interface ChildOptions {
   readonly standsBy?: boolean
   /** Called at its ready line. */
   readonly isReady?: () => void
+  /** Called when it says that it has stopped, or is about to. */
+  readonly onSaid?: (words: LastWords) => void
 }
 
 export interface Child {
@@ -37,14 +39,18 @@ export interface Child {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
   /** @param signal How it is asked to stop; default SIGTERM. */
   stop(signal?: NodeJS.Signals, patienceMs?: number): Promise<void>
-  /** What it said when it stopped; empty if it did not. */
+  /** What it said when it stopped, or was about to; empty if it did not. */
   readonly said: LastWords
 }
 
 /** What a process of the platform says was lost when it stopped. */
 export interface LastWords {
+  /** It has settled what it could, and has yet to stop. */
+  readonly settled?: true
   /** Accepted records that it gave up: of a gateway its own, of the scheduler that drained those from function to function. */
   readonly givenUpRecords?: number
+  /** Of a gateway: the store has not taken its account, so no ledger contains them. */
+  readonly isUncounted?: true
   /** That number is an upper bound. */
   readonly givenUpIsAtMost?: true
   /** Of the scheduler that drained: the instances that did not end in order, each with the reason. */
@@ -77,6 +83,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   let said: LastWords = {}
   const url = await readyUrl(child, options, (words) => {
     said = words
+    options.onSaid?.(words)
   })
   if (url === undefined) {
     await endProcess(id, 0) // H2
@@ -120,7 +127,7 @@ async function readyUrl(
     const [, word, url] = /^\{"(ready|standby)":true,.*"url":"([^"]+)"/.exec(line) ?? []
     if (word === 'ready') isReady?.()
     if (url !== undefined && (word === 'ready' || standsBy)) resolve(url)
-    if (/^\{"stopped":true,.*\}$/.test(line)) onStopped(JSON.parse(line) as LastWords)
+    if (/^\{"(settled|stopped)":true,.*\}$/.test(line)) onStopped(JSON.parse(line) as LastWords)
   })
   lines.once('close', () => resolve(undefined))
   try {

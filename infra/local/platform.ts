@@ -18,10 +18,11 @@
  */
 import { availableParallelism, totalmem } from 'node:os'
 import type { Config } from '../config/index.ts'
+import type { Log } from '../log.ts'
 import { type AgentSpec, endTasks, memShare, powerOn } from '../minimesos/index.ts'
 import { writePrivate } from '../private-file.ts'
 import { programFile } from '../programs.mjs'
-import { type Child, startChild } from './child.ts'
+import { type Child, type LastWords, startChild } from './child.ts'
 import { writeRefusal } from './disk-check.ts'
 import { JetStreamWatch } from './jetstream-watch.ts'
 import { Keeper } from './keeper.ts'
@@ -322,6 +323,19 @@ const scripts = {
   minimesos: 'infra/minimesos/main.ts',
 } as const
 
+/** At once: where the disk is full it may be the only one that knows. */
+function tellLosses(log: Log, child: string, { settled, givenUpRecords = 0, isUncounted }: LastWords): void {
+  if (givenUpRecords === 0) return
+  const records = givenUpRecords === 1 ? '1 accepted record' : `${givenUpRecords} accepted records`
+  if (settled)
+    log.error(
+      { child },
+      `gives up ${records} that no reader took in time: \`concord stream inspect\` shows whose`,
+    )
+  if (isUncounted)
+    log.error({ child }, `its store did not take the account: ${records} that it gave up are in no ledger`)
+}
+
 interface Launch {
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
@@ -347,6 +361,7 @@ function startNodeChild(
         env: { ...process.env, CONCORD_HOME: home.root, CONCORD_LOG_LEVEL: config.log.level, ...env },
         logFile: home.log(name),
         graceMs: childGraceMs,
+        onSaid: (words) => tellLosses(log, name, words),
         ...readiness,
       })
     },

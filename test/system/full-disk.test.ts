@@ -5,15 +5,17 @@
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { homeOf } from '../../infra/local/home.ts'
 import { readUpFile } from '../../infra/local/up-file.ts'
 import { isAlive } from '../../infra/process.ts'
 import type { DeadLetterSummary, FunctionDetail } from '../../sdk/api/index.ts'
 import { name, source } from './counts.ts'
+import { pidOf } from './load/faults.ts'
 import { Platform, Reader } from './platform.ts'
 
 const diskMib = 256
@@ -115,4 +117,44 @@ async function fillUp(t: TestContext, disk: string): Promise<void> {
   await platform.until(name, (d) => d.instances[0]?.state === 'running')
   assert.equal(await next(), '202')
   assert.equal((await letters()).length, 2)
+}
+
+const queues = `import { defineFunction, shuffle } from 'concord'
+export default defineFunction({
+  metadata: { name: 'queues', istreams: { lines: { grouping: shuffle, backPressure: 'enqueue' } } },
+  processRecord() {},
+})
+`
+
+test('a gateway that ends in order on a full disk has an account of all that it gives up', {
+  timeout: 600_000,
+}, async (t) => {
+  const disk = mountDisk(t)
+  if (disk !== undefined) await t.test('on a disk of its own', (t) => endOn(t, disk))
+})
+
+async function endOn(t: TestContext, disk: string): Promise<void> {
+  const platform = await Platform.start(t)
+  const lines = (records: number) =>
+    Array.from({ length: records }, (_, i) => String(i).padEnd(200)).join('\n')
+  await platform.deploy('queues', queues)
+  await platform.json(['fn', 'scale', 'queues', '0'])
+  await platform.until('queues', ({ state }) => state === 'stopped')
+  await platform.json(['produce', 'lines'], lines(5_000))
+  await platform.until('queues', ({ ledger: [row] }) => row!.spilled === row!.inFlight && row!.sent === 5_000)
+  const makeRoom = fill(disk, 0)
+  const { accepted } = await platform.json<{ accepted: number }>(['produce', 'lines'], lines(10_000))
+  assert.equal(accepted, 10_000)
+  const before = pidOf(platform, 'gateway')
+  process.kill(before, 'SIGTERM')
+  const isSaid = () => /gives up \d+ accepted records/.test(platform.said)
+  while (!isSaid() && existsSync(`/proc/${before}`)) await sleep(50)
+  makeRoom()
+  await platform.untilUp(() => pidOf(platform, 'gateway') !== before)
+  await platform.json(['fn', 'scale', 'queues', '1'])
+  const { ledger } = await platform.until('queues', ({ ledger: [row] }) => row!.processed >= 5_000)
+  const { sent, processed, dropped, unaccounted, inFlight } = ledger[0]!
+  assert.equal(sent, 15_000)
+  assert.equal(processed + (dropped['undelivered'] ?? 0) + unaccounted + inFlight, 15_000)
+  assert.ok(isSaid())
 }

@@ -72,6 +72,8 @@ export function startCli(args: readonly string[], env: Readonly<Record<string, s
 
 export class Platform {
   readonly home: string
+  /** What `concord up` has said. */
+  said = ''
   #up: ChildProcess | undefined
   #ready: Ready | undefined
   #jitter: Jitter | undefined
@@ -148,10 +150,14 @@ export class Platform {
   async up(env: Readonly<Record<string, string>> = {}, more: readonly string[] = []): Promise<void> {
     const args = [bundleFile('infra/local/up.ts'), '--home', this.home, '--ports', 'free', ...more]
     const child = spawn(process.execPath, args, {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     })
     this.#up = child
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.said += text
+      process.stderr.write(text)
+    })
     const lines = createInterface({ input: child.stdout! })
     const first = await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => undefined)])
     if (first === undefined) throw new Error('concord up ended before it was ready')
