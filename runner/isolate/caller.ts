@@ -166,8 +166,9 @@ export class Caller {
   }
 
   passOnConsole(): void {
-    const { regions, of } = this.#options
-    for (const { level, line } of regions.takeConsole()) if (!this.isMuted) of.log(level, line)
+    const { regions, of, stackMap } = this.#options
+    for (const { level, line } of regions.takeConsole())
+      if (!this.isMuted) of.log(level, stackMap.mapLine(line))
   }
 
   /** Ends the isolate and waits for its end (CL2). */

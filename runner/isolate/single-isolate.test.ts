@@ -132,6 +132,39 @@ export default defineFunction({
   assert.match(fatal!.message, /RangeError: empty at fn\.ts:6:11/)
 })
 
+test('SingleIsolate maps the frames of errors in log lines, and leaves what else they have', async (t) => {
+  const { instance, lines } = await start(`import { defineFunction, groupBy } from 'concord'
+
+interface Click { readonly url: string }
+function check(click: Click): never {
+  throw new RangeError(click.url) // line 5
+}
+export default defineFunction({
+  metadata: { name: 'fn', istreams: { in: groupBy } },
+  processRecord(_ctx, record) {
+    try {
+      check(record.json<Click>()) // line 11
+    } catch (error) {
+      console.error(error)
+      console.warn('in', { error }, 'and more')
+      console.info('function.js:1:1\\n    at home, not in function.js')
+    }
+  },
+})
+`)
+  t.after(() => instance.destroy())
+  await instance.run([frameOfTexts('{"url":"no"}')], nowMs)
+  const frames = '    at check (fn.ts:5:9)\n    at Object.processRecord (fn.ts:11:7)'
+  assert.deepEqual(
+    lines.map(({ message }) => message),
+    [
+      `RangeError: no\n${frames}`,
+      `in { error: RangeError: no\n${frames} } and more`,
+      'function.js:1:1\n    at home, not in function.js',
+    ],
+  )
+})
+
 test('SingleIsolate reports a rejected promise that nobody handles, with the line that rejected it', async () => {
   const { instance } = await start(
     fn("if (record.text() === 'bad') void Promise.reject(new RangeError('stray'))"),

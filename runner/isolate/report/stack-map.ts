@@ -30,6 +30,9 @@ const rememberedMax = 256
 /** Frames below the author's code: ours, and isolated-vm's. */
 const platformPattern = /^\s+at .*(?:concord-runtime\.js:|\(?<isolated-vm)/
 const frameLinePattern = /^\s+at /
+/** The same in a text that may have anything before, behind and between frames. */
+const platformFrames = /\n[ \t]+at [^\n]*?(?:concord-runtime\.js:\d+:\d+|<isolated-vm[^\n)]*)\)?/g
+const authorsFrames = /(\n[ \t]+at [^\n]*?)\bfunction\.js:(\d+):(\d+)/g
 
 export class StackMap {
   readonly #json: string | undefined
@@ -73,6 +76,18 @@ export class StackMap {
       lines.push(`${frame[1]}${spell(location)}${frame[4]}`)
     }
     return { stack: lines.join('\n'), ...(at === undefined ? {} : { at }) }
+  }
+
+  /** Maps the frames of errors in a line of the console; whatever else it has stays as it is. */
+  mapLine(line: string): string {
+    if (!line.includes('.js:')) return line
+    return line
+      .replace(platformFrames, '')
+      .replace(
+        authorsFrames,
+        (_, before: string, at: string, column: string) =>
+          before + spell(this.locate(Number(at), Number(column))),
+      )
   }
 
   /** The source location of a place in the bundle. */
