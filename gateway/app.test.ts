@@ -143,6 +143,7 @@ test('App is not ready while NATS is frozen, though its connections live, and is
     [...up].map(([, backend, value]) => [backend, value]),
     [
       ['nats', '0'],
+      ['jetstream', '0'],
       ['store', '1'],
     ],
   )

@@ -31,6 +31,7 @@ import { leftOnDisk } from './by-hand/functions.ts'
 import { accountsBy } from './catalog/accounts.ts'
 import { Catalog } from './catalog/catalog.ts'
 import { Heartbeats, producersSpokeMs } from './catalog/heartbeats.ts'
+import { JetStreamWatch } from './catalog/jetstream-watch.ts'
 import { LedgerGauges } from './catalog/ledger-gauges.ts'
 import { SchedulerWatch } from './catalog/scheduler-watch.ts'
 import { sentBefore } from './catalog/sent-before.ts'
@@ -239,6 +240,9 @@ async function start(
   const schedulerWatch = new SchedulerWatch({ store, clock, leads: metrics.schedulerLeads })
   ends.push(() => schedulerWatch.close())
   await schedulerWatch.start()
+  const jetStreamWatch = new JetStreamWatch({ nc: checkpointConnection, clock })
+  ends.push(() => jetStreamWatch.close())
+  void jetStreamWatch.start()
 
   const differences = new DifferenceStore(checkpointConnection, namespace)
   const letterStore = new LetterStore({
@@ -286,6 +290,7 @@ async function start(
   const parts: GatewayParts = {
     ...{ namespace, gatewayId, nc, wire, store, bundles, assets, catalog, heartbeats, ingest, deployer },
     ...{ accountsOf, ledgerGauges, deadLetters, differences, schedulerWatch, metrics, clock, log, closing },
+    jetStreamWatch,
     plain: new PlainFollowers({ wire, namespace }),
     leftOnDisk: (live) => leftOnDisk(live, spillOf),
     places: new Places(metrics.followers, options.placesMax),

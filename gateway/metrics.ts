@@ -99,7 +99,7 @@ export function makeMetrics(namespace: string): GatewayMetrics {
     ),
     backendUp: gauge(
       'concord_gateway_backend_up',
-      'Whether a backend answers this gateway, 1 or 0, by backend: nats, store.',
+      'Whether a backend answers this gateway, 1 or 0, by backend: nats, jetstream, store.',
       ['backend'],
     ),
     schedulerLeads: gauge(

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { openBundles } from '../infra/bundles/index.ts'
+import { connectBus } from '../infra/bus/index.ts'
+import { endNatsServer, startNatsServer } from '../infra/nats/index.ts'
 import { openStore } from '../infra/store/index.ts'
 import { startZooKeeper } from '../infra/zookeeper/index.ts'
 import { sourceOf, startOwner, startPlatform, until } from './testing/platform.ts'
@@ -75,6 +79,56 @@ test('a gateway that hears nobody over NATS says that of itself, and calls nobod
     )
   process.kill(nats.pid, 'SIGCONT')
   await until('it hears again', async () => (await looks()).every(({ unheard }) => unheard === undefined))
+})
+
+test('a gateway whose JetStream hangs on a full disk says so, takes records, and is ready again after a restart', async (t) => {
+  const disk = await mkdtemp(join(tmpdir(), 'concord-jetstream-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', disk], { stdio: 'ignore' })
+  } catch {
+    return t.diagnostic('no disk could be mounted here: not tried')
+  }
+  const platform = await startPlatform({}, disk)
+  const { call, nats } = platform
+  const dir = join(disk, (await readdir(disk))[0]!, 'nats')
+  const culprit = await connectBus({ url: nats.url, name: 'culprit' })
+  t.after(async () => {
+    await culprit.close()
+    await endNatsServer(dir)
+    await platform.close()
+    execFileSync('umount', ['-l', disk])
+    await rm(disk, { recursive: true })
+  })
+  assert.equal((await call('POST', '/v1/functions', { body: sourceOf('first', ['lines'], []) })).status, 200)
+  const look = async (path: string) => (await (await call('GET', path)).json()) as { noJetStream?: string }
+  const looks = () => Promise.all(['/v1/functions/first/why', '/v1/streams/lines'].map(look))
+  for (const { noJetStream } of await looks()) assert.equal(noJetStream, undefined)
+  const bundles = await openBundles(culprit, 1_000)
+  await writeFile(join(disk, 'filler'), Buffer.alloc(64 * 1024 * 1024)).catch(() => {})
+  await assert.rejects(bundles.put(Buffer.alloc(500_000)), { code: 'ERR_BUNDLE_STORE' })
+  await until('both say so', async () =>
+    (await looks()).every(({ noJetStream = '' }) =>
+      /^JetStream has not answered this gateway for \d+ s/.test(noJetStream),
+    ),
+  )
+  const ready = await call('GET', '/readyz')
+  assert.equal(ready.status, 503)
+  assert.match(await ready.text(), /Not ready: JetStream does not answer \(.+\)\. Is there room/)
+  const metrics = await (await call('GET', '/metrics')).text()
+  const up = metrics.matchAll(/^concord_gateway_backend_up\{backend="(\w+)".*\} (\d)$/gm)
+  assert.deepEqual(Object.fromEntries([...up].map(([, backend, value]) => [backend, value])), {
+    nats: '1',
+    jetstream: '0',
+    store: '1',
+  })
+  const body = '{"key":"a","value":"v"}'
+  assert.equal((await call('POST', '/v1/streams/lines/records', { body })).status, 200)
+
+  await rm(join(disk, 'filler'))
+  await nats.stop('SIGKILL')
+  await startNatsServer({ dir, port: nats.port })
+  await until('it is ready again', async () => (await call('GET', '/readyz')).status === 200)
+  await until('it says so', async () => (await looks()).every(({ noJetStream }) => noJetStream === undefined))
 })
 
 test('a leader cut off from ZooKeeper learns of its successor over NATS: each raw record is accepted once', async (t) => {

@@ -8,6 +8,7 @@ import type { Store } from '../infra/store/index.ts'
 import type { AccountsOf } from './catalog/accounts.ts'
 import type { Catalog, LiveFunction } from './catalog/catalog.ts'
 import type { Heartbeats } from './catalog/heartbeats.ts'
+import type { JetStreamWatch } from './catalog/jetstream-watch.ts'
 import type { LedgerGauges } from './catalog/ledger-gauges.ts'
 import type { SchedulerWatch } from './catalog/scheduler-watch.ts'
 import type { DeadLetters } from './dead-letters/dead-letters.ts'
@@ -29,6 +30,7 @@ export interface GatewayParts {
   readonly catalog: Catalog
   readonly heartbeats: Heartbeats
   readonly schedulerWatch: SchedulerWatch
+  readonly jetStreamWatch: JetStreamWatch
   readonly accountsOf: AccountsOf
   /** How many chunks wait on disk for a function in nobody's account. */
   readonly leftOnDisk: (live: LiveFunction) => Promise<number>
@@ -44,4 +46,16 @@ export interface GatewayParts {
   readonly log: Log
   /** Aborted, with the refusal to answer, when the gateway stops. */
   readonly closing: AbortSignal
+}
+
+/** Why what processes have told may be out of date; of JetStream only while NATS itself is there. */
+export function cutOffFromNats({
+  heartbeats: { unheard },
+  jetStreamWatch: { silence },
+}: Pick<GatewayParts, 'heartbeats' | 'jetStreamWatch'>): {
+  readonly unheard?: string
+  readonly noJetStream?: string
+} {
+  if (unheard !== undefined) return { unheard }
+  return silence === undefined ? {} : { noJetStream: silence }
 }

@@ -20,7 +20,7 @@ const busyShare = 0.8
 /** What all of it is told from. */
 export interface Evidence {
   readonly view: CatalogView
-  readonly heartbeats: Pick<Heartbeats, 'confirms' | 'timeOf' | 'rates'>
+  readonly heartbeats: Pick<Heartbeats, 'confirms' | 'timeOf' | 'rates' | 'isSilent'>
   /** The rows of all producers. */
   readonly outputs: readonly OutputLedger[]
 }
@@ -102,6 +102,7 @@ function viewOf(found: readonly Bottleneck[], { view, heartbeats }: Evidence): H
   return found.map(({ stream, via, reader, waiting: { stream: input, records, lagMs, queues }, cause }) => {
     const live = view.functions.get(reader)
     const rates = heartbeats.rates(input, reader)
+    const unheard = live && silentOf(live, heartbeats).length
     const busy = live && timesOf(live, heartbeats).filter((one) => one.busy >= busyShare).length
     return {
       ...{ stream, ...(via.length > 0 && { via: [...via], input }), reader },
@@ -110,6 +111,7 @@ function viewOf(found: readonly Bottleneck[], { view, heartbeats }: Evidence): H
         instancesWanted: live.document.instances,
       }),
       ...(cause === 'slow' && busy && { instancesBusy: busy }),
+      ...(cause === 'slow' && unheard && { instancesUnheard: unheard }),
       ...{ records, ...(lagMs !== undefined && { lagMs }), ...rates },
       ...{ ...(queues && { queues }), ...(cause !== 'absent' && { cause }) },
     }
@@ -127,4 +129,9 @@ function atWork({ status }: LiveFunction, heartbeats: Evidence['heartbeats']): I
   return (status?.instances ?? []).filter((one) =>
     ['running', 'swapping', 'draining'].includes(stateNow(one, heartbeats)),
   )
+}
+
+/** Those that are at work as far as anybody has noted, and of which nothing is heard. */
+function silentOf(live: LiveFunction, heartbeats: Evidence['heartbeats']): InstanceStatus[] {
+  return atWork(live, heartbeats).filter(({ taskId }) => taskId !== undefined && heartbeats.isSilent(taskId))
 }

@@ -96,8 +96,13 @@ const row = (stream: string, consumer: string, sent: number, acked: number, lagM
 })
 
 /** What a gateway has heard: how instances spend their time, by task, and the rates of one reader. */
-const hears = (times: Readonly<Record<string, { busy: number; blocked: number }>> = {}, rates?: Rates) => ({
+const hears = (
+  times: Readonly<Record<string, { busy: number; blocked: number }>> = {},
+  rates?: Rates,
+  isSilent = false,
+) => ({
   confirms: () => true,
+  isSilent: () => isSilent,
   timeOf: (taskId: string | undefined) => times[taskId ?? ''],
   rates: (_: string, reader: string) => (reader === 'good' ? rates : undefined),
 })
@@ -137,6 +142,8 @@ test('heldBackBy names who holds back a stream because it does not run, or is to
   for (const name of ['good', 'writer']) assert.deepEqual(of(name, behind(10_000), isBusy), [slow], name)
   const { instancesBusy: _, sentPerSecond: __, donePerSecond: ___, ...lessKnown } = slow
   assert.deepEqual(of('good', behind(10_000)), [lessKnown], 'no gateway has heard of its time yet')
+  const unheard = { ...lessKnown, instancesUnheard: 1 }
+  assert.deepEqual(of('good', behind(10_000), hears({}, undefined, true)), [unheard], 'nor does any now')
   const isIdle = hears({ heard: { busy: 0.1, blocked: 0 } })
   assert.deepEqual(of('good', behind(10_000), isIdle), [{ ...lessKnown, cause: 'stuck' }])
 

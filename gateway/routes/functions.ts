@@ -37,7 +37,7 @@ import {
   security,
 } from '../http/routes.ts'
 import { streamResponse, untilClosed } from '../http/stream.ts'
-import type { GatewayParts } from '../parts.ts'
+import { cutOffFromNats, type GatewayParts } from '../parts.ts'
 import { wayBack } from '../versions/versions.ts'
 
 const list = createRoute({
@@ -175,8 +175,7 @@ export function functionRoutes(app: App, parts: GatewayParts): void {
   const { catalog, heartbeats, accountsOf, store, namespace, gatewayId, closing, clock } = parts
   /** What this gateway cannot know now (docs/design/0038-who-can-know.md). */
   const cutOff = () => {
-    const { unheard } = heartbeats
-    return { ...parts.schedulerWatch.remark, ...(unheard !== undefined && { unheard }) }
+    return { ...parts.schedulerWatch.remark, ...cutOffFromNats(parts) }
   }
   /** A gateway that has just started listens to heartbeats before it reports on instances. */
   const heard = () => heartbeats.firstBeats(tasksAtWork(catalog.current.functions.values()))

@@ -13,9 +13,16 @@ const answerMs = 2_000
 const backends = {
   /** Both connections, which may be to different servers. */
   nats: ({ wire, nc }: GatewayParts) => Promise.all([wire.flush(), nc.flush()]),
+  jetstream: ({ jetStreamWatch }: GatewayParts) => jetStreamWatch.ask(),
   store: ({ store }: GatewayParts) => store.get(paths.schema),
 }
 type Backend = keyof typeof backends
+
+const advice: Readonly<Record<Backend, readonly [name: string, advice: string]>> = {
+  nats: ['NATS', 'Is nats-server up?'],
+  jetstream: ['JetStream', 'Is there room on the disk of nats-server, and are most of several servers up?'],
+  store: ['the store', ''],
+}
 
 const okSchema = z.object({ ok: z.literal(true) })
 
@@ -29,7 +36,7 @@ const healthz = createRoute({
 const readyz = createRoute({
   method: 'get',
   path: '/readyz',
-  summary: 'Whether NATS and the store answer',
+  summary: 'Whether NATS, its JetStream and the store answer',
   responses: { 200: jsonAnswer(okSchema, 'they do'), default: problemAnswer },
 })
 
@@ -44,13 +51,13 @@ const metrics = createRoute({
 export function healthRoutes(app: App, parts: GatewayParts): void {
   app.openapi(healthz, (c) => c.json({ ok: true as const }, 200))
   app.openapi(readyz, async (c) => {
-    await answers(parts, 'nats').catch((error: Error) => {
-      const text = `Not ready: NATS does not answer (${error.message}). Is nats-server up?`
-      throw refuse('ERR_BACKEND', text)
-    })
-    await answers(parts, 'store').catch((error: Error) => {
-      throw refuse('ERR_BACKEND', `Not ready: the store does not answer (${error.message}).`)
-    })
+    const silent = [...(await silences(parts))].flatMap(([backend, reason]) =>
+      reason === undefined ? [] : [{ backend, reason }],
+    )
+    const told = silent.map(({ backend, reason }) => `${advice[backend][0]} does not answer (${reason})`)
+    const advised = silent.map(({ backend }) => advice[backend][1])
+    if (silent.length > 0)
+      throw refuse('ERR_BACKEND', [`Not ready: ${told.join('; ')}.`, ...advised].join(' ').trim())
     return c.json({ ok: true as const }, 200)
   })
   app.openapi(metrics, async (c) => {
@@ -61,10 +68,20 @@ export function healthRoutes(app: App, parts: GatewayParts): void {
 }
 
 async function showBackends(parts: GatewayParts): Promise<void> {
-  const names = Object.keys(backends) as Backend[]
-  const asked = await Promise.allSettled(names.map((backend) => answers(parts, backend)))
-  for (const [i, backend] of names.entries())
-    parts.metrics.backendUp.set({ backend }, asked[i]!.status === 'fulfilled' ? 1 : 0)
+  for (const [backend, reason] of await silences(parts))
+    parts.metrics.backendUp.set({ backend }, reason === undefined ? 1 : 0)
+}
+
+/** Of each backend the reason that it does not answer; undefined: it does. All are asked at once. */
+async function silences(parts: GatewayParts): Promise<Map<Backend, string | undefined>> {
+  const asked = (Object.keys(backends) as Backend[]).map(async (backend) => {
+    const reason = await answers(parts, backend).then(
+      () => undefined,
+      (error: Error) => error.message,
+    )
+    return [backend, reason] as const
+  })
+  return new Map(await Promise.all(asked))
 }
 
 /** @throws {Error} The reason that it does not. */

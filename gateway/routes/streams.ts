@@ -35,7 +35,7 @@ import { streamResponse, untilClosed } from '../http/stream.ts'
 import { roomWaitMs } from '../ingest/ingest.ts'
 import { publish } from '../ingest/publish.ts'
 import { recordReader, recordsType } from '../ingest/record-reader.ts'
-import type { GatewayParts } from '../parts.ts'
+import { cutOffFromNats, type GatewayParts } from '../parts.ts'
 
 const pieceChars = 16 * 1024
 
@@ -149,9 +149,8 @@ export function streamRoutes(app: App, parts: GatewayParts): void {
     const readers = await readersOf(stream, current, heartbeats, accountsOf)
     const { outputs } = await accountsOf()
     const heldBack = streamHeldBackBy(name, { view: current, heartbeats, outputs })
-    const { unheard } = heartbeats
     const detail = {
-      ...(unheard !== undefined && { unheard }),
+      ...cutOffFromNats(parts),
       ...{ ...streamSummary(stream), readers },
       ...(heldBack.length > 0 && { heldBackBy: heldBack }),
     }

@@ -37,22 +37,26 @@ export interface Platform {
   close(): Promise<void>
 }
 
-export async function startPlatform(more: Partial<GatewayOptions> = {}): Promise<Platform> {
-  const dir = await mkdtemp(join(tmpdir(), 'concord-gateway-'))
+/** @param under Where its folder is made. */
+export async function startPlatform(more: Partial<GatewayOptions> = {}, under = tmpdir()): Promise<Platform> {
+  const dir = await mkdtemp(join(under, 'concord-gateway-'))
   const nats = await startNatsServer({ dir: join(dir, 'nats'), port: 0 })
   const nc = await connectBus({ url: nats.url, name: 'test' })
+  const checkpointConnection = await connectBus({ url: nats.url, name: 'test stores' }) // of its own, as in main.ts
   const wire = await connectWire({ url: nats.url, name: 'test records' })
   const store = await openStore(`sqlite:${join(dir, 'store.sqlite')}`)
   const logged: string[] = []
   const log = makeLog({ name: 'gateway', level: 'debug', to: { write: (line) => logged.push(line) } })
-  const bundles = await openBundles(nc)
-  const assets = await openAssets(nc)
+  const bundles = await openBundles(checkpointConnection)
+  const assets = await openAssets(checkpointConnection)
   const options = {
     host: '127.0.0.1',
     port: 0,
     token,
     namespace,
     nc,
+    checkpointConnection,
+    deadLetters: { nc: checkpointConnection },
     wire,
     store,
     bundles,
@@ -75,6 +79,7 @@ export async function startPlatform(more: Partial<GatewayOptions> = {}): Promise
       for (const each of [gateway, ...others]) await each.close()
       wire.close()
       await nc.close()
+      await checkpointConnection.close()
       await store.close()
       await nats.stop()
       await rm(dir, { recursive: true, force: true })

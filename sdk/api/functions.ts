@@ -55,12 +55,16 @@ const metricSchema = z.discriminatedUnion('kind', [
 /** Why what processes have told may be out of date: the gateway hears none of them; absent: it hears. */
 export const unheardSchema = z.string().optional()
 
+/** Why what is to be stored waits, and why instances that wait for it may not be heard: JetStream does not answer the gateway; absent: it does. */
+export const noJetStreamSchema = z.string().optional()
+
 const remarkSchema = {
   /** Why nothing is placed, changed or restarted: no scheduler leads. Absent: one leads, or this gateway does not know. */
   noScheduler: z.string().optional(),
   /** The store does not answer this gateway, so what it shows may be out of date. Absent: it does. */
   noStore: z.string().optional(),
   unheard: unheardSchema,
+  noJetStream: noJetStreamSchema,
 }
 
 /** A reader that holds a stream up, or will: it does not run, or works all the time and does not keep up. */
@@ -77,6 +81,8 @@ export const heldBackSchema = z.object({
   instancesWanted: z.int().optional(),
   /** How many have worked nearly all the time lately; absent: not known. */
   instancesBusy: z.int().optional(),
+  /** Of those that run, of how many nothing is heard: what they do is not known; absent: of none. */
+  instancesUnheard: z.int().optional(),
   /** How many of its records wait, and for how long the oldest of them. */
   records: z.int(),
   lagMs: z.int().optional(),

@@ -3,7 +3,7 @@
  * @module
  */
 import * as z from 'zod'
-import { heldBackSchema, ledgerSchema, unheardSchema } from './functions.ts'
+import { heldBackSchema, ledgerSchema, noJetStreamSchema, unheardSchema } from './functions.ts'
 import { streamSummarySchema } from './streams.ts'
 
 /** sent = processed + dropped + inFlight + unaccounted; what is in flight waits for it. */
@@ -20,6 +20,7 @@ export type StreamReader = z.output<typeof streamReaderSchema>
 /** Answer of `GET /v1/streams/NAME`. */
 export const streamDetailSchema = streamSummarySchema.extend({
   unheard: unheardSchema,
+  noJetStream: noJetStreamSchema,
   readers: z.array(streamReaderSchema),
   /** Who holds it up, or soon will; absent: nobody. */
   heldBackBy: z.array(heldBackSchema).optional(),

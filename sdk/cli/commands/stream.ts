@@ -89,14 +89,21 @@ async function inspect(name: string, options: ServerOptions): Promise<void> {
   await (options.json ? printJson(detail) : print(detailText(detail)))
 }
 
-function detailText({ unheard, producers, readers, heldBackBy, ...stream }: StreamDetail): string {
+function detailText({
+  unheard,
+  noJetStream,
+  producers,
+  readers,
+  heldBackBy,
+  ...stream
+}: StreamDetail): string {
   const written = producers.length === 0 ? 'No function writes it.' : `Written by ${producers.join(', ')}.`
   const rows = readers.map((row) => ({ cells: [row.reader, instancesText(row), row.backPressure], row }))
   const read =
     rows.length === 0
       ? 'Nobody reads it that it waits for.'
       : ledgerTable(['READER', 'INSTANCES', 'BACK-PRESSURE'], rows)
-  return [unheard, `${streamText(stream)} ${written}`, read, heldBackText(heldBackBy)]
+  return [unheard ?? noJetStream, `${streamText(stream)} ${written}`, read, heldBackText(heldBackBy)]
     .filter(Boolean)
     .join('\n')
 }

@@ -35,6 +35,10 @@ test('fn why says where each instance is and why, or what keeps it from running'
         ...{ stream: 's7', reader: 'mute', instancesRunning: 1, instancesWanted: 1 },
         ...{ records: 7, lagMs: 12_000, cause: 'stuck' },
       },
+      {
+        ...{ stream: 's8', reader: 'far', instancesRunning: 2, instancesWanted: 2, instancesUnheard: 1 },
+        ...{ records: 7, lagMs: 12_000, cause: 'slow' },
+      },
     ],
     placement: { constraints: ['zone == a'], priority: 3 },
     instances: [
@@ -57,6 +61,7 @@ test('fn why says where each instance is and why, or what keeps it from running'
       's5 is held back by a reader over HTTP (follower.0a1b): 7 records wait for it, the oldest for 12.0 s; 0/s are done; it reads too slowly, or its client is gone',
       'queues does not keep up with s6: 7 records wait for it, the oldest for 12.0 s (`concord fn scale queues N`)',
       's7 is held back by mute: 7 records wait for it, the oldest for 12.0 s, and nobody is seen at work on them (`concord fn inspect mute`)',
+      's8 is held back by far, which is behind: 7 records wait for it, the oldest for 12.0 s; nothing is heard of 1 of its 2 instances (`concord fn why far`)',
       'It asks for: zone == a; priority 3',
       'INSTANCE  STATE    WHERE  WHY',
       'shout-0   running  web-1  only web-1 suits',

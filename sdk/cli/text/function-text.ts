@@ -21,7 +21,7 @@ const pastMs = 600_000
 export function detailText(detail: FunctionDetail): string {
   const parts = [
     detail.noScheduler ?? detail.noStore ?? '',
-    detail.unheard ?? '',
+    detail.unheard ?? detail.noJetStream ?? '',
     headText(detail),
     detail.canary === undefined ? '' : canaryText(detail.canary, Date.now()),
     detail.shadow === undefined ? '' : shadowText(detail.shadow),

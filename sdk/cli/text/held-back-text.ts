@@ -21,7 +21,16 @@ function nameText(reader: string): string {
 }
 
 function whyText(held: HeldBack): string {
-  const { reader, instancesRunning, instancesWanted, instancesBusy, records, cause, input } = held
+  const {
+    reader,
+    instancesRunning,
+    instancesWanted,
+    instancesBusy,
+    instancesUnheard = 0,
+    records,
+    cause,
+    input,
+  } = held
   const on = input === undefined ? '' : ` on ${input}`
   const waits = `${records === 1 ? '1 record waits' : `${records} records wait`} for it${on}${sinceText(held)}`
   if (instancesRunning === undefined)
@@ -31,11 +40,14 @@ function whyText(held: HeldBack): string {
     return `: ${instancesRunning} of ${instancesWanted} instances run, and ${waits}; once 8 MiB do, everybody waits ${why}`
   if (cause === 'stuck')
     return `: ${waits}${rateText(held)}, and nobody is seen at work on them (\`concord fn inspect ${reader}\`)`
+  const head = `${held.queues ? '' : ', which is behind'}: ${waits}${rateText(held)}`
+  if (instancesUnheard > 0)
+    return `${head}; nothing is heard of ${instancesUnheard} of its ${instancesRunning} instances ${why}`
   const isOne = instancesBusy !== undefined && instancesBusy < instancesRunning
   const advice = isOne
     ? `; ${instancesBusy} of its ${instancesRunning} instances ${instancesBusy === 1 ? 'is' : 'are'} busy (\`concord fn move ${reader}\`)`
     : ` (\`concord fn scale ${reader} N\`)`
-  return `${held.queues ? '' : ', which is behind'}: ${waits}${rateText(held)}${advice}`
+  return `${head}${advice}`
 }
 
 function sinceText({ lagMs = 0, records }: HeldBack): string {

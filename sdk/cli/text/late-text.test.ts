@@ -42,6 +42,35 @@ test('fn deploy and fn scale say first what is known, and then that the gateway 
   assert.match((await deploy('--no-wait')).stdout, both)
 })
 
+test('fn deploy, fn why, fn inspect and stream inspect say that JetStream does not answer the gateway', async (t) => {
+  const noJetStream = 'JetStream has not answered this gateway for 9 s'
+  const { deploy } = await startWaiting(t, { noJetStream })
+  assert.match((await deploy(...atOnce)).stderr, new RegExp(`short of 1 cpus; but ${noJetStream}`))
+  const fn = { name: 'shout', version: 1, instancesWanted: 1, instancesRunning: 0, noJetStream }
+  const why = { ...fn, placement: { constraints: [], priority: 0 } }
+  const manifest = {
+    resources: { cpus: 1, memMib: 64, diskMib: 0 },
+    istreams: {},
+    ostreams: [],
+    onError: 'fail',
+  }
+  const detail = {
+    ...why,
+    manifest,
+    bundleSha256: 'ab',
+    deployedAtMs: 0,
+    ledger: [],
+    producers: [],
+    readers: [],
+  }
+  const json = { ...detail, state: 'running', instances: [], partitions: 1, consumers: [] }
+  const { env } = await gatewayOf(t, () => ({ status: 200, json }))
+  for (const command of ['fn why', 'fn inspect', 'stream inspect']) {
+    const { stdout } = await concord([...command.split(' '), 'shout'], { env })
+    assert.match(stdout, new RegExp(`^${noJetStream}\n`), command)
+  }
+})
+
 test('fn why begins with it that the gateway is cut off from the store', async (t) => {
   const noStore = 'the store has not answered this gateway for 9 s'
   const why = { name: 'shout', version: 1, instancesWanted: 1, instancesRunning: 0, noStore }

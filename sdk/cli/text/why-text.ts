@@ -8,7 +8,7 @@ import { heldBackText } from './held-back-text.ts'
 
 export function whyText(answer: Why): string {
   const { name, version, live = version, instancesWanted, instancesRunning, byHand } = answer
-  const { noScheduler, noStore, unheard, rollbackTo, heldBackBy, placement, instances } = answer
+  const { noScheduler, noStore, unheard, noJetStream, rollbackTo, heldBackBy, placement, instances } = answer
   const wishes = [
     ...placement.constraints,
     ...(placement.priority > 0 ? [`priority ${placement.priority}`] : []),
@@ -25,7 +25,8 @@ export function whyText(answer: Why): string {
   const list = rows.length === 0 ? '' : table([['INSTANCE', 'STATE', 'WHERE', 'WHY'], ...rows])
   const back =
     rollbackTo === undefined ? '' : `It fails: 'concord fn rollback ${name}' goes back to v${rollbackTo}`
-  return [noScheduler ?? noStore ?? '', unheard ?? '', head, back, heldBackText(heldBackBy), asks, list]
+  const cutOff = [noScheduler ?? noStore ?? '', unheard ?? noJetStream ?? '']
+  return [...cutOff, head, back, heldBackText(heldBackBy), asks, list]
     .filter((part) => part !== '')
     .join('\n')
 }
