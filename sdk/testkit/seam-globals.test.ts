@@ -92,3 +92,18 @@ test('testKit lets a mock of the test replace what it gives', async (t) => {
   mock.method(Math, 'random', () => 0.25)
   assert.deepEqual(await seenBy(() => Math.random(), {}), [0.25])
 })
+
+test('testKit: a function has the encodings that it has where functions run, and the test those of Node (KG2)', async () => {
+  const decode = (label?: string) => () => {
+    const decoder = new TextDecoder(label)
+    assert.ok(decoder instanceof TextDecoder)
+    return decoder.decode(new Uint8Array([0x61, 0]))
+  }
+  assert.deepEqual(await seenBy(decode(), {}), ['a\0'])
+  assert.deepEqual(await seenBy(decode('UTF-16'), {}), ['a'])
+  await assert.rejects(
+    async () => await seenBy(decode('latin1'), {}),
+    /^RangeError: Cannot decode 'latin1': the encodings here are utf-8 and utf-16le$/,
+  )
+  assert.equal(decode('latin1')(), 'a\0')
+})

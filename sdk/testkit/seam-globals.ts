@@ -4,11 +4,13 @@
  *
  *   KG1. Only the function's own code sees the seam, also where an asynchronous callback goes on after an `await`. The
  *        test around it, and what else runs in the process, sees the real clock.
- *   KG2. The globals are replaced once, when the module is loaded. What a test puts in their place (a mock) counts.
+ *   KG2. A TextDecoder of the function's has the encodings of an isolate, and no others.
+ *   KG3. The globals are replaced once, when the module is loaded. What a test puts in their place (a mock) counts.
  * @module
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Seam } from '../runtime/callback/seam.ts'
+import { encodingOf } from '../runtime/globals/encoding.ts'
 import { freezeFormats, makeDate, makePerformance } from '../runtime/globals/frozen-time.ts'
 import { makeCrypto } from '../runtime/globals/random.ts'
 
@@ -52,6 +54,12 @@ replace(globalThis.performance, 'now', (own) => own.performance.now)
 replace(globalThis.crypto, 'getRandomValues', (own) => own.crypto.getRandomValues)
 replace(globalThis.crypto, 'randomUUID', (own) => own.crypto.randomUUID)
 replace(Math, 'random', (own) => own.random)
+globalThis.TextDecoder = new Proxy(globalThis.TextDecoder, {
+  construct(real, args: [string?], target) {
+    if (current.getStore() !== undefined && args[0] !== undefined) encodingOf(args[0]) // KG2
+    return Reflect.construct(real, args, target) as object
+  },
+})
 
 function replace<Name extends string, Method extends (...args: never[]) => unknown>(
   target: Record<Name, Method>,

@@ -99,6 +99,15 @@ const labels: Readonly<Record<string, 'utf-8' | 'utf-16le'>> = {
   unicodefeff: 'utf-16le',
 }
 
+/** @throws {RangeError} If functions cannot decode it. */
+export function encodingOf(label: unknown): 'utf-8' | 'utf-16le' {
+  const asked = String(label).trim().toLowerCase()
+  const encoding = Object.hasOwn(labels, asked) ? labels[asked] : undefined
+  if (encoding === undefined)
+    throw new RangeError(`Cannot decode '${label}': the encodings here are utf-8 and utf-16le`)
+  return encoding
+}
+
 export class TextDecoder {
   readonly encoding: 'utf-8' | 'utf-16le'
   readonly fatal: boolean
@@ -107,13 +116,7 @@ export class TextDecoder {
   #bomSeen = false
 
   constructor(label = 'utf-8', options: { readonly fatal?: boolean; readonly ignoreBOM?: boolean } = {}) {
-    const encoding = Object.hasOwn(labels, String(label).trim().toLowerCase())
-      ? labels[String(label).trim().toLowerCase()]
-      : undefined
-    if (encoding === undefined) {
-      throw new RangeError(`Cannot decode '${label}': the encodings here are utf-8 and utf-16le`)
-    }
-    this.encoding = encoding
+    this.encoding = encodingOf(label)
     this.fatal = Boolean(options.fatal)
     this.ignoreBOM = Boolean(options.ignoreBOM)
   }
