@@ -15,7 +15,7 @@ import { type Heartbeats, reportOf } from './heartbeats.ts'
 /** Sets the gauges, before they are shown. */
 export function showCheckpoints(
   functions: Iterable<LiveFunction>,
-  heartbeats: Pick<Heartbeats, 'of' | 'silentMs' | 'deafMs'>,
+  heartbeats: Pick<Heartbeats, 'of' | 'silentMs' | 'deafMs' | 'agoMs'>,
   { checkpointAge, checkpointInterval }: Pick<GatewayMetrics, 'checkpointAge' | 'checkpointInterval'>,
 ): void {
   for (const gauge of [checkpointAge, checkpointInterval]) gauge.reset()
@@ -32,15 +32,16 @@ export function showCheckpoints(
 /** Undefined: no instance takes checkpoints now, as far as is heard. */
 function checkpointAgeMs(
   { status }: LiveFunction,
-  heartbeats: Pick<Heartbeats, 'of' | 'silentMs'>,
+  heartbeats: Pick<Heartbeats, 'of' | 'silentMs' | 'agoMs'>,
 ): number | undefined {
   const ages = (status?.instances ?? []).flatMap((instance) => {
     const beat = instance.taskId === undefined ? undefined : heartbeats.of(instance.taskId)
     const report = reportOf(beat, instance)
     if (beat === undefined || report?.state !== 'running' || report.checkpoint === undefined) return []
     const { atMs } = report.checkpoint
-    const thenMs = atMs === undefined ? report.work?.elapsedMs : beat.sentAtMs - atMs // CE2
-    return thenMs === undefined ? [] : [Math.max(0, thenMs) + heartbeats.silentMs(beat.id)]
+    if (atMs !== undefined) return [heartbeats.agoMs(beat, atMs)] // CE2
+    const elapsedMs = report.work?.elapsedMs
+    return elapsedMs === undefined ? [] : [elapsedMs + heartbeats.silentMs(beat.id)]
   })
   return ages.length === 0 ? undefined : Math.max(...ages) // CE1
 }

@@ -111,6 +111,11 @@ export class Heartbeats {
     return this.#timeMs() - (this.#heard.get(id)?.atMs ?? this.#sinceMs)
   }
 
+  /** How long ago a time was that a process has told: by the clock of that process, which may have been set. */
+  agoMs(beat: Pick<Heartbeat, 'id' | 'sentAtMs'>, atMs: number): number {
+    return Math.max(0, beat.sentAtMs - atMs) + this.silentMs(beat.id)
+  }
+
   /** How much too old all of it is, since this gateway hears nobody (HE1); 0: it hears, or has never heard. */
   get deafMs(): number {
     if (this.#lastMs === undefined) return 0

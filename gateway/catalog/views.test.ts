@@ -73,6 +73,36 @@ const summary = (function_: LiveFunction) => {
   return functionSummary(function_, heartbeats)
 }
 
+test("functionDetail says how old a checkpoint is by its runner's clock, and never less than nothing", () => {
+  const clock = new ManualClock(3_600_000)
+  const heartbeats = new Heartbeats(clock)
+  const known = live(1, ['running'])
+  const instances = known.status!.instances.map((one) => ({ ...one, taskId: 't' }))
+  const withTask = { ...known, status: { ...known.status!, instances } }
+  const ageOf = (sentAtMs: number, atMs: number) => {
+    const sizes = { storedBytes: 1, writtenBytes: 1, writtenBytesTotal: 1, pauseMs: 0, pauseMaxMs: 0 }
+    const counts = { recordsIn: 0, recordsOut: 0, errors: 0, timersFired: 0, batches: 0 }
+    const report = {
+      ...{
+        id: 'f-0',
+        function: 'f',
+        index: 0,
+        epoch: 1,
+        version: 2,
+        state: 'running',
+        inputs: [],
+        outputs: [],
+      },
+      ...{ ...counts, stateEntries: 0, stateBytes: 0, heapBytes: 0, cpuSeconds: 0 },
+    }
+    const checkpoint = { ...sizes, made: 1, failed: 0, atMs }
+    heard(heartbeats, { id: 't', sentAtMs, instances: [{ ...report, checkpoint }] })
+    return functionDetail(withTask, heartbeats, noAccounts).instances[0]?.checkpoint?.ageMs
+  }
+  assert.equal(ageOf(10_000, 8_000), 2_000)
+  assert.equal(ageOf(10_000, 3_610_000), 0, 'the clock was set back')
+})
+
 test('functionDetail says which instances a canary waits for, and why', () => {
   const fn = live(3, ['running', 'waiting', 'running'])
   const manifest = manifestSchema.parse({ name: 'f', rollout: { canary: {} } })

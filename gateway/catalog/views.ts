@@ -295,8 +295,16 @@ function heard(status: InstanceStatus, heartbeats: Heartbeats): Heard | undefine
   return beat === undefined || report === undefined ? undefined : { beat, report }
 }
 
+/** With its age by the runner's clock: others may differ from it by hours. */
+function checkpointOf(told: Heard | undefined, heartbeats: Heartbeats): Instance['checkpoint'] {
+  const checkpoint = told?.report.checkpoint
+  if (told === undefined || checkpoint?.atMs === undefined) return checkpoint
+  return { ...checkpoint, ageMs: heartbeats.agoMs(told.beat, checkpoint.atMs) }
+}
+
 function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance {
-  const { beat, report } = heard(status, heartbeats) ?? {}
+  const told = heard(status, heartbeats)
+  const { beat, report } = told ?? {}
   const { id, index, version, epoch, restarts, taskId, agent, hostname, why, placed, lastExit } = status
   const { shares: partitions } = status
   const state = stateNow(status, heartbeats)
@@ -320,7 +328,7 @@ function instanceView(status: InstanceStatus, heartbeats: Heartbeats): Instance 
     migrating: report?.migrating,
     throttledMs: report?.throttledMs ?? 0,
     setAside: report?.setAside ?? 0,
-    checkpoint: report?.checkpoint,
+    checkpoint: checkpointOf(told, heartbeats),
     lastError: report?.lastError && errorView(report.lastError),
   }) as Instance
 }

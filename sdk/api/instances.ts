@@ -10,6 +10,8 @@ const checkpointReportSchema = z.object({
   /** When the last stored one was cut, and how long storing it took; absent before the first. */
   atMs: z.number().optional(),
   tookMs: z.number().optional(),
+  /** How long ago that was by the clock of its machine, by which `atMs` is too. */
+  ageMs: z.number().optional(),
   /** Bytes kept, and bytes that the last one added. */
   storedBytes: z.number(),
   writtenBytes: z.number(),

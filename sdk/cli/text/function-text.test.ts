@@ -31,6 +31,26 @@ test('detailText shows which packed instances are one process', () => {
   )
 })
 
+test('detailText shows how old checkpoints are by the clocks of their machines, and of an earlier gateway never less than nothing', () => {
+  const sizes = { storedBytes: 1, writtenBytes: 1, writtenBytesTotal: 1, made: 1, failed: 0, pauseMs: 0 }
+  const seat = (id: string, more: object) =>
+    ({ id, state: 'running', version: 1, checkpoint: { ...sizes, ...more } }) as Instance
+  const atMs = Date.now() + 3_600_000
+  const text = detailText({
+    manifest: { istreams: {}, ostreams: [], onError: 'fail', resources: {}, limits: { heapMib: 64 } },
+    ...{ bundleSha256: '', deployedAtMs: 0, ledger: [], metrics: [] },
+    instances: [seat('f-0', { atMs, ageMs: 5_200 }), seat('f-1', { atMs })],
+  } as unknown as FunctionDetail)
+  const rows = text.slice(text.indexOf('CHECKPOINT')).split('\n').slice(1, 3)
+  assert.deepEqual(
+    rows.map((row) => /^(\S+) +(\S+ s ago)/.exec(row)?.slice(1)),
+    [
+      ['f-0', '5.2 s ago'],
+      ['f-1', '0.0 s ago'],
+    ],
+  )
+})
+
 test('detailText shows the memory of each runner by account with its bound, and each heap with its limit', () => {
   const mib = 2 ** 20
   const accounts = { process: 98, isolates: 41, state: 12, tape: 16, assets: 0, buffers: 24, rest: 21 }

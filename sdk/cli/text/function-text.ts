@@ -143,8 +143,11 @@ function checkpointsTable(instances: readonly Instance[]): string {
   const rows = instances.flatMap(({ id, checkpoint }) => {
     if (checkpoint === undefined || (checkpoint.storedBytes === 0 && checkpoint.error === undefined))
       return []
-    const { atMs, tookMs = 0, storedBytes, writtenBytesTotal: written, error } = checkpoint
-    const lag = atMs === undefined ? 'none yet' : `${((Date.now() - atMs) / 1000).toFixed(1)} s ago`
+    const { atMs, ageMs, tookMs = 0, storedBytes, writtenBytesTotal: written, error } = checkpoint
+    const lag =
+      atMs === undefined
+        ? 'none yet'
+        : `${((ageMs ?? Math.max(0, Date.now() - atMs)) / 1000).toFixed(1)} s ago`
     return [[id, lag, `${Math.round(tookMs)} ms`, bytesText(storedBytes), bytesText(written), error ?? '']]
   })
   return rows.length === 0
