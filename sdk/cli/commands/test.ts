@@ -12,6 +12,7 @@ import type { CliErrorCode } from '../errors.ts'
 import { exitOf, findTypeStrippingNode } from '../platform.ts'
 import { openProject } from '../project/project.ts'
 import { note } from '../terminal.ts'
+import { testHints } from '../test-hints.ts'
 import { absentText } from '../text/absent-text.ts'
 
 export function addTest(program: CliCommand, installation: Installation): void {
@@ -41,7 +42,7 @@ export function addTest(program: CliCommand, installation: Installation): void {
           'ERR_FILE_MISSING',
           `Cannot run tests: ${folder} is a folder; go there, or name the files in it`,
         )
-      const words = ['--disable-warning=ExperimentalWarning', '--test', ...files]
+      const words = ['--disable-warning=ExperimentalWarning', '--import', testHints, '--test', ...files]
       process.exitCode = await exitOf(spawn(node, words, { stdio: 'inherit' }))
       for (const line of await onlyElsewhere(installation)) note(line)
     })
