@@ -25,6 +25,8 @@ export interface AbsentUse {
   readonly more: number
 }
 
+/** No global, but as absent: a function is no file. To read it is no question (AG2): it goes to `new URL`. */
+const moduleUrl = 'import.meta.url'
 const mark = '__concordAbsent_'
 /** With what stands before and after it. */
 const marked = new RegExp(`(\\btypeof )?\\b${mark}([\\w$]+)([.([]?)`, 'g')
@@ -34,7 +36,8 @@ const marked = new RegExp(`(\\btypeof )?\\b${mark}([\\w$]+)([.([]?)`, 'g')
  * @param script dist/probe-globals.js.
  */
 export function absentMarks(script: string): Record<string, string> {
-  return Object.fromEntries(absentGlobals(script).map((name) => [name, mark + name.replace('.', '$')]))
+  const names = [...absentGlobals(script), moduleUrl]
+  return Object.fromEntries(names.map((name) => [name, mark + name.replaceAll('.', '$')]))
 }
 
 interface Use {
@@ -47,7 +50,7 @@ interface Use {
 
 /** Whether a bundle may use one of them: else there is no need to make it again. @param code The bundle without marks. */
 export function mayUseAbsent(code: string, marks: Readonly<Record<string, string>>): boolean {
-  const words = Object.keys(marks).map((name) => name.split('.').at(-1))
+  const words = Object.keys(marks).map((name) => (name === moduleUrl ? name : name.split('.').at(-1)))
   return new RegExp(`\\b(?:${words.join('|')})\\b`).test(code)
 }
 
@@ -76,13 +79,14 @@ function usesIn(code: string, sourceMap: string): Use[] {
   const useAt = (line: number, { index, 1: question, 2: name, 3: used }: RegExpExecArray): Use[] => {
     const at = originalPositionFor(map, { line, column: index + (question?.length ?? 0) })
     if (at.source === null) return [] // of a helper that esbuild adds
+    const what = name!.replaceAll('$', '.')
     return [
       {
-        name: name!.replace('$', '.'),
+        name: what,
         source: at.source,
         package: packageOf(at.source),
         place: `${at.source.replace(/^.*?(?=\bnode_modules\/)/, '')}:${at.line}:${at.column + 1}`,
-        isQuestion: question !== undefined || (name!.includes('$') && used === ''),
+        isQuestion: question !== undefined || (what.includes('.') && what !== moduleUrl && used === ''),
       },
     ]
   }

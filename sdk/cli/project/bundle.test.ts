@@ -196,6 +196,7 @@ test('bundleProject finds what is used once, and a member in brackets', async (t
   for (const [name, expression] of [
     ['setInterval', 'setInterval(String, 1)'],
     ['crypto.subtle', "crypto['subtle'].digest('SHA-256', '')"],
+    ['import.meta.url', "new URL('model.json', import.meta.url)"],
   ]) {
     const source = `export default { metadata: { name: 'a' }, init: () => ${expression} }`
     const { absent } = await bundle(t, { 'index.ts': source })

@@ -19,6 +19,7 @@ const instead: Readonly<Record<string, string>> = {
   setInterval: timers,
   setImmediate: timers,
   global: 'use globalThis',
+  'import.meta.url': 'a function is no file; ctx.asset reads what is deployed beside it',
 }
 const otherwise = 'see docs/functions.md, "Time and randomness"'
 
