@@ -7,8 +7,8 @@
  * @module
  */
 
-export const bundleBytesMax = 10 * 1024 * 1024
-export const sourceMapBytesMax = 40 * 1024 * 1024
+export { bundleBytesMax, sourceMapBytesMax } from '../../sdk/manifest/limits.ts'
+
 /** Metadata as JSON text, inside the isolate. */
 export const metadataCharsMax = 64 * 1024
 

@@ -5,6 +5,9 @@
 
 const instancesPerPackedRunnerDefault = 8
 export const tapKibMax = 1024
+/** What a gateway takes of code, as a bundle or as one source file, and of a bundle's source map, which has the sources in it. */
+export const bundleBytesMax = 10 * 1024 * 1024
+export const sourceMapBytesMax = 40 * 1024 * 1024
 /** Lines of a log that one request may ask for. */
 export const logTailMax = 10_000
 

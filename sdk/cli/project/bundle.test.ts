@@ -56,6 +56,19 @@ test('bundleProject leaves a single source unbundled if the gateway makes the sa
     assert.equal((await bundle(t, files)).alone, undefined, what)
 })
 
+test('bundleProject refuses code that no gateway takes, and at once if its source map would be too large as well (E7)', async (t) => {
+  const mib = 2 ** 20
+  const sourceOf = (bytes: number) => `export default '${'x'.repeat(bytes)}'`
+  const refused = (what: string) =>
+    new RegExp(`^Cannot deploy index\\.ts: ${what} has \\d+ bytes, and 10485760 bytes of code are the most`)
+  await assert.rejects(bundle(t, { 'index.ts': sourceOf(11 * mib) }), {
+    ...{ code: 'ERR_BUNDLE_FAILED', message: refused('its bundle') },
+  })
+  await assert.rejects(bundle(t, { 'index.ts': sourceOf(41 * mib) }), {
+    ...{ code: 'ERR_BUNDLE_FAILED', message: refused('it') },
+  })
+})
+
 test('bundleProject names the line and column of a compile error', async (t) => {
   assert.match(
     await refusal(t, 'export default {\n  a: 1\n  b: 2\n}'),

@@ -11,13 +11,15 @@
  *   E5. Constants stay constant (keep-constants.ts). In the gateway's form they do so anyway.
  *   E6. Globals that Node has and an isolate has not are only reported (absent-globals.ts): whether a record gets there is
  *       not known here.
+ *   E7. Code that is too large for a gateway is refused here, and before it is bundled if its source map would be.
  * @module
  */
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import { basename, join, relative } from 'node:path'
 import type { BuildFailure, BuildOptions, Message, Metafile, OutputFile, Plugin } from 'esbuild'
 import { CodedError } from '../../errors.ts'
+import { bundleBytesMax, sourceMapBytesMax } from '../../manifest/limits.ts'
 import type { Installation } from '../command.ts'
 import type { CliErrorCode } from '../errors.ts'
 import { type AbsentUse, absentMarks, absentUses, mayUseAbsent } from './absent-globals.ts'
@@ -38,6 +40,7 @@ export interface Bundle {
 export async function bundleProject({ root }: Installation, { entry, folder }: Project): Promise<Bundle> {
   const { build } = await import('esbuild')
   try {
+    refuseLarger(entry, 'it', (await stat(entry)).size, sourceMapBytesMax)
     const options = {
       absWorkingDir: folder,
       entryPoints: [entry],
@@ -58,6 +61,7 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
     const marks = absentMarks(await readFile(join(root, 'dist', 'probe-globals.js'), 'utf8'))
     const { outputFiles, metafile } = await build(options)
     const code = textOf(outputFiles, '.js')
+    refuseLarger(entry, 'its bundle', Buffer.byteLength(code), bundleBytesMax)
     const ownDist = join(relative(folder, root), 'dist/')
     const plain = async () => (await build({ ...options, tsconfigRaw: '{}' })).outputFiles
     const standsAlone =
@@ -82,6 +86,13 @@ export async function bundleProject({ root }: Installation, { entry, folder }: P
       `Cannot bundle ${relative(folder, entry)}: ${place({ ...message, text: advised(message.text) })}`,
     )
   }
+}
+
+/** E7. @throws {CodedError} ERR_BUNDLE_FAILED */
+function refuseLarger(entry: string, what: string, bytes: number, bytesMax: number): void {
+  if (bytes <= bytesMax) return
+  const text = `${what} has ${bytes} bytes, and ${bundleBytesMax} bytes of code are the most that a gateway takes. Data can be an asset: concord asset push`
+  throw new CodedError<CliErrorCode>('ERR_BUNDLE_FAILED', `Cannot deploy ${basename(entry)}: ${text}`)
 }
 
 function textOf(files: readonly OutputFile[], suffix: string): string {
