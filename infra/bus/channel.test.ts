@@ -106,6 +106,29 @@ test('channels account exactly for records that are set aside, whichever process
   )
 })
 
+test('a record that was set aside does not stay in flight when the last words of its owner are lost with the connection', async () => {
+  const bench = new Bench(2)
+  bench.setsAside = (number) => number === 3
+  bench.send(0, 1, 4)
+  await bench.deliver(1000, 0)
+  bench.process(4)
+  const { client, producer } = bench.producers[0]!
+  const row = () => producer.ledger().find(({ consumer }) => consumer === 'f')!
+  for (let round = 0; round < 10 && row().acked < 3; round++) {
+    bench.drainSink()
+    bench.clock.advance(300)
+    await bench.deliver(1000, round)
+  }
+  assert.equal(row().acked, 3, 'one is set aside')
+  client.break() // unnoticed: the owner's credits go nowhere
+  await bench.endOwner('leave')
+  bench.newOwner()
+  await bench.deliver(1000, 1)
+  client.notice()
+  await bench.settle()
+  assert.deepEqual([row().sent, row().acked, row().unaccounted], [4, 3, 1])
+})
+
 test('a killed owner takes along only what it has touched: what was in its queue goes to the next owner', async () => {
   const bench = new Bench(1)
   bench.send(0, 0, 1)

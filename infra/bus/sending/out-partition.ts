@@ -91,6 +91,12 @@ export class OutPartition {
     return false
   }
 
+  /** True while an owner has records set aside: how they end is in a credit that a lost connection may have taken along. */
+  get hasAside(): boolean {
+    for (const { aside } of this.#channels.values()) if (aside > 0) return true
+    return false
+  }
+
   /** True while something waits for a consumer without an owner: none came yet, or it has left. */
   get lacksOwner(): boolean {
     if (!this.waiting) return false

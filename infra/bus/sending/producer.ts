@@ -368,7 +368,7 @@ export class Producer {
     for (const stream of this.#streams.values()) {
       for (const out of partsOf(stream)) {
         out.rewind()
-        if (out.waiting) this.#beacons.send(out)
+        if (out.waiting || out.hasAside) this.#beacons.send(out)
       }
     }
     // After the consumer has repeated what it touched, which the same reconnect makes it do: that was not heard meanwhile (0002).
