@@ -123,7 +123,11 @@ async function bench(
     said.push(...saidIn(subject, bytes))
     publish(subject, bytes)
   }
-  const letters = { openBytes: 0, answered: async () => undefined } as unknown as LetterBox
+  const letters = {
+    openBytes: 0,
+    flush: () => undefined,
+    answered: async () => undefined,
+  } as unknown as LetterBox
   const warn = (): void => undefined
   const checkpointer =
     store &&
