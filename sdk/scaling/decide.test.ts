@@ -48,6 +48,9 @@ test('decide gives no instance more partitions than it can do, and says so', () 
     decideOf({ policy, window: steady({ demand, trueRate: 500, busy: 1 }, 5), partitions })
   assert.equal(of(2000, 512).instances, 5) // 2000 / (500 × 0.8)
   assert.equal(of(2000, 16).instances, 6) // of five, one has four partitions, which bring 500 a second
+  const byRate = policyOf({ max: 20, up: { step: 20 }, targets: { recordsPerSecond: 400 } })
+  const window = steady({ demand: 4000, trueRate: 500, busy: 1 }, 5)
+  assert.equal(decideOf({ policy: byRate, window, partitions: 16 }).instances, 16, 'whatever the target')
   const { instances, because } = of(4000, 16)
   assert.equal(instances, 16) // of ten, six have two partitions, which bring 500 a second
   assert.equal(

@@ -90,11 +90,11 @@ const nothing: Need = { need: 0, because: 'nothing comes' }
 
 /**
  * The need according to the partitions, which are whole: of 16, one of five instances has four, a quarter of the load. It must be able
- * to keep up with that, whatever the others have to spare.
+ * to keep up with that, whatever the target is and the others have to spare.
  */
-function spreadOf({ policy, partitions }: NeedOf, sample: LoadSample, room: number): Need {
+function spreadOf({ partitions }: NeedOf, sample: LoadSample, room: number): Need {
   const { demand, trueRate, predicted = 0 } = sample
-  const load = Math.max(policy.targets.behindMs === undefined ? 0 : demand, predicted)
+  const load = Math.max(demand, predicted)
   if (partitions === undefined || trueRate === undefined || load === 0) return nothing
   const each = Math.max(1, Math.floor((partitions * trueRate * busiestShare) / (load * room)))
   return {

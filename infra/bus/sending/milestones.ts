@@ -14,8 +14,9 @@
  *
  *  MS1. Owners say with each batch what they have accepted. One that is silent for `askFirstMs` is busy with a long batch, and
  *       is asked by a beacon, which it answers at once; again after ever longer pauses.
- *  MS2. What queues holds nobody back: the owners of lanes have `laneWaitMs` to accept what was sent. Longer takes only one that has
- *       ended, or that waits itself, in a cycle of functions for the very share that waits for it.
+ *  MS2. What queues holds nobody back: the owners of lanes have `laneWaitMs` to accept what was sent. Longer takes one that has
+ *       ended, one whose connection or the producer's own is away, or one that waits itself, in a cycle of functions, for the very
+ *       share that waits for it. Then the order towards that reader may change; nothing is lost.
  * Design: docs/design/0002-channels.md
  * @module
  */
