@@ -3,9 +3,9 @@
  *
  *   LV1. In this order: outputs are accepted, the input is acknowledged, the channels are left. So the next owner starts
  *        after the last record done.
- *   LV2. Outputs that are not accepted in time (those of lanes as far as MS2 of milestones.ts waits for them) are lost with this process, and their records counted where they came from, as are
- *        records whose dead letters have no answer by then: whoever was replaced meanwhile is refused downstream, and nobody may hear
- *        its last report. The queue passes to the next owner untouched.
+ *   LV2. Outputs that are not accepted in time (those of lanes as far as MS2 of milestones.ts waits for them) are lost with this
+ *        process, and their records counted where they came from, as are records whose dead letters have no answer by then: whoever
+ *        was replaced meanwhile is refused downstream, and nobody may hear its last report. The queue passes to the next owner untouched.
  *   LV3. Where the store does not know of a partition's state, the last checkpoint is waited for. If that fails, what is not
  *        acknowledged is counted as `unstored`: no next owner can count it (FS1 of runner/checkpoint/beginnings.ts).
  *   LV4. Whoever asks, and however often: all wait for the same end.
