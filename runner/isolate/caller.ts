@@ -57,6 +57,8 @@ export class Caller {
   /** The frames of the current batch, and how many of their records are done. */
   #frames: readonly InputFrame[] = []
   #recordsDone = 0
+  /** When the batch began. */
+  #beganMs = 0
 
   constructor(options: CallerOptions) {
     const { of, name, clock, regions, guest } = options
@@ -80,6 +82,7 @@ export class Caller {
     this.#options.regions.clear()
     this.#frames = frames
     this.#recordsDone = 0
+    this.#beganMs = this.#options.clock.monotonicMs()
     this.#options.outcome.begin()
   }
 
@@ -90,8 +93,8 @@ export class Caller {
     limitMs = this.#options.of.manifest.limits.callbackMs,
     here = false,
   ): Promise<BatchResult> {
-    const { guest, tap } = this.#options
-    const limits = callLimits(this.#limits, limitMs)
+    const { guest, tap, clock } = this.#options
+    const limits = callLimits(this.#limits, limitMs, clock.monotonicMs() - this.#beganMs)
     tap?.call(entry, args)
     try {
       await guest.call(entry, args, here ? { ...limits, here } : limits)

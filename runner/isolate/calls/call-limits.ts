@@ -39,10 +39,13 @@ export interface CallLimitsOptions {
   readonly onOutgrown: (how: string) => void
 }
 
-export function callLimits(options: CallLimitsOptions, limitMs: number): LimitedCall {
+/** @param spentMs How long its batch has taken already, in calls before this one: an asynchronous callback ends a call. */
+export function callLimits(options: CallLimitsOptions, limitMs: number, spentMs = 0): LimitedCall {
   const { clock, memory, heapMib, doing, askToYield, askForRecords, onOutgrown } = options
   const slowMs = Math.min(quietMs, limitMs / 4)
   const sliceMs = options.sliceMs ?? Math.min(sliceDefaultMs, limitMs / 4)
+  const timersMs = sliceMs * timersShare - spentMs
+  if (timersMs <= 0) askForRecords()
   let stops: (() => void)[] = []
   let since: { readonly atMs: number; readonly cpuMs: number } | undefined
   return {
@@ -51,7 +54,6 @@ export function callLimits(options: CallLimitsOptions, limitMs: number): Limited
     slow: () => {
       since = { atMs: clock.monotonicMs(), cpuMs: cpuMs() }
       stops = [clock.after(sliceMs - slowMs, askToYield)]
-      const timersMs = sliceMs * timersShare
       if (timersMs <= slowMs) askForRecords()
       else stops.push(clock.after(timersMs - slowMs, askForRecords))
       if (memory === undefined) return

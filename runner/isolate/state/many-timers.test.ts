@@ -7,11 +7,12 @@ import type { BatchResult, InputFrame, SingleIsolate } from '../index.ts'
 import { bundleOf, definitionOf, fn, frameOfTexts, nowMs, start } from '../testing/harness.ts'
 
 /** A record with a number sets so many timers; each is an output, and so is any other record. */
-const source = fn(
-  `
+const setsTimers = `
   const count = Number(record.text())
   for (let i = 0; i < count; i++) ctx.setTimer('t' + i, ctx.nowMs() + 1000)
-  if (!(count > 0)) ctx.produceRecord('out', 'k', record.value)`,
+  if (!(count > 0)) ctx.produceRecord('out', 'k', record.value)`
+const source = fn(
+  setsTimers,
   `processTimer(ctx, key) {
     let sum = 0
     for (let i = 0; i < 400_000; i++) sum += i
@@ -43,6 +44,72 @@ test('Engine lets a record through while many timers are due, and a replay does 
   const { calls, same } = await replay(chapters.at(-1)!, { runtime, definition: definitionOf(source) })
   assert.equal(calls.at(-1)!.timers, timersFired)
   assert.equal(same, true)
+  await instance.destroy()
+})
+
+/** Runs a batch to its end. @returns How many timers and records it had. */
+async function counted(instance: SingleIsolate): Promise<{ timers: number; records: number }> {
+  let result = await instance.run([frameOfTexts('record')], laterMs)
+  let { timersFired: timers, records } = result
+  for (;;) {
+    assert.equal(result.fatal, undefined)
+    if (!result.pending) return { timers, records }
+    result = await instance.resume()
+    timers += result.timersFired
+    records += result.records
+  }
+}
+
+/** Repeats all calls. @returns How many timers each had. */
+async function replayed(instance: SingleIsolate, source: string): Promise<number[]> {
+  const runtime = await runtimeText()
+  const { chapters } = instance.tapped()
+  const { calls, same } = await replay(chapters.at(-1)!, { runtime, definition: definitionOf(source) })
+  assert.equal(same, true)
+  return calls.map(({ timers }) => timers)
+}
+
+const tapped = { sliceMs: 50, tapBytes: 1024 * 1024, manifest: { limits } }
+
+test('Caller counts the time of asynchronous timers together, and a record comes between them (E3 of engine/engine.ts)', async () => {
+  const source = fn(
+    setsTimers,
+    `async processTimer() { await new Promise((resolve) => setTimeout(resolve, 5)) },`,
+  )
+  const { instance } = await start(source, tapped)
+  await done(instance, frameOfTexts('200'))
+  const { timers, records } = await counted(instance)
+  assert.equal(records, 1)
+  assert.ok(timers > 0 && timers < 20, `${timers} timers of 5 ms came before it`)
+  const ofReplay = await replayed(instance, source)
+  assert.equal(
+    ofReplay.reduce((sum, one) => sum + one),
+    timers,
+  )
+  await instance.destroy()
+})
+
+test('Engine begins with records after a batch that ended among its timers (E3 of engine/engine.ts)', async () => {
+  const source = fn(
+    setsTimers,
+    `processTimer(ctx, key) {
+    let sum = 0
+    for (let i = 0; i < 200_000_000; i++) sum += i % 7
+    if (sum < 0) ctx.produceRecord('out', 'k', key)
+  },`,
+  )
+  const { instance } = await start(source, tapped)
+  await done(instance, frameOfTexts('12'))
+  const batches: { timers: number; records: number }[] = []
+  for (let i = 0; i < 4; i++) batches.push(await counted(instance))
+  for (const [i, { timers, records }] of batches.entries()) {
+    const expected = i % 2 === 0 ? [true, 0] : [false, 1]
+    assert.deepEqual([timers > 0, records], expected, `batch ${i}: ${JSON.stringify(batches)}`)
+  }
+  assert.deepEqual(
+    (await replayed(instance, source)).slice(-4),
+    batches.map(({ timers }) => timers),
+  )
   await instance.destroy()
 })
 

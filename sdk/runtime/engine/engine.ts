@@ -10,7 +10,8 @@
  *   E1. No callback starts before the previous one has returned and its promise has settled (I1).
  *   E2. Nothing that the author's code throws leaves this class.
  *   E3. Records do not wait until all timers have been called that are due at once: from when the host says so (`timersOver`)
- *       a batch goes on with its records, after one timer at least.
+ *       a batch goes on with its records, after one timer at least. If it ended among its timers (one alone can take the
+ *       whole slice), the next one begins with its records.
  * @module
  */
 import type { FunctionDefinition } from '../../function.ts'
@@ -60,6 +61,10 @@ export class Engine {
   #timersEnd = 0
   /** How many timers the batch has taken. */
   #timersTaken = 0
+  /** Whether the batch takes no timers, since the one before took nothing else (E3). */
+  #isForRecords = false
+  /** The batch before has ended among its timers, with records behind them. */
+  #endedInTimers = false
 
   constructor(options: EngineOptions) {
     this.#definition = options.definition
@@ -162,6 +167,7 @@ export class Engine {
     if (frames > 0) this.#controlWords.setWord(control.textWanted, 0)
     this.#timersEnd = this.#services.timers.orderNext
     this.#timersTaken = 0
+    this.#isForRecords = this.#endedInTimers && this.#hasRecords
     this.#services.timers.begin()
     for (const stream of this.#outputs) stream.nextChunk()
     this.#enter(phase.timers)
@@ -216,8 +222,14 @@ export class Engine {
     this.#end()
   }
 
+  /** Before the first record is taken: whether there is one. */
+  get #hasRecords(): boolean {
+    return this.#intake.frames > 0 && !this.#intake.share.isOver
+  }
+
   /** Ends the batch. */
   #end(): void {
+    this.#endedInTimers = this.#phase === phase.timers && this.#hasRecords
     if (this.#verdicts.failed) this.#finish()
     else this.#sweep(this.#intake.frames + this.#writer.calls === 0 ? undefined : this.#writer.calls)
   }
@@ -253,6 +265,7 @@ export class Engine {
   get #isForTimers(): boolean {
     const most = this.#controlWords.word(control.timersMost)
     if (most > 0) return this.#timersTaken < most - 1
+    if (this.#isForRecords) return false
     return this.#timersTaken === 0 || this.#controlWords.word(control.timersOver) === 0
   }
 
