@@ -188,3 +188,88 @@ test('bottlenecks names who bounds the throughput of a pipeline, for all streams
   )
   for (const [what, times] of Object.entries(seen)) assert.ok(times > 30, `${what}: ${times}`)
 })
+
+/** A reader of a pipeline in which all is late; how often it is asked for its time is noted. */
+function late(
+  name: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  time: { readonly busy: number; readonly blocked: number },
+  asked: Map<string, number>,
+): PipelineReader {
+  return {
+    ...{ name, outputs, isAbsent: false },
+    inputs: inputs.map((stream) => ({ stream, records: 10, lagMs: 60_000, queues: false })),
+    get time() {
+      asked.set(name, (asked.get(name) ?? 0) + 1)
+      return time
+    },
+  }
+}
+
+const [works, waitsForRoom, waitsForInput] = [
+  { busy: 1, blocked: 0 },
+  { busy: 0.4, blocked: 0.6 },
+  { busy: 0.4, blocked: 0 },
+]
+
+test('bottlenecks looks behind each reader once, with two streams at each of 200 hops', () => {
+  const asked = new Map<string, number>()
+  const names = Array.from({ length: 200 }, (_, i) => `f${i}`)
+  const readers = names.map((name, i) =>
+    late(name, [`a${i}`, `b${i}`], [`a${i + 1}`, `b${i + 1}`], i === 199 ? works : waitsForRoom, asked),
+  )
+  const found = bottlenecks(['a0', 'b0'], readers)
+  assert.deepEqual(
+    found.map(({ stream, reader, cause, waiting }) => [stream, reader, cause, waiting.stream]),
+    ['a199', 'b199'].map((input) => ['a0', 'f199', 'slow', input]),
+  )
+  for (const { via } of found) assert.deepEqual(via, names.slice(0, -1))
+  assert.deepEqual(asked, new Map(names.map((name) => [name, 1]))) // BK5
+})
+
+test('bottlenecks looks behind each reader once, in 20 layers of five that each read all five before', () => {
+  const asked = new Map<string, number>()
+  const width = [0, 1, 2, 3, 4]
+  const layers = Array.from({ length: 20 }, (_, layer) => width.map((i) => `f${layer}-${i}`))
+  const readers = layers.flatMap((names, layer) =>
+    names.map((name) => {
+      const spent = name === 'f12-3' ? works : layer < 12 ? waitsForRoom : waitsForInput
+      return late(name, layers[layer - 1] ?? [source], [name], spent, asked)
+    }),
+  )
+  const found = bottlenecks([source], readers)
+  assert.deepEqual(
+    found.map(({ reader, cause, waiting }) => [reader, cause, waiting.stream]),
+    layers[11]!.map((input) => ['f12-3', 'slow', input]),
+  )
+  for (const { via, waiting } of found) {
+    assert.deepEqual([via.length, via.at(-1)], [12, waiting.stream])
+    for (const [layer, name] of via.entries()) assert.ok(layers[layer]!.includes(name))
+  }
+  assert.deepEqual([asked.size, Math.max(...asked.values())], [100, 1]) // BK5
+})
+
+test('bottlenecks finds who is at the end of a row of 2,000', () => {
+  const readers = Array.from({ length: 2_000 }, (_, i) =>
+    late(`f${i}`, [`a${i}`], [`a${i + 1}`], i === 1_999 ? works : waitsForRoom, new Map()),
+  )
+  const found = bottlenecks(['a0'], readers)
+  assert.deepEqual(
+    found.map(({ reader, cause, via }) => [reader, cause, via.length]),
+    [['f1999', 'slow', 1_999]],
+  )
+})
+
+test('bottlenecks ends in a cycle, and names who works in it', () => {
+  const asked = new Map<string, number>()
+  const readers = [
+    late('in', ['s', 'back'], ['a', 'b'], waitsForRoom, asked),
+    late('out', ['a', 'b'], ['back'], works, asked),
+  ]
+  for (const stream of ['s', 'a', 'back']) {
+    const found = bottlenecks([stream], readers)
+    assert.ok(found.length > 0, stream)
+    for (const { reader, cause } of found) assert.deepEqual([reader, cause], ['out', 'slow'], stream)
+  }
+})

@@ -9,6 +9,8 @@
  *   BK3. Where it is not known how a reader spends its time, it counts as held up if its own readers are late, and as slow if more
  *        waits for it than for the others.
  *   BK4. Something late always has somebody named: if nobody is at work on it, whoever it waits for, as `stuck`.
+ *   BK5. Each reader is looked behind once, and asked once how it spends its time, however many ways lead to it: of several ways to
+ *        the same records, only the shortest is kept at each reader, or they would double with each hop.
  * Design: docs/design/0038-who-can-know.md, "Who holds a pipeline up"
  * @module
  */
@@ -72,39 +74,51 @@ export function bottlenecks(
     const named = search.behind(stream)
     return (named.length > 0 ? named : [nameOf(most(late), 'stuck')]).map((one) => ({ stream, ...one })) // BK4
   })
-  const nearest = [...found].sort((a, b) => a.via.length - b.via.length)
-  return nearest.filter((one, i) => nearest.findIndex((other) => isSame(one, other)) === i)
+  return nearest(found).map(({ at: { reader, waiting }, ...one }) => ({
+    ...one,
+    reader: reader.name,
+    waiting,
+  }))
 }
 
+/** Records of a stream that wait for a reader: there is one of each pair. */
 interface At {
   readonly reader: PipelineReader
   readonly waiting: Waiting
 }
 
-type Named = Omit<Bottleneck, 'stream'>
+interface Named extends Pick<Bottleneck, 'via' | 'cause'> {
+  readonly at: At
+}
 
 class Search {
-  readonly #readers: readonly PipelineReader[]
-  readonly #asked: string | undefined
+  readonly #at: ReadonlyMap<string, readonly At[]>
   /** By reader: who holds its outputs up. In a cycle nobody is behind himself. */
   readonly #beyond = new Map<PipelineReader, readonly Named[]>()
+  /** Those behind whom it has looked, or is about to. */
+  readonly #opened = new Set<PipelineReader>()
+  readonly #times = new Map<PipelineReader, PipelineReader['time']>()
 
   constructor(readers: readonly PipelineReader[], asked: string | undefined) {
-    this.#readers = readers
-    this.#asked = asked
+    const all = readers.flatMap((reader) => reader.inputs.map((waiting) => ({ reader, waiting })))
+    const waited = all.filter(
+      ({ reader, waiting: { records, queues } }) => records > 0 && (!queues || reader.name === asked),
+    )
+    this.#at = Map.groupBy(waited, ({ waiting }) => waiting.stream)
   }
 
   /** Those for whom records of the stream wait, and for whom its writers do. */
-  at(stream: string): At[] {
-    return this.#readers.flatMap((reader) => {
-      const waiting = reader.inputs.find((input) => input.stream === stream)
-      if (waiting === undefined || waiting.records === 0) return []
-      return waiting.queues && reader.name !== this.#asked ? [] : [{ reader, waiting }]
-    })
+  at(stream: string): readonly At[] {
+    return this.#at.get(stream) ?? []
   }
 
   /** Who holds the stream up. */
   behind(stream: string): Named[] {
+    this.#lookBehind(stream)
+    return this.#holders(stream)
+  }
+
+  #holders(stream: string): Named[] {
     const here = this.at(stream)
     return this.#busiest(here.flatMap((one) => this.#heldBy(one, here)))
   }
@@ -113,12 +127,12 @@ class Search {
   #heldBy(one: At, here: readonly At[]): readonly Named[] {
     const { reader, waiting } = one
     if (reader.isAbsent) return [nameOf(one, 'absent')]
-    const beyond = this.#beyondOf(reader)
+    const beyond = this.#beyond.get(reader) ?? []
     const unowned = beyond.filter(({ cause, via: { length } }) => cause === 'absent' && length === 1)
     if (unowned.length > 0) return unowned // BK2
-    const { time } = reader
+    const time = this.#timeOf(reader)
     if (time === undefined) {
-      const late = beyond.filter(({ waiting: { lagMs = 0 } }) => lagMs >= lateMs)
+      const late = beyond.filter(({ at }) => (at.waiting.lagMs ?? 0) >= lateMs)
       if (late.length > 0) return late
       return most(here).waiting === waiting ? [nameOf(one, 'slow')] : [] // BK3
     }
@@ -135,23 +149,44 @@ class Search {
   }
 
   #most(named: readonly Named[]): number {
-    return Math.max(0, ...named.filter(({ cause }) => cause === 'slow').map((one) => this.#busy(one)))
+    const slow = named.filter(({ cause }) => cause === 'slow')
+    return slow.reduce((most, one) => Math.max(most, this.#busy(one)), 0)
   }
 
   /** How much of its time a reader works; of one of which it is not known, all. */
-  #busy({ reader }: Named): number {
-    return this.#readers.find(({ name }) => name === reader)?.time?.busy ?? 1
+  #busy({ at: { reader } }: Named): number {
+    return this.#timeOf(reader)?.busy ?? 1
   }
 
-  #beyondOf(reader: PipelineReader): readonly Named[] {
-    const known = this.#beyond.get(reader)
-    if (known !== undefined) return known
-    this.#beyond.set(reader, [])
-    const found = reader.outputs
-      .flatMap((output) => this.behind(output))
-      .map((named) => ({ ...named, via: [reader.name, ...named.via] }))
-    this.#beyond.set(reader, found)
-    return found
+  /** BK5: it is told from the heartbeats of all of its instances. */
+  #timeOf(reader: PipelineReader): PipelineReader['time'] {
+    if (!this.#times.has(reader)) this.#times.set(reader, reader.time)
+    return this.#times.get(reader)
+  }
+
+  /** Looks behind all to whom ways lead from the stream, the last first. No recursion: a pipeline may be longer than the stack. */
+  #lookBehind(stream: string): void {
+    const way = this.#unopened([stream])
+    for (let reader = way.at(-1); reader !== undefined; reader = way.at(-1)) {
+      if (this.#opened.has(reader)) {
+        way.pop()
+        if (!this.#beyond.has(reader)) this.#beyond.set(reader, this.#beyondOf(reader))
+      } else {
+        this.#opened.add(reader)
+        way.push(...this.#unopened(reader.outputs))
+      }
+    }
+  }
+
+  /** Readers of the streams behind whom it has to look yet, the first one last. */
+  #unopened(streams: readonly string[]): PipelineReader[] {
+    const readers = streams.flatMap((stream) => this.at(stream).map(({ reader }) => reader))
+    return readers.filter((one) => !one.isAbsent && !this.#opened.has(one)).reverse()
+  }
+
+  #beyondOf(reader: PipelineReader): Named[] {
+    const behind = nearest(reader.outputs.flatMap((output) => this.#holders(output)))
+    return behind.map((named) => ({ ...named, via: [reader.name, ...named.via] }))
   }
 }
 
@@ -163,10 +198,14 @@ function most(some: readonly At[]): At {
   return some.reduce((a, b) => (b.waiting.records > a.waiting.records ? b : a))
 }
 
-function nameOf({ reader, waiting }: At, cause: Cause): Named {
-  return { via: [], reader: reader.name, waiting, cause }
+function nameOf(at: At, cause: Cause): Named {
+  return { via: [], at, cause }
 }
 
-function isSame(one: Bottleneck, other: Bottleneck): boolean {
-  return one.reader === other.reader && one.waiting.stream === other.waiting.stream
+/** Each once, by the shortest way to it; the nearest first (BK5). */
+function nearest<T extends Named>(found: readonly T[]): T[] {
+  const seen = new Set<At>()
+  return found
+    .toSorted((a, b) => a.via.length - b.via.length)
+    .filter(({ at }) => !seen.has(at) && seen.add(at))
 }
