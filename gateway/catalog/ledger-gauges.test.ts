@@ -5,6 +5,7 @@ import { makeMetrics } from '../metrics.ts'
 import { writeLetters } from '../testing/letters.ts'
 import { call, type Platform, sourceOf, startOwner, startPlatform, until } from '../testing/platform.ts'
 import type { CatalogView } from './catalog.ts'
+import { Heartbeats } from './heartbeats.ts'
 import { LedgerGauges } from './ledger-gauges.ts'
 
 /** The samples of the gauges, by name and labels. */
@@ -96,11 +97,11 @@ test('a removed function is shown on /metrics as long as it has dead letters (LG
 function gaugesOf(clock: ManualClock) {
   const metrics = makeMetrics('test')
   const reads: ((sent: number) => void)[] = []
+  const heartbeats = new Heartbeats(clock)
   const live = { name: 'f', version: { manifest: { istreams: { in: {} } } } }
   const gauges = new LedgerGauges({
-    ...{ metrics, clock },
+    ...{ metrics, clock, heartbeats },
     view: () => ({ functions: new Map([['f', live]]) }) as unknown as CatalogView,
-    heartbeats: { firstBeats: async () => undefined },
     accountsOf: () =>
       new Promise((resolve) =>
         reads.push((sent) => {
@@ -121,7 +122,7 @@ function gaugesOf(clock: ManualClock) {
   })
   const shown = async () =>
     (await metrics.inputRecords.get()).values.find(({ labels }) => labels.state === 'sent')?.value
-  return { gauges, reads, shown, metrics }
+  return { gauges, reads, shown, metrics, heartbeats }
 }
 
 test('LedgerGauges reads at most once in ten seconds, and shows all that is known (LG1)', async () => {
@@ -167,5 +168,45 @@ test('LedgerGauges shows the last ones to a scrape while the store takes its tim
   assert.equal(await shown(), 7)
   await until('it reads', () => reads.length > 1)
   reads[1]!(8)
-  await until('it is shown', async () => (await shown()) === 8)
+  await gauges.refresh()
+  assert.equal(await shown(), 8)
+})
+
+test('LedgerGauges shows no lag and nothing in flight while the gateway hears nobody, and sums still (LG5)', async () => {
+  const clock = new ManualClock()
+  const { gauges, reads, metrics, heartbeats } = gaugesOf(clock)
+  const about = { schema: 1, kind: 'gateway', id: 'g', incarnation: 'g', generation: 1, state: 'running' }
+  const hear = () =>
+    assert.ok(
+      heartbeats.take(Buffer.from(JSON.stringify({ ...about, sentAtMs: clock.nowMs(), instances: [] }))),
+    )
+  const read = async () => {
+    const count = reads.length
+    const refreshed = gauges.refresh()
+    await until('it reads', () => reads.length > count)
+    reads[count]!(7)
+    await refreshed
+  }
+  const shown = async () => [
+    (await metrics.inputRecords.get()).values.map(({ labels }) => labels.state),
+    (await metrics.inputLag.get()).values.length,
+  ]
+  const all = [['sent', 'processed', 'in_flight', 'unaccounted'], 1]
+  const sums = [['sent', 'processed', 'unaccounted'], 0]
+  hear()
+  await read()
+  assert.deepEqual(await shown(), all)
+  clock.advance(5_000)
+  await gauges.refresh()
+  assert.deepEqual(await shown(), sums, 'it is deaf, and need not read anew to know it')
+  clock.advance(5_000)
+  await read()
+  assert.deepEqual(await shown(), sums, 'what was read while it is deaf')
+  hear()
+  await gauges.refresh()
+  assert.deepEqual(await shown(), sums, 'it hears, and has not read since')
+  clock.advance(10_000)
+  hear()
+  await read()
+  assert.deepEqual(await shown(), all)
 })

@@ -5,6 +5,8 @@
  *   LG2. A scrape waits for them at most `waitMs`, then shows the last ones: it must not fail while the store is away.
  *   LG3. All of them change in one turn, so that no scrape sees half of them.
  *   LG4. A removed function is shown as long as it has dead letters: they take room of the namespace.
+ *   LG5. A gateway that hears nobody shows no lag and nothing in flight: it does not know the present, and alarms take the highest of what
+ *        gateways say. Sums stay: they only grow.
  * @module
  */
 import type { Clock } from '../../infra/clock.ts'
@@ -22,7 +24,7 @@ const waitMs = 1_000
 
 export interface LedgerGaugesOptions {
   readonly view: () => CatalogView
-  readonly heartbeats: Pick<Heartbeats, 'firstBeats'>
+  readonly heartbeats: Pick<Heartbeats, 'firstBeats' | 'deafMs'>
   readonly accountsOf: AccountsOf
   /** What it does not know now is not shown. */
   readonly deadLetters: Pick<DeadLetters, 'counts' | 'functions'>
@@ -43,6 +45,9 @@ export class LedgerGauges {
   readonly #options: LedgerGaugesOptions
   #againMs = Number.NEGATIVE_INFINITY
   #reading: Promise<void> | undefined
+  #found: readonly Found[] = []
+  /** Whether somebody was heard when this was read (LG5). */
+  #isHeard = false
 
   constructor(options: LedgerGaugesOptions) {
     this.#options = options
@@ -50,6 +55,11 @@ export class LedgerGauges {
 
   /** Before the metrics are shown. */
   async refresh(): Promise<void> {
+    await this.#readInTime()
+    this.#show()
+  }
+
+  async #readInTime(): Promise<void> {
     const { clock } = this.#options
     if (this.#reading === undefined) {
       if (clock.monotonicMs() < this.#againMs) return
@@ -78,21 +88,23 @@ export class LedgerGauges {
       if (found.some((one) => one.name === name)) continue
       found.push({ name, ledger: [], letters: await deadLetters.counts(name) }) // LG4
     }
-    this.#show(found)
+    this.#found = found
+    this.#isHeard = heartbeats.deafMs === 0
   }
 
-  #show(found: readonly Found[]): void {
+  #show(): void {
+    const isPresent = this.#isHeard && this.#options.heartbeats.deafMs === 0 // LG5
     const { inputRecords, inputLag, inputStateLost, inputDropped, deadLetters } = this.#options.metrics
     for (const gauge of [inputRecords, inputLag, inputStateLost, inputDropped, deadLetters]) gauge.reset()
-    for (const { name, ledger, letters } of found) {
+    for (const { name, ledger, letters } of this.#found) {
       for (const row of ledger) {
         const { stream, sent, processed, inFlight, lagMs, unaccounted, stateLost, dropped } = row
         const input = { function: name, stream }
         inputRecords.set({ ...input, state: 'sent' }, sent)
         inputRecords.set({ ...input, state: 'processed' }, processed)
-        inputRecords.set({ ...input, state: 'in_flight' }, inFlight)
+        if (isPresent) inputRecords.set({ ...input, state: 'in_flight' }, inFlight)
         inputRecords.set({ ...input, state: 'unaccounted' }, unaccounted)
-        if (lagMs !== undefined) inputLag.set(input, lagMs / 1000)
+        if (isPresent && lagMs !== undefined) inputLag.set(input, lagMs / 1000)
         inputStateLost.set(input, stateLost)
         for (const [reason, records] of Object.entries(dropped))
           inputDropped.set({ ...input, reason }, records)

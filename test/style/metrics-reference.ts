@@ -73,7 +73,8 @@ have the same name. Without \`honor_labels\` Prometheus would call the label \`i
     '## Gateway',
     `Inputs and dead letters are those of \`concord fn inspect\`, read at most every 10 s; a removed function has dead letters until
 they are removed or expire. Every gateway reports all of them, so take
-\`max by (namespace, function, stream, state)\`. What is \`unaccounted\` may be an upper bound, and what is \`in_flight\` may be queued on disk.`,
+\`max by (namespace, function, stream, state)\`. What is \`unaccounted\` may be an upper bound, and what is \`in_flight\` may be queued on disk.
+A gateway that hears nobody over NATS leaves out lag, \`in_flight\` and checkpoints, which are of the present; sums stay as it knows them.`,
     table(gateway),
     '## Scheduler',
     `Of ends of instances, \`verdict\` says what the scheduler takes them for: \`wanted\` (it was asked to end), \`failed\` (of itself, or of a
