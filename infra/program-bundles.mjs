@@ -72,20 +72,21 @@ export async function bundlePrograms(sources) {
   return { files, inputs: Object.keys(metafile.inputs) }
 }
 
-/** True if the bundles are not whole, or not made of what is here now. False where there are no sources. */
+/** True if they are not whole, or not made of what is here now. False where there are no sources. */
 export function bundlesAreStale() {
   if (!existsSync(join(root, programs[0]))) return false
   const inputs = readInputs()
   return inputs === undefined || inputsDiffer(root, inputs)
 }
 
-/** True if all bundles are there, of one build (BN3). */
+/** True if all bundles and scripts are there, of one build (BN3). */
 export function bundlesAreWhole() {
   return readInputs() !== undefined
 }
 
 function readInputs() {
-  if (!programs.every((source) => existsSync(bundleFile(source)))) return undefined
+  const files = [...programs.map(bundleFile), ...isolateScripts.map((name) => join(folder, name))]
+  if (!files.every((file) => existsSync(file))) return undefined
   try {
     return JSON.parse(readFileSync(join(folder, inputsName), 'utf8'))
   } catch {

@@ -76,7 +76,8 @@ test('bundlesAreStale as soon as what is here is not what was bundled, whatever 
   assert.equal(bundlesAreStale(), false)
   write('gateway/app.test.ts', 'no program holds this')
   assert.equal(bundlesAreStale(), false)
-  for (const path of ['infra/log.ts', `dist/platform/${bundleName('runner/host-main.ts')}`]) {
+  const made = ['runtime.js', bundleName('runner/host-main.ts')].map((name) => `dist/platform/${name}`)
+  for (const path of ['infra/log.ts', ...made]) {
     renameSync(at(path), at('away'))
     assert.equal(bundlesAreStale(), true, `${path} is gone`)
     renameSync(at('away'), at(path))

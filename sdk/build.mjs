@@ -8,7 +8,7 @@
  *   dist/types/                          type declarations of the first three
  *
  *   B1. Every file is replaced by a rename, `cli.mjs` last: a command that starts meanwhile sees the old build or the
- *       new one. inputs.json says of what they were made. It goes before the first of them is replaced, and comes after the last.
+ *       new one. inputs.json says of what they were made, and which they are. It goes before the first of them is replaced, and comes after the last.
  *   B2. Chunks are named by their content, and old ones are kept for an hour, so that a running command finds its own.
  *
  * Plain JavaScript with esbuild as its only dependency: it runs on whatever Node (20 or later) the machine has.
@@ -16,7 +16,7 @@
  */
 import { execFile } from 'node:child_process'
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { cli, dist, inputsFile, inputsOfDist, root } from './built.mjs'
@@ -41,7 +41,11 @@ export async function buildCode() {
   rmSync(inputsFile, { force: true })
   for (const { path, contents } of outputs.filter(({ path }) => path !== last)) replaceFile(path, contents)
   for (const { path, contents } of outputs.filter(({ path }) => path === last)) replaceFile(path, contents)
-  replaceFile(inputsFile, JSON.stringify(seenInputs(root, inputs, startedMs)))
+  const made = {
+    inputs: seenInputs(root, inputs, startedMs),
+    outputs: outputs.map(({ path }) => relative(dist, path)),
+  }
+  replaceFile(inputsFile, JSON.stringify(made))
   removeOldChunks(new Set(outputs.map(({ path }) => basename(path))))
 }
 

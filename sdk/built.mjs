@@ -1,6 +1,6 @@
 /**
- * Built: whether dist/ was made of the sources that are here, and the scripts for isolates in it. Plain JavaScript, as in
- * build.mjs.
+ * Built: whether dist/ is whole and was made of the sources that are here, and the scripts for isolates in it. Plain
+ * JavaScript, as in build.mjs.
  * @module
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -16,16 +16,20 @@ export const dist = join(root, 'dist')
 /** The source of the command line. */
 export const cli = 'sdk/cli/main.ts'
 
-/** Says of what dist/ was made; build.mjs writes it last. */
+/** Says of what dist/ was made (`inputs`), and which files that made (`outputs`); build.mjs writes it last. */
 export const inputsFile = join(dist, 'inputs.json')
 
-/** True if dist/ is not whole, or not made of what is here now. Always false where there are no sources. */
+/**
+ * True if one of the files that buildCode() made is gone, or they were not made of what is here now; nothing is said of dist/types/,
+ * which it does not make. Always false where there are no sources.
+ */
 export function codeIsStale() {
   if (!existsSync(join(root, cli))) return false
   try {
-    return inputsDiffer(root, JSON.parse(readFileSync(inputsFile, 'utf8')))
+    const { inputs, outputs } = JSON.parse(readFileSync(inputsFile, 'utf8'))
+    return !outputs.every((name) => existsSync(join(dist, name))) || inputsDiffer(root, inputs)
   } catch {
-    return true
+    return true // there is none, or it is an earlier build's
   }
 }
 

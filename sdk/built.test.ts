@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
@@ -20,8 +31,10 @@ test('codeIsStale as soon as what is here is not what dist/ was made of, whateve
   const { codeIsStale, inputsOfDist } = await load('built.mjs')
   const { seenInputs } = await load('inputs.mjs')
   /** As build.mjs does at its end. @param startedMs Later than any file here. */
-  const build = (startedMs = Date.now() + 60_000): void =>
-    write('dist/inputs.json', JSON.stringify(seenInputs(checkout, inputsOfDist(), startedMs)))
+  const build = (startedMs = Date.now() + 60_000): void => {
+    const made = { inputs: seenInputs(checkout, inputsOfDist(), startedMs), outputs: ['cli.mjs'] }
+    write('dist/inputs.json', JSON.stringify(made))
+  }
   assert.equal(codeIsStale(), true, 'there is no build')
   build()
   assert.equal(codeIsStale(), false)
@@ -41,4 +54,34 @@ test('codeIsStale as soon as what is here is not what dist/ was made of, whateve
   assert.equal(codeIsStale(), true, 'a source changed while it was bundled')
   rmSync(join(checkout, 'sdk/cli/main.ts'))
   assert.equal(codeIsStale(), false, 'a package has no sources')
+})
+
+test('concord builds dist/ again if one of its files is gone', async (t) => {
+  const root = join(import.meta.dirname, '..')
+  const checkout = mkdtempSync(join(tmpdir(), 'sdk-'))
+  t.after(() => rmSync(checkout, { recursive: true }))
+  for (const path of ['sdk', 'package.json', 'package-lock.json', 'tsconfig.json'])
+    cpSync(join(root, path), join(checkout, path), { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(checkout, 'node_modules'))
+  const version = () => {
+    const bin = join(checkout, 'sdk/cli/bin.mjs')
+    const { stdout, stderr } = spawnSync(process.execPath, [bin, '--version'], { encoding: 'utf8' })
+    return { stdout, stderr }
+  }
+  const said = version()
+  assert.match(said.stdout, /^\d+\.\d+\.\d+\n$/)
+  const files = readdirSync(join(checkout, 'dist'), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+  for (const name of ['cli.mjs', 'sdk.js', 'runtime.js', 'inputs.json'])
+    assert.ok(files.includes(join(checkout, 'dist', name)), name)
+  const { codeIsStale } = await import(pathToFileURL(join(checkout, 'sdk/built.mjs')).href)
+  for (const file of files) {
+    renameSync(file, join(checkout, 'away'))
+    assert.equal(codeIsStale(), true, `${file} is gone`)
+    renameSync(join(checkout, 'away'), file)
+    assert.equal(codeIsStale(), false, file)
+  }
+  rmSync(join(checkout, 'dist/cli.mjs'))
+  assert.deepEqual(version(), said)
 })

@@ -5,7 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { bundleName, programs } from '../programs.mjs'
+import { bundleName, isolateScripts, programs } from '../programs.mjs'
 
 /** A checkout in which all set-up is done: nothing to install, nothing to build. */
 function makeCheckout(t: TestContext, files: Readonly<Record<string, string>> = {}): string {
@@ -142,6 +142,7 @@ function programsIn(inputs: object): Record<string, string> {
   return {
     ...Object.fromEntries(programs.map((source) => [source, said('source')])),
     ...Object.fromEntries(programs.map((source) => [`dist/platform/${bundleName(source)}`, said('bundle')])),
+    ...Object.fromEntries(isolateScripts.map((name) => [`dist/platform/${name}`, ''])),
     'dist/platform/inputs.json': JSON.stringify(inputs),
   }
 }

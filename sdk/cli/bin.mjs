@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The `concord` command: runs dist/cli.mjs. In a checkout that is built first when it is missing or was made of other
- * sources (≈ 100 ms); an installed package brings it along.
+ * The `concord` command: runs dist/cli.mjs. In a checkout dist/ is built first when one of its files is missing or it was made
+ * of other sources (≈ 100 ms); an installed package brings it along.
  * @module
  */
 import { existsSync } from 'node:fs'
